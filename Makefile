@@ -1,0 +1,67 @@
+# Everything this repository does, on a machine that has only Python (3.11 to 3.14), pip and make.
+#
+#   make run     install what is missing, start a demo exchange, print a first trade to copy and paste
+#   make test    install what is missing, check style and types, run every test
+#   make help    all targets
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+CODE := exchange journal snapshots bench tests
+
+# The determinism suites once more, as plain Python and with every array index checked.
+ENGINE_TESTS := tests/core tests/oracle tests/scenarios
+
+UV_VENV := $(VENV)/lock-tool
+COMPILE_LOCK := $(UV_VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 \
+                --generate-hashes --no-header --no-config --upgrade
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run fmt check test bench lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+setup: $(STAMP) ## create .venv with the locked, hash-checked dependencies
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "make setup: no command '$(PYTHON)'. Install Python 3.11 to 3.14, or name one: make setup PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' || \
+	  { echo "make setup: $$($(PYTHON) --version) is not supported. Use Python 3.11 to 3.14: make setup PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "make setup: $(PYTHON) cannot create virtual environments. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: setup ## start a demo exchange on ports 8080 (REST) and 8094 (WebSocket)
+	@exec $(BIN)/exchange serve --demo
+
+fmt: setup ## format the code and fix what can be fixed safely
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+check: setup ## lint, formatting and types
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy
+
+test: check ## check, then every test: compiled; engine also interpreted and bounds-checked
+	$(BIN)/pytest
+	NUMBA_DISABLE_JIT=1 HYPOTHESIS_PROFILE=brief $(BIN)/pytest $(ENGINE_TESTS)
+	NUMBA_BOUNDSCHECK=1 HYPOTHESIS_PROFILE=brief $(BIN)/pytest $(ENGINE_TESTS)
+
+bench: setup ## run the benchmarks, compare with the previous commit, write bench/RESULTS.md
+	$(BIN)/python -m bench
+
+lock: setup ## resolve the newest releases into requirements/*.txt
+	$(BIN)/python -m venv $(UV_VENV)
+	$(UV_VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(COMPILE_LOCK) pyproject.toml --output-file requirements/run.txt
+	$(COMPILE_LOCK) pyproject.toml --group dev --output-file requirements/dev.txt
+
+clean: ## remove .venv and every cache; leaves var/, which holds data
+	rm -rf $(VENV) build dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +

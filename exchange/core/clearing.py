@@ -1,0 +1,98 @@
+"""Clearing: what a fill, a hold and a release do to balances.
+
+Owns every change of `balances` but transfers'. All amounts are atoms; each function's changes sum to zero per asset.
+Fees round up, against the payer (docs/rounding.md), and go to the account FEES.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from exchange.core.codes import Account, Side
+from exchange.core.compile import inlined
+from exchange.core.records import Events
+from exchange.core.state import State
+
+
+@inlined
+def balance_of(state: State, account: int, asset: int) -> int:
+    """The index of a balance."""
+    return np.int64(account) * len(state.assets) + np.int64(asset)
+
+
+@inlined
+def fee_atoms(received_atoms: int, rate_ppm: int) -> int:
+    """ceil(received * rate / 10^6) without overflow: the quotient and the remainder by 10^6 are charged apart."""
+    whole = received_atoms // 1_000_000
+    return whole * rate_ppm + ((received_atoms - whole * 1_000_000) * rate_ppm + 999_999) // 1_000_000
+
+
+@inlined
+def hold_atoms(state: State, symbol: int, side: int, price_ticks: int, lots: int) -> int:
+    """What a limit order of this size locks, in the asset its side pays with."""
+    row = state.symbols[symbol]
+    return (
+        price_ticks * lots * row.quote_atoms_per_tick_lot if side == Side.BUY else lots * row.base_atoms_per_lot
+    )
+
+
+@inlined
+def pay_balance(state: State, account: int, symbol: int, side: int) -> int:
+    """The index of the balance that an order pays from."""
+    row = state.symbols[symbol]
+    return balance_of(state, account, row.quote_asset if side == Side.BUY else row.base_asset)
+
+
+@inlined
+def hold(state: State, balance: int, amount_atoms: int) -> None:
+    """available -> locked; negative releases."""
+    record = state.balances[balance]
+    record.available -= amount_atoms
+    record.locked += amount_atoms
+
+
+@inlined
+def settle_trade(
+    state: State, events: Events, used: int, taker_slot: int, maker_slot: int, lots: int, release_ticks: int
+) -> None:
+    """Move both assets and both fees of one fill, and write the amounts into the TRADE event at `used`.
+
+    `release_ticks` is by how many ticks a lot became cheaper than what the taker holds (0 unless a BUY with a limit).
+    """
+    taker = state.orders[taker_slot]
+    maker = state.orders[maker_slot]
+    symbol = state.symbols[taker.symbol]
+    quote_atoms = maker.price_ticks * lots * symbol.quote_atoms_per_tick_lot
+    base_atoms = lots * symbol.base_atoms_per_lot
+    release_atoms = release_ticks * lots * symbol.quote_atoms_per_tick_lot
+    buys = taker.side == Side.BUY
+    pay_asset = symbol.quote_asset if buys else symbol.base_asset
+    get_asset = symbol.base_asset if buys else symbol.quote_asset
+    paid = quote_atoms if buys else base_atoms
+    got = base_atoms if buys else quote_atoms
+
+    taker_ppm = np.int64(state.accounts[taker.account].taker_fee_ppm)
+    maker_ppm = np.int64(state.accounts[maker.account].maker_fee_ppm)
+    taker_fee = fee_atoms(got, taker_ppm if taker_ppm >= 0 else symbol.taker_fee_ppm)
+    maker_fee = fee_atoms(paid, maker_ppm if maker_ppm >= 0 else symbol.maker_fee_ppm)
+
+    stride = len(state.assets)
+    taker_row = np.int64(taker.account) * stride
+    maker_row = np.int64(maker.account) * stride
+    fees_row = Account.FEES * stride
+    taker_pays = state.balances[taker_row + pay_asset]
+    taker_pays.locked -= paid + release_atoms
+    taker_pays.available += release_atoms
+    state.balances[taker_row + get_asset].available += got - taker_fee
+    state.balances[maker_row + get_asset].locked -= got
+    state.balances[maker_row + pay_asset].available += paid - maker_fee
+    state.balances[fees_row + get_asset].available += taker_fee
+    state.balances[fees_row + pay_asset].available += maker_fee
+
+    state.details[taker_slot].filled_quote_atoms += quote_atoms
+    state.details[maker_slot].filled_quote_atoms += quote_atoms
+    event = events.trade[used]
+    event.quote_atoms = quote_atoms
+    event.taker_fee_atoms = taker_fee
+    event.maker_fee_atoms = maker_fee
+    event.taker_release_atoms = release_atoms

@@ -1,0 +1,103 @@
+"""Writing event slots.
+
+Owns the common part of every event. An event slot is zeroed first, so that the event journal is the same byte for byte
+whenever it is rebuilt.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from exchange.core.codes import CommandKind, EventKind
+from exchange.core.compile import inlined
+from exchange.core.records import Commands, Events
+from exchange.core.state import State
+
+
+@inlined
+def begin_event(state: State, events: Events, used: int, kind: int) -> None:
+    """Zero the slot `used` and write sequence, time and kind of the command being applied."""
+    for word in range(16):
+        events.words[used, word] = 0
+    head = events.any[used]
+    head.sequence = state.header[0].sequence
+    head.ts_ns = state.header[0].ts_ns
+    head.kind = kind
+
+
+@inlined
+def copy_client_id(target: Any, source: Any) -> None:
+    """Copy the 36 characters of a client id from one record to another."""
+    target.client_id_0 = source.client_id_0
+    target.client_id_1 = source.client_id_1
+    target.client_id_2 = source.client_id_2
+    target.client_id_3 = source.client_id_3
+    target.client_id_4 = source.client_id_4
+
+
+@inlined
+def copy_order_codes(target: Any, source: Any) -> None:
+    """Copy side, type, time in force and STP mode from one record to another."""
+    target.side = source.side
+    target.order_type = source.order_type
+    target.time_in_force = source.time_in_force
+    target.stp_mode = source.stp_mode
+
+
+@inlined
+def emit_rejected(state: State, commands: Commands, i: int, events: Events, used: int, reject: int) -> int:
+    """REJECTED for command slot `i`; returns the next free event slot."""
+    begin_event(state, events, used, EventKind.REJECTED)
+    event = events.order[used]
+    event.reject = reject
+    kind = commands.any[i].kind
+    event.command_kind = kind
+    if kind == CommandKind.PLACE:
+        place = commands.place[i]
+        event.account = place.account
+        event.symbol = place.symbol
+        event.price_ticks = place.price_ticks
+        event.qty_lots = place.qty_lots
+        event.quote_atoms = place.quote_atoms
+        copy_order_codes(event, place)
+        copy_client_id(event, place)
+    elif kind == CommandKind.CANCEL or kind == CommandKind.REDUCE or kind == CommandKind.CANCEL_ALL:
+        target = commands.target[i]
+        event.account = target.account
+        event.symbol = target.symbol
+        event.order_id = target.order_id
+        event.qty_lots = target.qty_lots
+        copy_client_id(event, target)
+    elif kind == CommandKind.SET_TRADING_MODE:
+        event.account = commands.mode[i].account
+        event.symbol = commands.mode[i].symbol
+    elif kind == CommandKind.ADD_SYMBOL or kind == CommandKind.CHANGE_SYMBOL:
+        event.symbol = commands.symbol[i].symbol
+    elif CommandKind.DEPOSIT <= kind <= CommandKind.WITHDRAW_RELEASE:
+        event.account = commands.transfer[i].account
+    elif kind == CommandKind.OPEN_ACCOUNT or kind == CommandKind.SET_FEES:
+        event.account = commands.account[i].account
+    return used + 1
+
+
+@inlined
+def emit_order(
+    state: State, slot: int, events: Events, used: int, kind: int, command_kind: int, qty_lots: int, hold_delta: int
+) -> int:
+    """ORDER_ACCEPTED, ORDER_REDUCED or ORDER_CLOSED of an order in its slot; the caller sets status and reason."""
+    begin_event(state, events, used, kind)
+    event = events.order[used]
+    order = state.orders[slot]
+    detail = state.details[slot]
+    copy_order_codes(event, order)
+    event.account = order.account
+    event.symbol = order.symbol
+    event.order_id = order.order_id
+    event.price_ticks = order.price_ticks
+    event.qty_lots = qty_lots
+    event.hold_delta_atoms = hold_delta
+    event.filled_lots = order.filled_lots
+    event.filled_quote_atoms = detail.filled_quote_atoms
+    event.command_kind = command_kind
+    copy_client_id(event, detail)
+    return used + 1

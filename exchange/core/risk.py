@@ -1,0 +1,227 @@
+"""Risk: what is checked before an order may touch the book.
+
+Owns the refusals of PLACE, CANCEL and REDUCE and the walk that prices MARKET and FOK orders. Never changes the state. The
+order of the checks is the order of RejectCode.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from exchange.core.book import crosses, find_level, price_key
+from exchange.core.clearing import balance_of
+from exchange.core.codes import (
+    Account,
+    Limit,
+    OrderType,
+    RejectCode,
+    Side,
+    StpMode,
+    TimeInForce,
+    TradingMode,
+)
+from exchange.core.compile import inlined, kernel
+from exchange.core.state import State
+
+
+@inlined
+def is_user(state: State, account: int) -> bool:
+    """Whether an account id names an open account of a user."""
+    return Account.FIRST_USER <= account < len(state.accounts) and state.accounts[account].mode != 0
+
+
+@inlined
+def is_symbol(state: State, symbol: int) -> bool:
+    """Whether a symbol id names a symbol."""
+    return 1 <= symbol < len(state.symbols) and state.symbols[symbol].mode != 0
+
+
+@inlined
+def is_asset(state: State, asset: int) -> bool:
+    """Whether an asset id names an asset."""
+    return 1 <= asset < len(state.assets) and state.assets[asset].exists != 0
+
+
+@inlined
+def check_modes(state: State, account: int, symbol: int, allowed: int) -> int:
+    """Refuse when venue, symbol or account is stricter than the TradingMode `allowed`."""
+    if state.header[0].mode > allowed:
+        return RejectCode.VENUE_CLOSED
+    if state.symbols[symbol].mode > allowed:
+        return RejectCode.SYMBOL_CLOSED
+    if state.accounts[account].mode > allowed:
+        return RejectCode.ACCOUNT_CLOSED
+    return RejectCode.NONE
+
+
+@inlined
+def may_rest(time_in_force: int) -> bool:
+    """Whether what is left of such an order goes onto the book."""
+    return time_in_force == TimeInForce.GTC or time_in_force == TimeInForce.GTD
+
+
+@inlined
+def check_shape(state: State, place: Any) -> int:
+    """Side, type, time in force, STP mode, expiry and the reserved fields."""
+    if place.side > Side.SELL:
+        return RejectCode.INVALID_SIDE
+    if not OrderType.LIMIT <= place.order_type <= OrderType.LIMIT_MAKER:
+        return RejectCode.INVALID_ORDER_TYPE
+    tif = place.time_in_force
+    if place.order_type == OrderType.MARKET:
+        tif_fits = tif == TimeInForce.IOC
+    elif place.order_type == OrderType.LIMIT_MAKER:
+        tif_fits = may_rest(tif)
+    else:
+        tif_fits = TimeInForce.GTC <= tif <= TimeInForce.GTD
+    if not tif_fits:
+        return RejectCode.INVALID_TIME_IN_FORCE
+    if place.stp_mode > StpMode.DECREMENT:
+        return RejectCode.INVALID_STP_MODE
+    if tif == TimeInForce.GTD:
+        expiry_fits = place.expire_ts_ns > state.header[0].ts_ns
+    else:
+        expiry_fits = place.expire_ts_ns == 0
+    if not expiry_fits:
+        return RejectCode.INVALID_EXPIRY
+    if has_reserved(place):
+        return RejectCode.UNSUPPORTED_FIELD
+    return RejectCode.NONE
+
+
+@inlined
+def has_reserved(place: Any) -> bool:
+    """Whether a field that belongs to order types still to come is set."""
+    return (
+        (place.stop_price_ticks | place.iceberg_lots | place.order_list_id) != 0
+        or (place.trailing_bips | place.peg_offset_ticks) != 0
+        or (place.list_role | place.peg_type) != 0
+    )
+
+
+@inlined
+def check_filters(state: State, place: Any) -> int:
+    """Price, quantity and notional against the symbol's bounds."""
+    symbol = state.symbols[place.symbol]
+    if place.order_type == OrderType.MARKET:
+        if place.price_ticks != 0:
+            return RejectCode.INVALID_PRICE
+    else:
+        if place.price_ticks <= 0:
+            return RejectCode.INVALID_PRICE
+        if place.price_ticks < symbol.price_min_ticks:
+            return RejectCode.PRICE_TOO_LOW
+        if place.price_ticks > symbol.price_max_ticks:
+            return RejectCode.PRICE_TOO_HIGH
+        if symbol.price_step_ticks != 1 and place.price_ticks % symbol.price_step_ticks != 0:
+            return RejectCode.PRICE_OFF_TICK
+    by_quote = place.order_type == OrderType.MARKET and place.qty_lots == 0 and place.quote_atoms > 0
+    if by_quote:
+        notional = place.quote_atoms
+    else:
+        if place.qty_lots <= 0 or place.quote_atoms != 0:
+            return RejectCode.INVALID_QUANTITY
+        if place.qty_lots < symbol.qty_min_lots:
+            return RejectCode.QUANTITY_TOO_LOW
+        if place.qty_lots > symbol.qty_max_lots:
+            return RejectCode.QUANTITY_TOO_HIGH
+        if symbol.qty_step_lots != 1 and place.qty_lots % symbol.qty_step_lots != 0:
+            return RejectCode.QUANTITY_OFF_LOT
+        notional = place.price_ticks * place.qty_lots * symbol.quote_atoms_per_tick_lot
+    if by_quote or place.order_type != OrderType.MARKET:
+        if notional < symbol.notional_min_atoms:
+            return RejectCode.NOTIONAL_TOO_LOW
+        if notional > symbol.notional_max_atoms:
+            return RejectCode.NOTIONAL_TOO_HIGH
+    return RejectCode.NONE
+
+
+@inlined
+def check_caps(state: State, place: Any) -> int:
+    """What an account and the venue may have on the books, and LIMIT_MAKER's promise not to take."""
+    symbol = state.symbols[place.symbol]
+    side_index = np.int64(place.symbol) * 2 + place.side
+    if may_rest(place.time_in_force):
+        owned = state.owned[np.int64(place.account) * len(state.symbols) + place.symbol]
+        if owned.count >= symbol.orders_max:
+            return RejectCode.TOO_MANY_ORDERS
+        if state.header[0].open_orders >= state.limits[Limit.OPEN_ORDERS]:
+            return RejectCode.VENUE_FULL
+        if state.header[0].levels >= state.limits[Limit.LEVELS]:
+            if find_level(state, side_index, price_key(place.side, place.price_ticks)) == 0:
+                return RejectCode.TOO_MANY_LEVELS
+    if place.order_type == OrderType.LIMIT_MAKER:
+        best = state.sides[side_index ^ 1].best
+        if best != 0 and crosses(place.side, place.price_ticks, state.levels[best].price_ticks):
+            return RejectCode.WOULD_TAKE
+    return RejectCode.NONE
+
+
+@kernel
+def walk(
+    state: State, account: int, symbol: int, side: int, stp_mode: int, price_ticks: int, lots: int, quote_atoms: int
+) -> tuple[int, int, int]:
+    """What an order would fill now: (order_lots, fill_lots, fill_quote_atoms), see docs/engine.md section 4.3.
+
+    `price_ticks` 0 means MARKET. With `quote_atoms` > 0 the quantity is what that amount trades, and order_lots says how
+    much that is; else order_lots is `lots`.
+    """
+    row = state.symbols[symbol]
+    by_quote = quote_atoms > 0
+    want = lots
+    left = quote_atoms
+    taken = fill_lots = fill_quote = rest_lots = np.int64(0)
+    level = np.int64(state.sides[symbol * 2 + (1 - side)].best)
+    done = False
+    while level != 0 and not done:
+        price = state.levels[level].price_ticks
+        if price_ticks != 0 and not crosses(side, price_ticks, price):
+            break
+        lot_atoms = price * row.quote_atoms_per_tick_lot
+        slot = np.int64(state.levels[level].head)
+        while slot != 0 and not done:
+            maker = state.orders[slot]
+            own = maker.account == account and stp_mode != StpMode.NONE
+            if not (own and stp_mode == StpMode.EXPIRE_MAKER):
+                if by_quote:
+                    want = left // lot_atoms
+                    want -= want % row.qty_step_lots
+                if own and (stp_mode != StpMode.DECREMENT or price_ticks != 0):
+                    rest_lots = want
+                    done = True
+                else:
+                    take = min(want, maker.leaves_lots)
+                    taken += take
+                    left -= take * lot_atoms if by_quote else 0
+                    if not own:
+                        fill_lots += take
+                        fill_quote += take * lot_atoms
+                    done = take < maker.leaves_lots
+                    want -= take
+                    rest_lots = 0 if done else want
+                    if not by_quote and want == 0:
+                        done = True
+            slot = np.int64(maker.next)
+        level = np.int64(state.levels[level].worse)
+    return (taken + rest_lots if by_quote else lots), fill_lots, fill_quote
+
+
+@inlined
+def can_pay(state: State, place: Any, fill_lots: int, fill_quote_atoms: int) -> bool:
+    """Whether the account has what the order must be able to pay (docs/engine.md, holds).
+
+    `fill_*` come from the walk of a MARKET order. A SELL compares lots with what is affordable: the lots that a quote
+    amount buys may be more than a product with atoms can hold.
+    """
+    symbol = state.symbols[place.symbol]
+    buys = place.side == Side.BUY
+    asset = symbol.quote_asset if buys else symbol.base_asset
+    available = state.balances[balance_of(state, place.account, asset)].available
+    market = place.order_type == OrderType.MARKET
+    if not buys:
+        return max(place.qty_lots, fill_lots if market else 0) <= available // symbol.base_atoms_per_lot
+    if market:
+        return max(place.quote_atoms, fill_quote_atoms) <= available
+    return place.price_ticks * place.qty_lots * symbol.quote_atoms_per_tick_lot <= available
