@@ -59,6 +59,7 @@ bench: setup ## run the benchmarks, compare with the previous commit, write benc
 lock: setup ## resolve the newest releases into requirements/*.txt
 	$(BIN)/python -m venv $(UV_VENV)
 	$(UV_VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(COMPILE_LOCK) --group build --output-file requirements/build.txt
 	$(COMPILE_LOCK) pyproject.toml --output-file requirements/run.txt
 	$(COMPILE_LOCK) pyproject.toml --group dev --output-file requirements/dev.txt
 
