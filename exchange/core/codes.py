@@ -4,7 +4,7 @@ Owns every code of the engine. Codes are append-only: they are in journals for e
 (`tests/core/test_codes.py` holds the registry). Kernels compare and store members directly; they compile to constants.
 """
 
-from enum import IntEnum, IntFlag
+from enum import IntEnum
 
 
 class CommandKind(IntEnum):
@@ -29,7 +29,7 @@ class CommandKind(IntEnum):
     HASH = 49
 
 
-class CommandFlag(IntFlag):
+class CommandFlag(IntEnum):
     """Bits of `flags` in a command."""
 
     LINKED = 1
@@ -62,7 +62,7 @@ class EventKind(IntEnum):
     HASHED = 49
 
 
-class EventFlag(IntFlag):
+class EventFlag(IntEnum):
     """Bits of `flags` in an event."""
 
     LAST = 1

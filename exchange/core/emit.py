@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from exchange.core.codes import CommandKind, EventKind
-from exchange.core.compile import inlined
+from exchange.core.compile import inlined, kernel
 from exchange.core.records import Commands, Events
 from exchange.core.state import State
 
@@ -44,7 +44,7 @@ def copy_order_codes(target: Any, source: Any) -> None:
     target.stp_mode = source.stp_mode
 
 
-@inlined
+@kernel
 def emit_rejected(state: State, commands: Commands, i: int, events: Events, used: int, reject: int) -> int:
     """REJECTED for command slot `i`; returns the next free event slot."""
     begin_event(state, events, used, EventKind.REJECTED)

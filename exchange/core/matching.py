@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from exchange.core.book import crosses, price_key, rest, unlink
+from exchange.core.book import crosses, rest, unlink
 from exchange.core.clearing import hold, hold_atoms, pay_balance, settle_trade
 from exchange.core.codes import (
     CloseReason,
@@ -316,7 +316,6 @@ def _take(state: State, slot: int, events: Events, used: int) -> tuple[int, bool
             break
         maker_slot = np.int64(level.head)
         maker = state.orders[maker_slot]
-        state.details[maker_slot].updated_ts_ns = state.header[0].ts_ns
         status = OrderStatus.FILLED
         if maker.account == taker.account and taker.stp_mode != StpMode.NONE:
             _prevent(state, slot, maker_slot, events, used)
@@ -332,6 +331,7 @@ def _take(state: State, slot: int, events: Events, used: int) -> tuple[int, bool
             maker.leaves_lots -= lots
             maker.filled_lots += lots
             level.lots -= lots
+            state.details[maker_slot].updated_ts_ns = state.header[0].ts_ns
             symbol = state.symbols[taker.symbol]
             symbol.trades += 1
             event = events.trade[used]
@@ -378,6 +378,8 @@ def _prevent(state: State, slot: int, maker_slot: int, events: Events, used: int
     taker.leaves_lots -= off_taker
     maker.leaves_lots -= off_maker
     state.levels[maker.level].lots -= off_maker
+    if off_maker != 0:
+        state.details[maker_slot].updated_ts_ns = state.header[0].ts_ns
     begin_event(state, events, used, EventKind.PREVENTED)
     event = events.prevented[used]
     event.side = taker.side

@@ -281,6 +281,8 @@ class Commands(NamedTuple):
     mode: Any
     limit: Any
     hash: Any
+    bytes: Any
+    """Shape (n, RECORD_BYTES), u1."""
 
 
 class Events(NamedTuple):
@@ -299,6 +301,8 @@ class Events(NamedTuple):
     mode: Any
     limit: Any
     hash: Any
+    bytes: Any
+    """Shape (n, RECORD_BYTES), u1."""
     words: Any
     """Shape (n, 16), i8: the same slots as words, so that a slot is zeroed in a few wide stores."""
 
@@ -316,7 +320,8 @@ def _view(buffer: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> Any:
 
 def view_commands(buffer: np.ndarray[Any, Any]) -> Commands:
     """The views of a command buffer; `buffer` is contiguous u1 with a size that is a multiple of RECORD_BYTES."""
-    return Commands(*(_view(buffer, d) for d in (ANY, PLACE, TARGET, TRANSFER, ASSET, SYMBOL, ACCOUNT, MODE, LIMIT, HASH)))
+    dtypes = (ANY, PLACE, TARGET, TRANSFER, ASSET, SYMBOL, ACCOUNT, MODE, LIMIT, HASH)
+    return Commands(*(_view(buffer, dtype) for dtype in dtypes), bytes=buffer.reshape(-1, RECORD_BYTES))
 
 
 def view_events(buffer: np.ndarray[Any, Any]) -> Events:
@@ -326,6 +331,7 @@ def view_events(buffer: np.ndarray[Any, Any]) -> Events:
             _view(buffer, d)
             for d in (ANY, ORDER_EVENT, TRADE, PREVENTED, TRANSFER_EVENT, CANCELED_ALL, TICKED, ASSET, SYMBOL, ACCOUNT, MODE, LIMIT, HASH)
         ),
+        bytes=buffer.reshape(-1, RECORD_BYTES),
         words=buffer.reshape(-1).view(np.int64).reshape(-1, RECORD_BYTES // 8),
     )
 

@@ -9,6 +9,7 @@ Memory an open order takes: 64 bytes hot, 80 bytes detail, 2 x 8 bytes of index 
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -230,7 +231,7 @@ class State(NamedTuple):
 ROW_FIELDS_MAX = 32
 
 
-class Room:
+class Room(IntEnum):
     """What a kernel may ask to be enlarged (`header.room`)."""
 
     NONE = 0
@@ -262,7 +263,7 @@ TINY = Capacity(2, 2, 17, 2, 16, 2, 2, 2)
 """The smallest state: every pool must grow at once. For tests."""
 
 
-def _records(count: int, dtype: Dtype) -> Any:
+def new_records(count: int, dtype: Dtype) -> Any:
     """Zeroed records on a 64-byte boundary, so that a hot record never straddles a cache line more than it must."""
     raw = np.zeros(count * dtype.itemsize + 64, dtype=np.uint8)
     start = -raw.ctypes.data % 64
@@ -273,7 +274,8 @@ def _power_of_two(least: int) -> int:
     return 1 << max(least - 1, 1).bit_length()
 
 
-def _index(entries: int) -> Any:
+def new_index(entries: int) -> Any:
+    """An empty hash table of references with room for `entries` at load 1/2."""
     return np.zeros(_power_of_two(2 * entries), dtype=np.uint32)
 
 
@@ -285,26 +287,26 @@ def new_state(capacity: Capacity | None = None, index_seed: int = 0) -> State:
     size = capacity or Capacity()
     closed = LIMIT_DEFAULTS[Limit.CLOSED_ORDERS]
     state = State(
-        header=_records(1, HEADER),
+        header=new_records(1, HEADER),
         limits=np.array(LIMIT_DEFAULTS, dtype=np.int64),
-        assets=_records(size.assets, ASSET_ROW),
-        symbols=_records(size.symbols, SYMBOL_ROW),
-        accounts=_records(max(size.accounts, Account.FIRST_USER + 1), ACCOUNT_ROW),
-        balances=_records(max(size.accounts, Account.FIRST_USER + 1) * size.assets, BALANCE),
-        owned=_records(max(size.accounts, Account.FIRST_USER + 1) * size.symbols, OWNED),
-        sides=_records(size.symbols * 2, SIDE),
-        levels=_records(size.levels, LEVEL),
-        nodes=_records(size.nodes, NODE),
+        assets=new_records(size.assets, ASSET_ROW),
+        symbols=new_records(size.symbols, SYMBOL_ROW),
+        accounts=new_records(max(size.accounts, Account.FIRST_USER + 1), ACCOUNT_ROW),
+        balances=new_records(max(size.accounts, Account.FIRST_USER + 1) * size.assets, BALANCE),
+        owned=new_records(max(size.accounts, Account.FIRST_USER + 1) * size.symbols, OWNED),
+        sides=new_records(size.symbols * 2, SIDE),
+        levels=new_records(size.levels, LEVEL),
+        nodes=new_records(size.nodes, NODE),
         node_keys=np.zeros((size.nodes, NODE_KEYS), dtype=np.int64),
         node_refs=np.zeros((size.nodes, NODE_KEYS), dtype=np.uint32),
-        orders=_records(size.orders, ORDER),
-        details=_records(size.orders, DETAIL),
-        order_index=_index(size.orders + closed),
-        client_index=_index(size.orders + closed),
-        closed=_records(closed, CLOSED),
-        transfers=_records(size.transfers, TRANSFER_ROW),
-        transfer_index=_index(size.transfers),
-        expiries=_records(size.expiries, EXPIRY),
+        orders=new_records(size.orders, ORDER),
+        details=new_records(size.orders, DETAIL),
+        order_index=new_index(size.orders + closed),
+        client_index=new_index(size.orders + closed),
+        closed=new_records(closed, CLOSED),
+        transfers=new_records(size.transfers, TRANSFER_ROW),
+        transfer_index=new_index(size.transfers),
+        expiries=new_records(size.expiries, EXPIRY),
         row=np.zeros(ROW_FIELDS_MAX, dtype=np.int64),
     )
     header = state.header[0]
@@ -318,7 +320,7 @@ def new_state(capacity: Capacity | None = None, index_seed: int = 0) -> State:
 def grown(array: Any, count: int) -> Any:
     """A copy of a record array or of the rows of a plain one with room for `count`; the new part is zero."""
     if array.dtype.names:
-        larger = _records(count, array.dtype)
+        larger = new_records(count, array.dtype)
     else:
         larger = np.zeros((count, *array.shape[1:]), dtype=array.dtype)
     larger[: len(array)] = array
@@ -327,7 +329,7 @@ def grown(array: Any, count: int) -> Any:
 
 def restrided(table: Any, old_stride: int, new_stride: int, rows: int) -> Any:
     """A flat two-dimensional table with wider rows and `rows` of them."""
-    larger = _records(rows * new_stride, table.dtype)
+    larger = new_records(rows * new_stride, table.dtype)
     old_rows = len(table) // old_stride
     larger.reshape(rows, new_stride)[:old_rows, :old_stride] = table.reshape(old_rows, old_stride)
     return larger

@@ -1,0 +1,218 @@
+"""The engine: applies commands to the state, one by one.
+
+    apply ──► room for this command? ──► events for it? ──► dispatch ──► LAST
+
+Owns the dispatch and the conditions under which a kernel returns early. Never waits, never allocates: when a pool or the
+event buffer is too small it returns, Python enlarges it, and it is entered again at the same command.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+
+from exchange.core.codes import CommandKind, EventFlag, EventKind, Fault, Limit, RejectCode
+from exchange.core.compile import inlined, kernel
+from exchange.core.emit import begin_event, emit_rejected
+from exchange.core.hashing import state_hash
+from exchange.core.matching import cancel_all, cancel_order, place_order, reduce_order, tick
+from exchange.core.records import Commands, Events
+from exchange.core.reference import (
+    add_asset,
+    add_symbol,
+    change_symbol,
+    open_account,
+    set_fees,
+    set_limit,
+    set_trading_mode,
+)
+from exchange.core.state import EXPIRIES_PER_TICK, NODE_KEYS, Room, State
+from exchange.core.transfers import transfer
+
+NODES_PER_COMMAND = 16
+"""Nodes one new level can take: a split on every storey of the tallest possible tree, and a new root."""
+EVENTS_PER_COMMAND = 4
+"""Events of a command that closes no order but its own, with one to spare."""
+
+
+class Status(IntEnum):
+    """Why `apply` returned."""
+
+    DONE = 0
+    NEEDS_ROOM = 1
+    EVENTS_FULL = 2
+    FAULT = 3
+
+
+@inlined
+def _room_for_place(state: State) -> int:
+    """The pool that a PLACE may find full, Room.NONE if there is none."""
+    header = state.header[0]
+    room = Room.NONE
+    if header.open_orders + 2 > len(state.orders) - 1:
+        room = Room.ORDERS
+    if header.levels + 2 > len(state.levels) - 1:
+        room = Room.LEVELS
+    if header.nodes + NODES_PER_COMMAND > len(state.nodes) - 1:
+        room = Room.NODES
+    if header.expiries + 1 > len(state.expiries):
+        room = Room.EXPIRIES
+    return room
+
+
+@kernel
+def _room_for_rare(state: State, commands: Commands, i: int) -> int:
+    """The table that a transfer or a reference-data command would not fit in, Room.NONE if there is none."""
+    kind = commands.any[i].kind
+    room = Room.NONE
+    if CommandKind.DEPOSIT <= kind <= CommandKind.WITHDRAW_RELEASE:
+        if state.header[0].transfers + 2 > len(state.transfers):
+            room = Room.TRANSFERS
+    elif kind == CommandKind.ADD_ASSET:
+        if len(state.assets) <= commands.asset[i].asset <= state.limits[Limit.ASSETS]:
+            room = Room.ASSETS
+    elif kind == CommandKind.ADD_SYMBOL:
+        if len(state.symbols) <= commands.symbol[i].symbol <= state.limits[Limit.SYMBOLS]:
+            room = Room.SYMBOLS
+    elif kind == CommandKind.OPEN_ACCOUNT:
+        if len(state.accounts) <= commands.account[i].account <= state.limits[Limit.ACCOUNTS]:
+            room = Room.ACCOUNTS
+    elif len(state.closed) < state.limits[Limit.CLOSED_ORDERS]:
+        room = Room.CLOSED
+    return room
+
+
+@inlined
+def _events_needed(state: State, commands: Commands, i: int) -> int:
+    """An upper bound of the events of a command."""
+    needed = np.int64(EVENTS_PER_COMMAND)
+    if commands.any[i].kind == CommandKind.PLACE:
+        side_index = (np.int64(commands.place[i].symbol) * 2 + np.int64(commands.place[i].side)) ^ 1
+        if 0 <= side_index < len(state.sides):
+            needed += np.int64(state.sides[side_index].orders)
+    else:
+        needed += _events_of_sweep(state, commands, i)
+    return needed
+
+
+@kernel
+def _events_of_sweep(state: State, commands: Commands, i: int) -> int:
+    """How many orders a CANCEL_ALL or TICK may close."""
+    kind = commands.any[i].kind
+    needed = np.int64(0)
+    if kind == CommandKind.CANCEL_ALL:
+        account = np.int64(commands.target[i].account)
+        if 0 <= account < len(state.accounts):
+            for symbol in range(len(state.symbols)):
+                needed += np.int64(state.owned[account * len(state.symbols) + symbol].count)
+    elif kind == CommandKind.TICK:
+        needed += min(state.header[0].expiries, EXPIRIES_PER_TICK)
+    return needed
+
+
+@kernel
+def _hash(state: State, commands: Commands, i: int, events: Events, used: int) -> int:
+    """HASH: check the hash the command repeats, then emit and remember the present one."""
+    header = state.header[0]
+    command = commands.hash[i]
+    if command.at_sequence != 0 and command.at_sequence == header.hash_sequence:
+        if command.hash_0 != header.hash_0 or command.hash_1 != header.hash_1:
+            header.fault = Fault.HASH_MISMATCH
+            return used
+    hash_0, hash_1 = state_hash(state)
+    header.hash_sequence = header.sequence
+    header.hash_0 = hash_0
+    header.hash_1 = hash_1
+    begin_event(state, events, used, EventKind.HASHED)
+    event = events.hash[used]
+    event.at_sequence = header.sequence
+    event.hash_0 = hash_0
+    event.hash_1 = hash_1
+    return used + 1
+
+
+@kernel
+def _apply_rare(state: State, commands: Commands, i: int, events: Events, used: int) -> int:
+    """Everything but PLACE and CANCEL."""
+    kind = commands.any[i].kind
+    if kind == CommandKind.REDUCE:
+        used = reduce_order(state, commands, i, events, used)
+    elif kind == CommandKind.CANCEL_ALL:
+        used = cancel_all(state, commands, i, events, used)
+    elif CommandKind.DEPOSIT <= kind <= CommandKind.WITHDRAW_RELEASE:
+        used = transfer(state, commands, i, events, used)
+    elif kind == CommandKind.TICK:
+        used = tick(state, events, used)
+    elif kind == CommandKind.HASH:
+        used = _hash(state, commands, i, events, used)
+    elif kind == CommandKind.SET_TRADING_MODE:
+        used = set_trading_mode(state, commands, i, events, used)
+    elif kind == CommandKind.OPEN_ACCOUNT:
+        used = open_account(state, commands, i, events, used)
+    elif kind == CommandKind.SET_FEES:
+        used = set_fees(state, commands, i, events, used)
+    elif kind == CommandKind.CHANGE_SYMBOL:
+        used = change_symbol(state, commands, i, events, used)
+    elif kind == CommandKind.ADD_SYMBOL:
+        used = add_symbol(state, commands, i, events, used)
+    elif kind == CommandKind.ADD_ASSET:
+        used = add_asset(state, commands, i, events, used)
+    elif kind == CommandKind.SET_LIMIT:
+        used = set_limit(state, commands, i, events, used)
+    else:
+        used = emit_rejected(state, commands, i, events, used, RejectCode.UNKNOWN_KIND)
+    return used
+
+
+@kernel
+def apply(
+    state: State, commands: Commands, first: int, count: int, events: Events, used: int
+) -> tuple[int, int, int]:
+    """Apply command slots `first` .. `first + count`; append their events from slot `used` on.
+
+    Returns (commands applied, next free event slot, Status). NEEDS_ROOM: enlarge the pool `header.room` names and enter
+    again behind the commands applied. EVENTS_FULL: drain the buffer, or make it hold `header.events_needed`. FAULT:
+    `header.fault` says which; the command was not applied and no later one may be.
+    """
+    header = state.header[0]
+    for done in range(count):
+        i = first + done
+        head = commands.any[i]
+        kind = head.kind
+        if kind == CommandKind.PLACE:
+            room = _room_for_place(state)
+        elif kind == CommandKind.CANCEL:
+            room = Room.NONE
+        else:
+            room = _room_for_rare(state, commands, i)
+        if room != Room.NONE:
+            header.room = room
+            return done, used, Status.NEEDS_ROOM
+        needed = EVENTS_PER_COMMAND if kind == CommandKind.CANCEL else _events_needed(state, commands, i)
+        if used + needed > len(events.any):
+            header.events_needed = needed
+            return done, used, Status.EVENTS_FULL
+        if head.sequence != header.sequence + 1:
+            header.fault = Fault.SEQUENCE_GAP
+            return done, used, Status.FAULT
+        if head.ts_ns < header.ts_ns:
+            header.fault = Fault.TIME_REVERSED
+            return done, used, Status.FAULT
+        ts_ns = header.ts_ns
+        header.sequence += 1
+        header.ts_ns = head.ts_ns
+        before = used
+        if kind == CommandKind.PLACE:
+            used = place_order(state, commands, i, events, used)
+        elif kind == CommandKind.CANCEL:
+            used = cancel_order(state, commands, i, events, used)
+        else:
+            used = _apply_rare(state, commands, i, events, used)
+        if used == before:
+            header.sequence -= 1
+            header.ts_ns = ts_ns
+            return done, used, Status.FAULT
+        events.any[used - 1].flags = EventFlag.LAST
+        header.event_count += used - before
+    return count, used, Status.DONE

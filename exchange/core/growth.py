@@ -1,0 +1,95 @@
+"""Growing the state: a larger copy of one pool, with everything that depends on its size.
+
+Owns nothing but the procedure. Runs outside the kernels, between two commands.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from exchange.core.codes import Limit
+from exchange.core.compile import kernel
+from exchange.core.index import client_hash, has_client_id, put_client, put_order, put_transfer
+from exchange.core.state import CLOSED, CLOSED_BIT, Room, State, grown, new_index, new_records, restrided
+
+
+@kernel
+def fill_indexes(state: State) -> None:
+    """Enter every open and remembered order and every transfer into the (empty) index tables."""
+    header = state.header[0]
+    for slot in range(1, header.order_high):
+        if state.orders[slot].order_id != 0:
+            put_order(state, state.orders[slot].order_id, slot)
+            if has_client_id(state.details[slot]):
+                put_client(state, client_hash(state, np.int64(state.orders[slot].account), state.details[slot]), slot)
+    for ordinal in range(header.closed_first, header.closed_next):
+        position = ordinal % len(state.closed)
+        closed = state.closed[position]
+        put_order(state, closed.order_id, CLOSED_BIT | position)
+        put_client(state, client_hash(state, np.int64(closed.account), closed), CLOSED_BIT | position)
+    for slot in range(1, header.transfers + 1):
+        put_transfer(state, state.transfers[slot].transfer_id, slot)
+
+
+def reindexed(state: State) -> State:
+    """The state with index tables of the right size, filled anew."""
+    entries = len(state.orders) + len(state.closed)
+    state = state._replace(
+        order_index=new_index(entries),
+        client_index=new_index(entries),
+        transfer_index=new_index(len(state.transfers)),
+    )
+    fill_indexes(state)
+    return state
+
+
+def _more_closed(state: State) -> State:
+    """Room for the whole window; an ordinal's position depends on the ring's length, so all entries move."""
+    header = state.header[0]
+    ordinals = np.arange(int(header.closed_first), int(header.closed_next))
+    closed = new_records(int(state.limits[Limit.CLOSED_ORDERS]), CLOSED)
+    closed[ordinals % len(closed)] = state.closed[ordinals % len(state.closed)]
+    return reindexed(state._replace(closed=closed))
+
+
+def enlarge(state: State, room: int) -> State:
+    """The same state with the pool that `room` (a Room) names twice as large.
+
+    Raises ValueError for a room that does not exist.
+    """
+    accounts, assets, symbols = len(state.accounts), len(state.assets), len(state.symbols)
+    if room == Room.ASSETS:
+        return state._replace(
+            assets=grown(state.assets, 2 * assets), balances=restrided(state.balances, assets, 2 * assets, accounts)
+        )
+    if room == Room.SYMBOLS:
+        return state._replace(
+            symbols=grown(state.symbols, 2 * symbols),
+            sides=grown(state.sides, 4 * symbols),
+            owned=restrided(state.owned, symbols, 2 * symbols, accounts),
+        )
+    if room == Room.ACCOUNTS:
+        return state._replace(
+            accounts=grown(state.accounts, 2 * accounts),
+            balances=grown(state.balances, 2 * accounts * assets),
+            owned=grown(state.owned, 2 * accounts * symbols),
+        )
+    if room == Room.LEVELS:
+        return state._replace(levels=grown(state.levels, 2 * len(state.levels)))
+    if room == Room.NODES:
+        count = 2 * len(state.nodes)
+        return state._replace(
+            nodes=grown(state.nodes, count),
+            node_keys=grown(state.node_keys, count),
+            node_refs=grown(state.node_refs, count),
+        )
+    if room == Room.ORDERS:
+        count = 2 * len(state.orders)
+        return reindexed(state._replace(orders=grown(state.orders, count), details=grown(state.details, count)))
+    if room == Room.CLOSED:
+        return _more_closed(state)
+    if room == Room.TRANSFERS:
+        return reindexed(state._replace(transfers=grown(state.transfers, 2 * len(state.transfers))))
+    if room == Room.EXPIRIES:
+        return state._replace(expiries=grown(state.expiries, 2 * len(state.expiries)))
+    raise ValueError(f"the state has no pool {room}")

@@ -1,0 +1,128 @@
+"""Transfers: money between the world and an account, each by an id that is never used twice.
+
+Owns DEPOSIT, WITHDRAW_HOLD, WITHDRAW_SETTLE and WITHDRAW_RELEASE. A repeated command gives the transfer's present state and
+moves nothing, so a caller may send it again until it knows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from exchange.core.clearing import balance_of, hold
+from exchange.core.codes import Account, CommandKind, EventKind, Limit, RejectCode, TransferState
+from exchange.core.compile import inlined, kernel
+from exchange.core.emit import begin_event, emit_rejected
+from exchange.core.index import find_transfer, put_transfer
+from exchange.core.records import Commands, Events
+from exchange.core.risk import is_asset, is_user
+from exchange.core.state import MAX_ATOMS, State
+
+
+@inlined
+def _is_same_transfer(state: State, slot: int, command: Any) -> bool:
+    """Whether a transfer is the one the command names: its account, asset, amount and sort."""
+    transfer = state.transfers[slot]
+    deposited = transfer.state == TransferState.DEPOSITED
+    return (
+        transfer.account == command.account
+        and transfer.asset == command.asset
+        and transfer.amount_atoms == command.amount_atoms
+        and deposited == (command.kind == CommandKind.DEPOSIT)
+    )
+
+
+@inlined
+def _check_new(state: State, command: Any) -> int:
+    """Refusals of a transfer whose id is new."""
+    if command.kind == CommandKind.DEPOSIT:
+        supply = -state.balances[balance_of(state, Account.WORLD, command.asset)].available
+        if command.amount_atoms > MAX_ATOMS - supply:
+            return RejectCode.SUPPLY_EXCEEDED
+    elif command.kind != CommandKind.WITHDRAW_HOLD:
+        return RejectCode.UNKNOWN_TRANSFER
+    if state.header[0].transfers >= state.limits[Limit.TRANSFERS]:
+        return RejectCode.TOO_MANY_TRANSFERS
+    if command.kind == CommandKind.WITHDRAW_HOLD:
+        if command.amount_atoms > state.balances[balance_of(state, command.account, command.asset)].available:
+            return RejectCode.INSUFFICIENT_BALANCE
+    return RejectCode.NONE
+
+
+@inlined
+def _state_after(kind: int) -> int:
+    """The state that a transfer command leads to: the kinds and the states are numbered in the same order."""
+    return np.int64(kind) - CommandKind.DEPOSIT + TransferState.DEPOSITED
+
+
+@kernel
+def transfer(state: State, commands: Commands, i: int, events: Events, used: int) -> int:
+    """All four transfer commands; returns the next free event slot."""
+    command = commands.transfer[i]
+    kind = command.kind
+    after = _state_after(kind)
+    slot = np.int64(0)
+    repeated = False
+    code = RejectCode.NONE
+    if not is_user(state, command.account):
+        code = RejectCode.UNKNOWN_ACCOUNT
+    elif not is_asset(state, command.asset):
+        code = RejectCode.UNKNOWN_ASSET
+    elif command.amount_atoms <= 0 or command.transfer_id <= 0:
+        code = RejectCode.INVALID_AMOUNT
+    else:
+        slot = find_transfer(state, command.transfer_id)
+        if slot == 0:
+            code = _check_new(state, command)
+        elif not _is_same_transfer(state, slot, command):
+            code = RejectCode.TRANSFER_ID_CONFLICT
+        else:
+            present = state.transfers[slot].state
+            repeated = present == after or kind == CommandKind.WITHDRAW_HOLD
+            if not repeated and present != TransferState.HELD:
+                code = RejectCode.TRANSFER_FINISHED
+    if code != RejectCode.NONE:
+        return emit_rejected(state, commands, i, events, used, code)
+
+    # From here the command must succeed.
+    if not repeated:
+        slot = _move(state, command, slot, after)
+    begin_event(state, events, used, EventKind.TRANSFER_DUPLICATE if repeated else EventKind.TRANSFERRED)
+    event = events.transfer[used]
+    event.command_kind = kind
+    event.transfer_state = state.transfers[slot].state
+    event.account = command.account
+    event.asset = command.asset
+    event.transfer_id = command.transfer_id
+    event.amount_atoms = command.amount_atoms
+    return used + 1
+
+
+@inlined
+def _move(state: State, command: Any, slot: int, after: int) -> int:
+    """Post the transfer and record it; returns its slot."""
+    balance = balance_of(state, command.account, command.asset)
+    world = balance_of(state, Account.WORLD, command.asset)
+    amount = command.amount_atoms
+    if after == TransferState.DEPOSITED:
+        state.balances[world].available -= amount
+        state.balances[balance].available += amount
+    elif after == TransferState.HELD:
+        hold(state, balance, amount)
+    elif after == TransferState.SETTLED:
+        state.balances[balance].locked -= amount
+        state.balances[world].available += amount
+    else:
+        hold(state, balance, -amount)
+    if slot == 0:
+        state.header[0].transfers += 1
+        slot = state.header[0].transfers
+        record = state.transfers[slot]
+        record.transfer_id = command.transfer_id
+        record.amount_atoms = amount
+        record.account = command.account
+        record.asset = command.asset
+        put_transfer(state, command.transfer_id, slot)
+    state.transfers[slot].state = after
+    return slot
