@@ -47,7 +47,7 @@ ENV PATH=/opt/exchange/bin:$PATH \
     NUMBA_CPU_NAME=generic \
     EXCHANGE_NUMBA_CACHE=/opt/exchange/kernels \
     EXCHANGE_DATA_DIR=/data \
-    EXCHANGE_BIND=0.0.0.0 \
+    EXCHANGE_HOST=0.0.0.0 \
     HTTP_PORT=8080 \
     WS_PORT=8094
 USER 10001:10001

@@ -1,0 +1,274 @@
+"""The registry of every number that stands in a journal. A line here is never changed and never removed.
+
+The journal of any release must be readable for ever, so a code keeps its number and a record field its place. New codes
+and fields in free bytes are added here in the same change that adds them to `exchange/core/codes.py` or
+`exchange/core/records.py`.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import pytest
+
+from exchange.core import codes, records
+
+REGISTRY: dict[str, dict[int, str]] = {
+    "CommandKind": {
+        1: "SET_LIMIT",
+        2: "ADD_ASSET",
+        3: "ADD_SYMBOL",
+        4: "CHANGE_SYMBOL",
+        5: "OPEN_ACCOUNT",
+        6: "SET_FEES",
+        7: "SET_TRADING_MODE",
+        16: "DEPOSIT",
+        17: "WITHDRAW_HOLD",
+        18: "WITHDRAW_SETTLE",
+        19: "WITHDRAW_RELEASE",
+        32: "PLACE",
+        33: "CANCEL",
+        34: "CANCEL_ALL",
+        35: "REDUCE",
+        48: "TICK",
+        49: "HASH",
+    },
+    "CommandFlag": {
+        1: "LINKED",
+        2: "ALLOW_FAILURE",
+    },
+    "EventKind": {
+        1: "REJECTED",
+        2: "ORDER_ACCEPTED",
+        3: "ORDER_DUPLICATE",
+        4: "TRADE",
+        5: "PREVENTED",
+        6: "ORDER_REDUCED",
+        7: "ORDER_CLOSED",
+        8: "CANCELED_ALL",
+        16: "TRANSFERRED",
+        17: "TRANSFER_DUPLICATE",
+        31: "LIMIT_SET",
+        32: "ASSET_ADDED",
+        33: "SYMBOL_ADDED",
+        34: "SYMBOL_CHANGED",
+        35: "ACCOUNT_OPENED",
+        36: "FEES_SET",
+        37: "TRADING_MODE_SET",
+        48: "TICKED",
+        49: "HASHED",
+    },
+    "EventFlag": {
+        1: "LAST",
+    },
+    "Side": {
+        0: "BUY",
+        1: "SELL",
+    },
+    "OrderType": {
+        1: "LIMIT",
+        2: "MARKET",
+        3: "LIMIT_MAKER",
+    },
+    "TimeInForce": {
+        1: "GTC",
+        2: "IOC",
+        3: "FOK",
+        4: "GTD",
+    },
+    "StpMode": {
+        0: "NONE",
+        1: "EXPIRE_TAKER",
+        2: "EXPIRE_MAKER",
+        3: "EXPIRE_BOTH",
+        4: "DECREMENT",
+    },
+    "TradingMode": {
+        1: "OPEN",
+        2: "CANCEL_ONLY",
+        3: "HALTED",
+    },
+    "Scope": {
+        0: "VENUE",
+        1: "SYMBOL",
+        2: "ACCOUNT",
+    },
+    "OrderStatus": {
+        1: "NEW",
+        2: "PARTIALLY_FILLED",
+        3: "FILLED",
+        4: "CANCELED",
+        5: "EXPIRED",
+        6: "EXPIRED_IN_MATCH",
+    },
+    "CloseReason": {
+        0: "NONE",
+        1: "CANCELED",
+        2: "IOC_REMAINDER",
+        3: "FOK_UNFILLABLE",
+        4: "NO_LIQUIDITY",
+        5: "GTD_EXPIRED",
+    },
+    "TransferState": {
+        1: "DEPOSITED",
+        2: "HELD",
+        3: "SETTLED",
+        4: "RELEASED",
+    },
+    "Limit": {
+        0: "ASSETS",
+        1: "SYMBOLS",
+        2: "ACCOUNTS",
+        3: "OPEN_ORDERS",
+        4: "LEVELS",
+        5: "TRANSFERS",
+        6: "CLOSED_ORDERS",
+    },
+    "RejectCode": {
+        0: "NONE",
+        1: "UNKNOWN_KIND",
+        2: "UNKNOWN_ACCOUNT",
+        3: "UNKNOWN_ASSET",
+        4: "CLIENT_ORDER_ID_CONFLICT",
+        5: "LINK_FAILED",
+        6: "UNKNOWN_SYMBOL",
+        7: "UNKNOWN_ORDER",
+        8: "VENUE_CLOSED",
+        9: "SYMBOL_CLOSED",
+        10: "ACCOUNT_CLOSED",
+        11: "INVALID_SIDE",
+        12: "INVALID_ORDER_TYPE",
+        13: "INVALID_TIME_IN_FORCE",
+        14: "INVALID_STP_MODE",
+        15: "INVALID_EXPIRY",
+        16: "UNSUPPORTED_FIELD",
+        17: "INVALID_PRICE",
+        18: "PRICE_TOO_LOW",
+        19: "PRICE_TOO_HIGH",
+        20: "PRICE_OFF_TICK",
+        21: "INVALID_QUANTITY",
+        22: "QUANTITY_TOO_LOW",
+        23: "QUANTITY_TOO_HIGH",
+        24: "QUANTITY_OFF_LOT",
+        25: "NOTIONAL_TOO_LOW",
+        26: "NOTIONAL_TOO_HIGH",
+        27: "INVALID_REDUCTION",
+        28: "TOO_MANY_ORDERS",
+        29: "VENUE_FULL",
+        30: "TOO_MANY_LEVELS",
+        31: "WOULD_TAKE",
+        40: "INVALID_AMOUNT",
+        41: "TRANSFER_ID_CONFLICT",
+        42: "UNKNOWN_TRANSFER",
+        43: "TRANSFER_FINISHED",
+        44: "SUPPLY_EXCEEDED",
+        45: "TOO_MANY_TRANSFERS",
+        50: "ID_OUT_OF_RANGE",
+        51: "ALREADY_EXISTS",
+        52: "INVALID_SCALE",
+        53: "INVALID_PARAMETERS",
+        54: "INVALID_FEE",
+        55: "INVALID_MODE",
+        56: "ILLEGAL_MODE_CHANGE",
+        57: "INVALID_LIMIT",
+        60: "INSUFFICIENT_BALANCE",
+    },
+    "Fault": {
+        0: "NONE",
+        1: "SEQUENCE_GAP",
+        2: "TIME_REVERSED",
+        3: "HASH_MISMATCH",
+    },
+    "Account": {
+        0: "WORLD",
+        1: "FEES",
+        16: "FIRST_USER",
+    },
+}
+"""Enum -> number -> name."""
+
+LAYOUTS: dict[str, str] = {
+    "ANY": "HEAD",
+    "PLACE": (
+        "HEAD side:u1@18 order_type:u1@19 time_in_force:u1@20 stp_mode:u1@21 list_role:u1@22 peg_type:u1@23 "
+        "account:i4@24 symbol:i4@28 price_ticks:i8@32 qty_lots:i8@40 quote_atoms:i8@48 expire_ts_ns:i8@56 "
+        "stop_price_ticks:i8@64 iceberg_lots:i8@72 order_list_id:i8@80 trailing_bips:i2@88 peg_offset_ticks:i2@90 "
+        "CLIENT_ID"
+    ),
+    "TARGET": "HEAD account:i4@24 symbol:i4@28 order_id:i8@32 qty_lots:i8@40 CLIENT_ID",
+    "TRANSFER": "HEAD account:i4@24 asset:i4@28 transfer_id:i8@32 amount_atoms:i8@40",
+    "ASSET": "HEAD scale:u1@18 asset:i4@28 name_0:i8@112 name_1:i8@120",
+    "SYMBOL": (
+        "HEAD price_scale:u1@18 qty_scale:u1@19 symbol:i4@28 base_asset:i4@32 quote_asset:i4@36 price_min_ticks:i8@40 "
+        "price_max_ticks:i8@48 qty_min_lots:i8@56 qty_max_lots:i8@64 notional_min_atoms:i8@72 "
+        "notional_max_atoms:i8@80 price_step_ticks:i4@88 qty_step_lots:i4@92 orders_max:i4@96 maker_fee_ppm:i4@100 "
+        "taker_fee_ppm:i4@104 name_0:i8@112 name_1:i8@120"
+    ),
+    "ACCOUNT": "HEAD account:i4@24 maker_fee_ppm:i4@32 taker_fee_ppm:i4@36",
+    "MODE": "HEAD scope:u1@18 mode:u1@19 account:i4@24 symbol:i4@28",
+    "LIMIT": "HEAD limit:u1@18 value:i8@32",
+    "HASH": "HEAD at_sequence:i8@32 hash_0:i8@40 hash_1:i8@48",
+    "ORDER_EVENT": (
+        "HEAD reject:u1@18 reason:u1@19 side:u1@20 order_type:u1@21 time_in_force:u1@22 stp_mode:u1@23 account:i4@24 "
+        "symbol:i4@28 order_id:i8@32 price_ticks:i8@40 qty_lots:i8@48 quote_atoms:i8@56 hold_delta_atoms:i8@64 "
+        "filled_lots:i8@72 filled_quote_atoms:i8@80 command_kind:u1@88 status:u1@89 CLIENT_ID"
+    ),
+    "TRADE": (
+        "HEAD side:u1@18 symbol:i4@24 taker_account:i4@28 maker_account:i4@32 taker_order_id:i8@40 "
+        "maker_order_id:i8@48 trade_id:i8@56 price_ticks:i8@64 qty_lots:i8@72 quote_atoms:i8@80 taker_fee_atoms:i8@88 "
+        "maker_fee_atoms:i8@96 taker_leaves_lots:i8@104 maker_leaves_lots:i8@112 taker_release_atoms:i8@120"
+    ),
+    "PREVENTED": (
+        "HEAD side:u1@18 stp_mode:u1@19 symbol:i4@24 account:i4@28 taker_order_id:i8@40 maker_order_id:i8@48 "
+        "price_ticks:i8@64 taker_prevented_lots:i8@72 maker_prevented_lots:i8@80 taker_release_atoms:i8@88 "
+        "maker_release_atoms:i8@96 taker_leaves_lots:i8@104 maker_leaves_lots:i8@112"
+    ),
+    "TRANSFER_EVENT": "HEAD command_kind:u1@18 transfer_state:u1@19 account:i4@24 asset:i4@28 transfer_id:i8@32 amount_atoms:i8@40",
+    "CANCELED_ALL": "HEAD account:i4@24 symbol:i4@28 canceled_count:i8@32",
+    "TICKED": "HEAD expired_count:i8@32",
+}
+"""Record -> its fields as name:type@offset."""
+
+SHARED = {
+    "HEAD": "sequence:i8@0 ts_ns:i8@8 kind:u1@16 flags:u1@17",
+    "CLIENT_ID": "client_id_0:i4@92 client_id_1:i8@96 client_id_2:i8@104 client_id_3:i8@112 client_id_4:i8@120",
+}
+
+
+def _enums() -> dict[str, type[IntEnum]]:
+    return {
+        name: value
+        for name, value in vars(codes).items()
+        if isinstance(value, type) and issubclass(value, int) and value.__module__ == codes.__name__
+    }
+
+
+def test_every_enum_of_codes_is_registered() -> None:
+    assert _enums().keys() == REGISTRY.keys()
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_code_has_its_registered_number(name: str) -> None:
+    assert {member.value: member.name for member in _enums()[name]} == REGISTRY[name]
+
+
+def test_every_record_is_registered() -> None:
+    used = {id(dtype) for dtype in [*records.COMMAND_DTYPES.values(), *records.EVENT_DTYPES.values()]}
+    registered = {id(getattr(records, name)) for name in LAYOUTS}
+    assert used <= registered
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_record_field_has_its_registered_place(name: str) -> None:
+    layout = LAYOUTS[name]
+    for word, fields in SHARED.items():
+        layout = layout.replace(word, fields)
+    dtype = getattr(records, name)
+    assert [
+        f"{field}:{dtype.fields[field][0].str[1:]}@{dtype.fields[field][1]}" for field in dtype.names
+    ] == layout.split()
+
+
+def test_every_kind_has_a_record() -> None:
+    assert records.COMMAND_DTYPES.keys() == set(codes.CommandKind)
+    assert records.EVENT_DTYPES.keys() == set(codes.EventKind)
