@@ -7,7 +7,7 @@ and fields in free bytes are added here in the same change that adds them to `ex
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 
 import pytest
 
@@ -223,7 +223,9 @@ LAYOUTS: dict[str, str] = {
         "price_ticks:i8@64 taker_prevented_lots:i8@72 maker_prevented_lots:i8@80 taker_release_atoms:i8@88 "
         "maker_release_atoms:i8@96 taker_leaves_lots:i8@104 maker_leaves_lots:i8@112"
     ),
-    "TRANSFER_EVENT": "HEAD command_kind:u1@18 transfer_state:u1@19 account:i4@24 asset:i4@28 transfer_id:i8@32 amount_atoms:i8@40",
+    "TRANSFER_EVENT": (
+        "HEAD command_kind:u1@18 transfer_state:u1@19 account:i4@24 asset:i4@28 transfer_id:i8@32 amount_atoms:i8@40"
+    ),
     "CANCELED_ALL": "HEAD account:i4@24 symbol:i4@28 canceled_count:i8@32",
     "TICKED": "HEAD expired_count:i8@32",
 }
@@ -235,11 +237,11 @@ SHARED = {
 }
 
 
-def _enums() -> dict[str, type[IntEnum]]:
+def _enums() -> dict[str, type[IntEnum] | type[IntFlag]]:
     return {
         name: value
         for name, value in vars(codes).items()
-        if isinstance(value, type) and issubclass(value, int) and value.__module__ == codes.__name__
+        if isinstance(value, type) and issubclass(value, IntEnum | IntFlag) and value.__module__ == codes.__name__
     }
 
 
