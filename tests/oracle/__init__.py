@@ -1,0 +1,18 @@
+"""A second exchange, slow and plain: the executable reading of docs/engine.md that the kernels are held against.
+
+It shares with `exchange/core` the codes and the field names of the records, and nothing else. It is written to be read:
+dicts, sorted dicts, dataclasses, unbounded integers and fractions, exceptions for refusals, and a ledger that is
+computed from the events alone.
+
+    oracle = Oracle()
+    events = oracle.apply(command)      a dict as `records.command_dict` gives it -> dicts as `records.event_dict` does
+    rows = oracle.canonical()           section 7: {table: sorted rows of integers}
+
+Where to look: `exchange.py` takes commands, `venue.py` is the state, `reference.py` section 3, `placing.py`,
+`walking.py` and `matching.py` sections 4.1 and 4.3, `withdrawing.py` 4.4 and 4.5, `transfers.py` and `clearing.py`
+section 5, `canonical.py` section 7.
+"""
+
+from tests.oracle.exchange import Oracle, Stopped
+
+__all__ = ["Oracle", "Stopped"]

@@ -1,0 +1,124 @@
+"""Section 7: the state as rows of integers, the inputs of the state hash.
+
+Owns the order of the columns and how a text becomes words. Reads only.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from exchange.core.codes import Limit
+from tests.oracle.venue import Order, Venue
+
+Row = tuple[int, ...]
+
+
+def client_id_words(client_id: str) -> Row:
+    """36 characters as the record holds them: one i4 and four i8."""
+    return struct.unpack("<i4q", client_id.encode("ascii").ljust(36, b"\0"))
+
+
+def name_words(name: str) -> Row:
+    return struct.unpack("<2q", name.encode("ascii").ljust(16, b"\0"))
+
+
+def canonical(venue: Venue) -> dict[str, list[Row]]:
+    """Every table of section 7, sorted."""
+    tables: dict[str, list[Row]] = {
+        "venue": [_venue_row(venue)],
+        "asset": [(a.asset, a.scale, *name_words(a.name)) for a in venue.assets.values()],
+        "symbol": _symbol_rows(venue),
+        "account": [(a.account, a.mode, a.maker_fee_ppm, a.taker_fee_ppm) for a in venue.accounts.values()],
+        "balance": [(*key, *parts) for key, parts in venue.ledger.balances.items() if any(parts)],
+        "order": [_order_row(venue, order) for order in venue.open_orders.values()],
+        "closed": [_closed_row(ordinal, order) for ordinal, order in venue.window],
+        "transfer": [(t.transfer_id, t.account, t.asset, t.amount_atoms, t.state) for t in venue.transfers.values()],
+    }
+    return {table: sorted(tuple(int(value) for value in row) for row in rows) for table, rows in tables.items()}
+
+
+def _venue_row(venue: Venue) -> Row:
+    return (
+        venue.sequence,
+        venue.ts_ns,
+        venue.mode,
+        venue.next_order_id,
+        venue.link_failed_sequence,
+        venue.next_ordinal,
+        *(venue.limits[limit] for limit in Limit),
+    )
+
+
+def _symbol_rows(venue: Venue) -> list[Row]:
+    return [
+        (
+            s.symbol,
+            s.mode,
+            s.base.asset,
+            s.quote.asset,
+            s.price_scale,
+            s.qty_scale,
+            s.rules["price_min_ticks"],
+            s.rules["price_max_ticks"],
+            s.rules["qty_min_lots"],
+            s.rules["qty_max_lots"],
+            s.rules["notional_min_atoms"],
+            s.rules["notional_max_atoms"],
+            s.rules["price_step_ticks"],
+            s.rules["qty_step_lots"],
+            s.rules["orders_max"],
+            s.rules["maker_fee_ppm"],
+            s.rules["taker_fee_ppm"],
+            s.price_ceiling,
+            s.qty_ceiling,
+            s.trades,
+            *name_words(s.name),
+        )
+        for s in venue.symbols.values()
+    ]
+
+
+def _order_row(venue: Venue, o: Order) -> Row:
+    return (
+        o.order_id,
+        o.account,
+        o.symbol,
+        o.side,
+        o.order_type,
+        o.time_in_force,
+        o.stp_mode,
+        o.price_ticks,
+        o.leaves_lots,
+        o.filled_lots,
+        o.filled_quote_atoms,
+        o.submitted_lots,
+        o.created_ts_ns,
+        o.updated_ts_ns,
+        o.expire_ts_ns,
+        *client_id_words(o.client_id),
+        venue.symbols[o.symbol].sides[o.side].ahead_of(o),
+    )
+
+
+def _closed_row(ordinal: int, o: Order) -> Row:
+    return (
+        ordinal,
+        o.order_id,
+        o.account,
+        o.symbol,
+        o.side,
+        o.order_type,
+        o.time_in_force,
+        o.stp_mode,
+        o.price_ticks,
+        o.closed_lots,
+        o.filled_lots,
+        o.filled_quote_atoms,
+        o.submitted_lots,
+        o.quote_atoms,
+        o.created_ts_ns,
+        o.updated_ts_ns,
+        o.expire_ts_ns,
+        o.status,
+        *client_id_words(o.client_id),
+    )

@@ -1,0 +1,100 @@
+"""Section 2: commands come in one after the other, each gives its events.
+
+Owns the checks that concern every command, the linked run, and HASH. The oracle does not know how the state hash is
+computed (section 7 defines its inputs only): its HASHED events carry what `hash_rows` makes of the rows, zeros without
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from exchange.core.codes import CommandFlag, CommandKind, EventFlag, EventKind, Fault, RejectCode
+from tests.oracle import placing, reference, transfers, withdrawing
+from tests.oracle.canonical import Row, canonical
+from tests.oracle.venue import Venue
+from tests.oracle.words import Command, Event, Refused, rejected
+
+HANDLERS: dict[CommandKind, Callable[[Venue, Command], None]] = {
+    CommandKind.SET_LIMIT: reference.set_limit,
+    CommandKind.ADD_ASSET: reference.add_asset,
+    CommandKind.ADD_SYMBOL: reference.add_symbol,
+    CommandKind.CHANGE_SYMBOL: reference.change_symbol,
+    CommandKind.OPEN_ACCOUNT: reference.open_account,
+    CommandKind.SET_FEES: reference.set_fees,
+    CommandKind.SET_TRADING_MODE: reference.set_trading_mode,
+    CommandKind.DEPOSIT: transfers.transfer,
+    CommandKind.WITHDRAW_HOLD: transfers.transfer,
+    CommandKind.WITHDRAW_SETTLE: transfers.transfer,
+    CommandKind.WITHDRAW_RELEASE: transfers.transfer,
+    CommandKind.PLACE: placing.place,
+    CommandKind.CANCEL: withdrawing.cancel,
+    CommandKind.CANCEL_ALL: withdrawing.cancel_all,
+    CommandKind.REDUCE: withdrawing.reduce,
+    CommandKind.TICK: withdrawing.tick,
+}
+
+HashRows = Callable[[dict[str, list[Row]]], tuple[int, int]]
+
+
+class Stopped(Exception):
+    """A fault: the exchange stops before this command and has not changed."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.name)
+        self.fault = fault
+
+
+class Oracle:
+    """An exchange from genesis."""
+
+    def __init__(self, hash_rows: HashRows | None = None) -> None:
+        self.venue = Venue()
+        self._hash_rows: HashRows = hash_rows or (lambda _: (0, 0))
+        self._last_hash: tuple[int, int, int] | None = None  # sequence of the last HASH, and its two words
+
+    def canonical(self) -> dict[str, list[Row]]:
+        """The rows of section 7: {table: sorted rows}."""
+        return canonical(self.venue)
+
+    def apply(self, command: Command) -> list[Event]:
+        """The events of one command, in order. Raises Stopped on a fault."""
+        venue = self.venue
+        self._stop_on_fault(command)
+        venue.sequence, venue.ts_ns = command["sequence"], command["ts_ns"]
+        venue.events = []
+        try:
+            self._handle(command)
+        except Refused as refused:
+            if venue.events:
+                raise AssertionError(f"{command} was refused ({refused.code.name}) after {venue.events}") from refused
+            self._refuse(command, refused.code)
+        venue.events[-1]["flags"] = int(EventFlag.LAST)
+        return venue.events
+
+    def _stop_on_fault(self, command: Command) -> None:
+        if command["sequence"] != self.venue.sequence + 1:
+            raise Stopped(Fault.SEQUENCE_GAP)
+        if command["ts_ns"] < self.venue.ts_ns:
+            raise Stopped(Fault.TIME_REVERSED)
+        if command["kind"] == CommandKind.HASH and self._last_hash is not None:
+            claimed = (command["at_sequence"], command["hash_0"], command["hash_1"])
+            if claimed[0] == self._last_hash[0] and claimed != self._last_hash:
+                raise Stopped(Fault.HASH_MISMATCH)
+
+    def _handle(self, command: Command) -> None:
+        if command["kind"] == CommandKind.HASH:
+            hash_0, hash_1 = self._hash_rows(self.canonical())
+            self._last_hash = (self.venue.sequence, hash_0, hash_1)
+            self.venue.emit(EventKind.HASHED, at_sequence=self.venue.sequence, hash_0=hash_0, hash_1=hash_1)
+        elif command["kind"] in list(HANDLERS):
+            HANDLERS[CommandKind(command["kind"])](self.venue, command)
+        else:
+            raise Refused(RejectCode.UNKNOWN_KIND)
+
+    def _refuse(self, command: Command, code: RejectCode) -> None:
+        venue = self.venue
+        linked = command["flags"] & CommandFlag.LINKED and not command["flags"] & CommandFlag.ALLOW_FAILURE
+        if command["kind"] == CommandKind.CANCEL and linked:
+            venue.link_failed_sequence = venue.sequence
+        venue.events = [rejected(command, code) | {"sequence": venue.sequence, "ts_ns": venue.ts_ns}]

@@ -1,0 +1,167 @@
+"""Runs a table on an exchange, be it the oracle or the engine, and says in words what went otherwise.
+
+Owns the scenarios of `tables/` and the checks `balance` and `book`. Knows neither the oracle nor the engine: both are
+an `Exchange`, a thing that takes a command slot, gives event dicts, and shows its rows.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import re
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from exchange.core.codes import Account, CommandKind, EventKind, Side
+from exchange.core.records import fill_command, slots
+from tests.scenarios.language import STANDARD, Line, Names, Request, lines_of, parse_command, parse_expected
+
+TABLES = pathlib.Path(__file__).parent / "tables"
+
+Slot = np.ndarray[Any, Any]
+Row = tuple[int, ...]
+
+
+class Exchange(Protocol):
+    def apply(self, slot: Slot) -> list[dict[str, Any]]:
+        """Apply one command slot (128 u1) and return its events as dicts."""
+
+    def canonical(self) -> dict[str, list[Row]]:
+        """The rows of section 7 of docs/engine.md."""
+
+
+@dataclass
+class Scenario:
+    table: str
+    title: str
+    lines: list[Line]
+
+    def __str__(self) -> str:
+        return f"{self.table}: {self.title}"
+
+
+def scenarios() -> list[Scenario]:
+    """Every scenario of every table, in file order."""
+    found = []
+    for path in sorted(TABLES.glob("*.txt")):
+        for line in lines_of(path.read_text()):
+            if line.words[0] == "scenario":
+                found.append(Scenario(path.stem, line.text.removeprefix("scenario").strip(), []))
+            else:
+                found[-1].lines.append(line)
+    return found
+
+
+class Run:
+    """One scenario on one exchange."""
+
+    def __init__(self, scenario: Scenario, exchange: Exchange) -> None:
+        self.scenario, self.exchange = scenario, exchange
+        self.names = Names()
+        self.sequence, self.ts_ns, self.next_transfer_id = 0, 1, 1_000_000
+        self.accounts_shown: set[int] = set()
+
+    def all_lines(self) -> None:
+        """Run every line, then insist that the last ones were the balances of everybody who has any."""
+        for line in self.scenario.lines:
+            verb, expected = line.words[0], line.expected
+            if verb == "standard":
+                for standard_line in lines_of(STANDARD):
+                    self.command(standard_line)
+            elif verb == "clock":
+                self.ts_ns = int(line.words[1])
+            elif verb == "fund":
+                self.fund(line)
+            elif verb == "balance":
+                self.balance(line)
+            elif verb == "book":
+                self.book(line)
+            elif expected is None:
+                raise ValueError(f"line {line.number}: {line.text!r} says nothing of its result")
+            else:
+                self.command(line)
+        owners = {row[0] for row in self.exchange.canonical()["balance"]} - {int(Account.WORLD)}
+        if owners - self.accounts_shown:
+            raise AssertionError(
+                f"{self.scenario} does not end with balances of {sorted(owners - self.accounts_shown)}"
+            )
+
+    def command(self, line: Line) -> None:
+        request = parse_command(line, self.names)
+        expected = parse_expected(line, request.kind)
+        events = self.apply(request)
+        told = [
+            (EventKind(e["kind"]), {k: e[k] for k in fields}) for e, (_, fields) in zip(events, expected, strict=False)
+        ]
+        if told != expected or len(events) != len(expected):
+            shown = "\n".join("  " + ", ".join(f"{k}={v}" for k, v in e.items() if v) for e in events)
+            kinds = ", ".join(EventKind(e["kind"]).name for e in events)
+            raise AssertionError(
+                f"{self.scenario}, line {line.number}:\n  {line.text}\nexpected {expected}\ngot {kinds}:\n{shown}"
+            )
+        if events[0]["kind"] == EventKind.REJECTED:
+            return
+        if request.kind == CommandKind.CHANGE_SYMBOL:
+            self.names.rules[line.words[1]] |= {k: v for k, v in request.fields.items() if k != "symbol"}
+        elif request.kind == CommandKind.ADD_SYMBOL:
+            rules = self.names.rules[line.words[1]]
+            rules.update({k: v for k, v in request.fields.items() if k in rules})
+
+    def apply(self, request: Request) -> list[dict[str, Any]]:
+        self.sequence += 1
+        self.accounts_shown.clear()
+        slot = slots(1)[0]
+        known = request.kind in list(CommandKind)
+        kind = CommandKind(request.kind) if known else CommandKind.TICK
+        fill_command(slot, kind, request.texts.get("client_id", ""), request.texts.get("name", ""), **request.fields)
+        slot[:16] = np.array([self.sequence, self.ts_ns], dtype="<i8").view(np.uint8)
+        slot[16] = request.kind
+        return self.exchange.apply(slot)
+
+    def fund(self, line: Line) -> None:
+        """Deposits with ids that no line names: `fund ACCOUNT ASSET ATOMS [ASSET ATOMS ...]`."""
+        account, words = line.words[1], line.words[2:]
+        for asset, atoms in zip(words[::2], words[1::2], strict=True):
+            self.next_transfer_id += 1
+            text = f"deposit {account} {asset} {atoms} id {self.next_transfer_id}"
+            self.command(Line(line.number, text, text.split(), "deposited"))
+
+    def balance(self, line: Line) -> None:
+        """All that an account has: `balance ACCOUNT ASSET AVAILABLE+LOCKED ...`, or `nothing`."""
+        account, words = self.names.account(line.words[1]), line.words[2:]
+        expected = {}
+        if words != ["nothing"]:
+            for asset, atoms in zip(words[::2], words[1::2], strict=True):
+                available, locked = atoms.split("+")
+                expected[self.names.asset(asset)] = (int(available), int(locked))
+        shown = {row[1]: (row[2], row[3]) for row in self.exchange.canonical()["balance"] if row[0] == account}
+        self.accounts_shown.add(account)
+        if shown != expected:
+            raise AssertionError(
+                f"{self.scenario}, line {line.number}:\n  {line.text}\ngot {shown} (asset: available, locked)"
+            )
+
+    def book(self, line: Line) -> None:
+        """Both sides of a book, best level first, queues in order: `book S bids 100: #1x5 #2x3; 99: #4x1 asks -`."""
+        symbol = self.names.symbol(line.words[1])
+        sides = re.fullmatch(r"book \S+ bids (.*?) asks (.*)", " ".join(line.words))
+        if sides is None:
+            raise ValueError(f"line {line.number}: a book has bids and asks")
+        shown = [self._side(symbol, side) for side in Side]
+        if shown != [" ".join(said.split()) for said in sides.groups()]:
+            raise AssertionError(
+                f"{self.scenario}, line {line.number}:\n  {line.text}\ngot bids {shown[0]} asks {shown[1]}"
+            )
+
+    def _side(self, symbol: int, side: Side) -> str:
+        rows = [row for row in self.exchange.canonical()["order"] if row[2] == symbol and row[3] == side]
+        following = {row[-1]: row for row in rows if row[-1]}
+        levels = {}
+        for first in (row for row in rows if row[-1] == 0):
+            queue = [first]
+            while queue[-1][0] in following:
+                queue.append(following[queue[-1][0]])
+            levels[first[7]] = " ".join(f"#{row[0]}x{row[8]}" for row in queue)
+        best_first = sorted(levels, reverse=side is Side.BUY)
+        return "; ".join(f"{price}: {levels[price]}" for price in best_first) or "-"
