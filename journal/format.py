@@ -1,17 +1,17 @@
 """The bytes of a journal, version 1: segment header, group header, hash. `docs/journal.md` draws both with a ruler.
 
-Owns the layout: constants, dtypes, how a header is packed and parsed. Never opens a file and never judges a journal as a
-whole: `recovery` does. Invariants: all integers are little-endian; a segment is one 128-byte header and groups; a group
-is one 64-byte header and `count` records, a multiple of 64 bytes, so every group starts on a 64-byte boundary; a header
-ends with the XXH64 of the bytes before it. The chain value of a group is its `check`, which covers the chain value
-before it and the hash of its records: one number stands for the whole history. Source: XXH64,
+Owns the layout: constants, dtypes, how a header is packed and parsed. Never opens a file and never judges a journal as
+a whole: `recovery` does. Invariants: all integers are little-endian; a segment is one 128-byte header and groups; a
+group is one 64-byte header and `count` records, a multiple of 64 bytes, so every group starts on a 64-byte boundary; a
+header ends with the XXH64 of the bytes before it. The chain value of a group is its `check`, which covers the chain
+value before it and the hash of its records: one number stands for the whole history. Source: XXH64,
 https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sized
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple, TypeAlias
 
@@ -20,7 +20,7 @@ import numpy.typing as npt
 import xxhash
 
 Bytes: TypeAlias = npt.NDArray[np.uint8]
-Buffer: TypeAlias = "bytes | bytearray | memoryview | Bytes"
+Buffer: TypeAlias = bytes | bytearray | memoryview
 
 VERSION = 1
 SEGMENT_MAGIC = b"XJOURNAL"
@@ -89,12 +89,14 @@ GROUP_HEADER_DTYPE = np.dtype(
 )
 assert SEGMENT_HEADER_DTYPE.itemsize == SEGMENT_HEADER_BYTES == 2 * BOUNDARY_BYTES
 assert GROUP_HEADER_DTYPE.itemsize == GROUP_HEADER_BYTES == BOUNDARY_BYTES
-assert RECORD_BYTES % BOUNDARY_BYTES == 0 and SEGMENT_BYTES % BOUNDARY_BYTES == 0
+assert RECORD_BYTES % BOUNDARY_BYTES == 0
+assert SEGMENT_BYTES % BOUNDARY_BYTES == 0
 
 _SEGMENT = struct.Struct("<8sII16sqqQqIIq40s")
 _GROUP = struct.Struct("<4sIqqqQQq")
 _CHECK = struct.Struct("<Q")
-assert _SEGMENT.size == SEGMENT_HEADER_BYTES - 8 and _GROUP.size == GROUP_HEADER_BYTES - 8
+assert _SEGMENT.size == SEGMENT_HEADER_BYTES - 8
+assert _GROUP.size == GROUP_HEADER_BYTES - 8
 GROUP_STRUCT = struct.Struct("<4sIqqqQQqQ")
 """All nine fields of a group header, for loops that can not afford a `GroupHeader` a group."""
 assert GROUP_STRUCT.size == GROUP_HEADER_BYTES
@@ -119,7 +121,8 @@ class SegmentHeader(NamedTuple):
     record_bytes: int = RECORD_BYTES
 
 
-class GroupHeader(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class GroupHeader:
     """The first 64 bytes of a group, without magic. `check` is the chain value."""
 
     count: int
@@ -167,12 +170,10 @@ def pack_segment_header(header: SegmentHeader) -> bytes:
 
 def parse_segment_header(data: Buffer) -> SegmentHeader:
     """Read the first 128 bytes of `data`. Raises `Corrupt` with the first thing that is wrong."""
-    if _size(data) < SEGMENT_HEADER_BYTES:
-        raise Corrupt(f"The file has {_size(data)} bytes, a segment header has {SEGMENT_HEADER_BYTES}.")
+    if len(data) < SEGMENT_HEADER_BYTES:
+        raise Corrupt(f"The file has {len(data)} bytes, a segment header has {SEGMENT_HEADER_BYTES}.")
     head = bytes(data[:SEGMENT_HEADER_BYTES])
-    (magic, version, record_bytes, cluster_id, segment_id, first_sequence, prev_chain, epoch, stream, zero, durable, rest) = (
-        _SEGMENT.unpack_from(head)
-    )
+    magic, version, record_bytes, *named, zero, durable_upto, rest = _SEGMENT.unpack_from(head)
     if magic != SEGMENT_MAGIC:
         raise Corrupt("The file does not begin with the magic of a segment.")
     if _CHECK.unpack_from(head, _SEGMENT.size)[0] != xxh64(head[: _SEGMENT.size]):
@@ -181,11 +182,18 @@ def parse_segment_header(data: Buffer) -> SegmentHeader:
         raise Corrupt(f"The segment has format version {version}, this program reads version {VERSION}.")
     if zero or rest != _ZEROS or record_bytes == 0 or record_bytes % BOUNDARY_BYTES:
         raise Corrupt("The segment header has a field that version 1 never writes.")
-    return SegmentHeader(cluster_id, segment_id, first_sequence, prev_chain, epoch, stream, durable, record_bytes)
+    return SegmentHeader._make((*named, durable_upto, record_bytes))
 
 
 def pack_group_header(
-    *, first_sequence: int, epoch: int, durable_upto: int, prev_chain: int, segment_id: int, count: int, payload_hash: int
+    *,
+    count: int,
+    first_sequence: int,
+    epoch: int,
+    durable_upto: int,
+    prev_chain: int,
+    payload_hash: int,
+    segment_id: int,
 ) -> bytes:
     """Return the 64 bytes before `count` records whose XXH64 is `payload_hash`; the last 8 are the chain value."""
     body = _GROUP.pack(GROUP_MAGIC, count, first_sequence, epoch, durable_upto, prev_chain, payload_hash, segment_id)
@@ -194,8 +202,8 @@ def pack_group_header(
 
 def parse_group_header(data: Buffer) -> GroupHeader:
     """Read the first 64 bytes of `data`. Raises `Corrupt`; says nothing about the records that follow."""
-    if _size(data) < GROUP_HEADER_BYTES:
-        raise Corrupt(f"{_size(data)} bytes are left, a group header has {GROUP_HEADER_BYTES}.")
+    if len(data) < GROUP_HEADER_BYTES:
+        raise Corrupt(f"{len(data)} bytes are left, a group header has {GROUP_HEADER_BYTES}.")
     head = bytes(data[:GROUP_HEADER_BYTES])
     magic, *fields = GROUP_STRUCT.unpack(head)
     header = GroupHeader(*fields)
@@ -211,7 +219,3 @@ def parse_group_header(data: Buffer) -> GroupHeader:
 def group_bytes(count: int, record_bytes: int = RECORD_BYTES) -> int:
     """Return the size of a group of `count` records, header included."""
     return GROUP_HEADER_BYTES + count * record_bytes
-
-
-def _size(data: Sized) -> int:
-    return len(data)
