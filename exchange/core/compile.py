@@ -57,8 +57,12 @@ if "NUMBA_CACHE_DIR" not in os.environ:
 
 
 def kernel(function: F) -> F:
-    """Compile on first call, cache on disk, run without the GIL. For functions that Python or another kernel calls."""
-    compiled: F = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    """Compile on first call, cache on disk, run without the GIL. For functions that Python or another kernel calls.
+
+    `_nrt=False` leaves out reference counting, which no kernel needs since none allocates: with it every touch of a state
+    array was an atomic increment and decrement, and the engine ran at 0.3 instead of 8.9 M commands/s (`bench.engine`).
+    """
+    compiled: F = numba.njit(cache=True, nogil=True, error_model="numpy", _nrt=False)(function)
     return compiled
 
 
