@@ -1,0 +1,296 @@
+"""Market data as the rest of the exchange sees it: events in, depth snapshots and streams out.
+
+Owns the aggregator's memory, the feeds and the publishing timer. Never asks the engine anything after `seed`. It
+publishes at most once an interval and only when events came; the first change after a quiet time goes out at once.
+
+Update ids: a symbol's id counts its published level changes. It starts at twice the engine's event count, and an event
+changes at most two levels, so that ids never go backwards over a restart, whatever had been published before it.
+
+Invariants: the book is only published between commands; a diff's `U` is the previous `u` + 1; every snapshot lies on a
+published boundary; when events are missing nothing is published any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from exchange.core import readers
+from exchange.core.codes import EventFlag, EventKind, Side
+from exchange.core.readers import SymbolView
+from exchange.core.records import NAME_BYTES, RECORD_BYTES, SYMBOL
+from exchange.core.state import State
+from exchange.marketdata import table
+from exchange.marketdata.aggregate import Batch, fold, new_tables, view_batch
+from exchange.marketdata.book import SIGN
+from exchange.marketdata.feed import SNAPSHOT_LEVELS_MAX, Feed
+from exchange.marketdata.server import Limits, StreamServer
+from exchange.marketdata.streams import ConflatedStream, Counts, Stream
+
+INTERVAL_S = 0.1
+LEVEL_SLOTS = 1 << 14
+LEVELS_PER_EVENT = 2
+_NOTHING_WRONG = ""
+
+
+class MarketDataError(Exception):
+    """Market data that can not be had: a code of the API and a sentence."""
+
+    def __init__(self, code: int, detail: str, hint: str) -> None:
+        super().__init__(f"{detail} {hint}")
+        self.code = code
+        self.detail = detail
+        self.hint = hint
+
+
+class Statistics(NamedTuple):
+    """Counters since the start, and sizes as they are now."""
+
+    events: int
+    trades: int
+    publications: int
+    levels: int
+    symbols: int
+    connections: int
+    connections_accepted: int
+    connections_refused: int
+    messages_encoded: int
+    messages_written: int
+    conflated: int
+    refreshed: int
+    dropped: int
+    fault: str
+
+
+class MarketData:
+    """Books, trades and tickers of every symbol, and the WebSocket port that serves them.
+
+    Give it the events of the last 24 hours, if tickers shall know them; then `seed` it with the engine's state; then
+    every event after that state, in order; and `start` the port. All calls come from one thread, the event loop's.
+    """
+
+    def __init__(
+        self, symbols: Iterable[SymbolView] = (), *, interval_s: float = INTERVAL_S, limits: Limits | None = None
+    ) -> None:
+        self.fault = _NOTHING_WRONG
+        self._interval_s = interval_s
+        self._limits = limits or Limits()
+        self._tables = new_tables()
+        self._levels = table.new_levels(LEVEL_SLOTS)
+        self._noted = np.zeros(1, dtype=np.int64)
+        self._header = {name: self._tables.header[name] for name in table.HEADER.names or ()}
+        self._feeds: dict[int, Feed] = {}
+        self._streams: dict[tuple[str, str], Stream] = {}
+        self._named: dict[str, Feed] = {}
+        self._counts = Counts()
+        self._lagging: set[ConflatedStream] = set()
+        self._publications = 0
+        self._update_id_base = 0
+        self._is_late = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._published_at = 0.0
+        self._server: StreamServer | None = None
+        for view in symbols:
+            self._add(view.symbol, view.name, (view.price_scale, view.qty_scale))
+        self._fold(view_batch(memoryview(bytes(RECORD_BYTES)), 0))
+        self._drain()
+
+    def _add(self, symbol: int, name: str, scales: tuple[int, int]) -> None:
+        feed = Feed(symbol, name, scales, self._update_id_base, self._tables, self._counts, self._lagging)
+        self._feeds[symbol] = feed
+        self._named[name] = feed
+        for channel, stream in feed.streams().items():
+            self._streams[channel, name] = stream
+
+    def seed(self, state: State) -> None:
+        """Begin with the open orders of an engine's state; the next event must be the one that follows it.
+
+        Nobody may listen yet: call it before `start`, or after a fault.
+        """
+        head = state.header[0]
+        count = int(head.levels)
+        self._levels = table.new_levels(max(LEVEL_SLOTS, 1 << (2 * count + 4).bit_length()))
+        self._update_id_base = LEVELS_PER_EVENT * int(head.event_count)
+        for name, value in (("entries", 0), ("dirty", 0), ("taker_book", 0), ("is_whole", 1)):
+            self._header[name][0] = value
+        self._header["sequence"][0] = head.sequence
+        self._header["ts_ns"][0] = head.ts_ns
+        for view in readers.symbols(state):
+            if view.symbol not in self._feeds:
+                self._add(view.symbol, view.name, (view.price_scale, view.qty_scale))
+            sides = []
+            for side in Side:
+                rows = np.array(readers.depth(state, view.symbol, side, count), dtype=np.int64).reshape(-1, 2)
+                prices, lots = rows[:, 0].copy(), rows[:, 1].copy()
+                books = np.full(len(prices), view.symbol * 2 + side, dtype=np.int64)
+                table.load(self._tables.header, *self._levels, books, prices, lots)
+                sides.append((prices, lots))
+            self._feeds[view.symbol].seed(sides, self._update_id_base)
+        self._drain()
+        self._is_late = False
+        self.fault = _NOTHING_WRONG
+
+    def on_events(self, view: memoryview, count: int) -> None:
+        """Fold `count` events of 128 bytes; they follow the last ones without a gap. The view is not kept.
+
+        Trades that somebody listens to are sent before this returns; the rest waits for the interval.
+        """
+        if self.fault:
+            return
+        batch = view_batch(view, count)
+        if self._is_late:
+            ends = np.flatnonzero(batch.order["flags"] & EventFlag.LAST)
+            if len(ends):
+                cut = int(ends[0]) + 1
+                self._fold(Batch(*(array[:cut] for array in batch)))
+                self.publish()
+                batch = Batch(*(array[cut:] for array in batch))
+        self._fold(batch)
+        self._arm()
+
+    def _fold(self, batch: Batch) -> None:
+        count = len(batch.order)
+        if count > len(self._noted):
+            self._noted = np.zeros(2 * count, dtype=np.int64)
+        index = 0
+        while True:
+            index = fold(*self._tables, *self._levels, self._noted, *batch, index)
+            if index >= count:
+                break
+            if index < 0:
+                missed = f"The event after sequence {self._header['sequence'][0]} is missing"
+                self._halt(f"{missed}: the next one that came has sequence {batch.order['sequence'][-1 - index]}.")
+                return
+            self._levels = table.grown(self._levels)
+        if self._header["symbols_added"][0]:
+            self._header["symbols_added"][0] = 0
+            self._add_symbols(batch)
+        if self._header["noted"][0]:
+            self._publish_trades(batch.trade[self._noted[: self._header["noted"][0]]])
+            self._header["noted"][0] = 0
+
+    def _add_symbols(self, batch: Batch) -> None:
+        for event in batch.order[batch.order["kind"] == EventKind.SYMBOL_ADDED]:
+            raw = event.tobytes()
+            record = np.frombuffer(raw, SYMBOL)[0]
+            name = raw[RECORD_BYTES - NAME_BYTES :].rstrip(b"\0").decode("ascii")
+            if int(record["symbol"]) not in self._feeds:
+                self._add(int(record["symbol"]), name, (int(record["price_scale"]), int(record["qty_scale"])))
+
+    def _publish_trades(self, trades: Any) -> None:
+        columns = (trades[name].tolist() for name in ("ts_ns", "side", "trade_id", "price_ticks", "qty_lots"))
+        by_symbol: dict[int, list[tuple[int, int, int, int, int]]] = {}
+        for symbol, fact in zip(trades["symbol"].tolist(), zip(*columns, strict=True), strict=True):
+            by_symbol.setdefault(symbol, []).append(fact)
+        for symbol, facts in by_symbol.items():
+            self._feeds[symbol].publish_trades(facts)
+
+    def _drain(self) -> tuple[Any, Any, Any]:
+        """(books, prices, lots) of the levels that changed, each book from its best level on."""
+        listed = int(self._header["dirty"][0])
+        books, prices, lots = (np.empty(listed, dtype=np.int64) for _ in range(3))
+        changed = table.drain(self._tables.header, *self._levels, books, prices, lots)
+        if changed < 0:
+            self._halt("A price level fell below zero lots: events do not belong to the state that was seeded.")
+            changed = 0
+        books, prices, lots = books[:changed], prices[:changed], lots[:changed]
+        order = np.lexsort((prices * np.array(SIGN)[books & 1], books))
+        return books[order], prices[order], lots[order]
+
+    def publish(self) -> None:
+        """Bring published books up to the last event and tell listeners: between commands, else when this one ends."""
+        if not self._header["is_whole"][0] and self._header["sequence"][0]:
+            self._is_late = True
+            return
+        self._is_late = False
+        self._publications += 1
+        if self._header["dirty"][0]:
+            books, prices, lots = self._drain()
+            ts_ns = int(self._header["ts_ns"][0])
+            changes: dict[int, list[tuple[int, Any, Any]]] = {}
+            starts = np.flatnonzero(np.diff(books, prepend=-1)).tolist()
+            for start, end in zip(starts, [*starts[1:], len(books)], strict=True):
+                symbol, side = divmod(int(books[start]), 2)
+                changes.setdefault(symbol, []).append((side, prices[start:end], lots[start:end]))
+            for symbol, sides in changes.items():
+                self._feeds[symbol].publish_depth(sides, ts_ns)
+        for feed in self._feeds.values():
+            feed.publish_ticker()
+        for stream in tuple(self._lagging):
+            stream.catch_up()
+
+    def _arm(self) -> None:
+        if self._timer is None and self._loop is not None and not self.fault:
+            when = max(self._loop.time(), self._published_at + self._interval_s)
+            self._timer = self._loop.call_at(when, self._on_interval)
+
+    def _on_interval(self) -> None:
+        self._timer = None
+        self._published_at = self._loop.time() if self._loop else 0.0
+        self.publish()
+        if self._lagging:
+            self._arm()
+
+    def _halt(self, sentence: str) -> None:
+        self.fault = sentence
+        if self._server is not None:
+            self._server.close_all(1011, "market data stopped; connect again later")
+
+    def depth_snapshot(self, symbol: str, limit: int) -> bytes:
+        """The JSON of `GET /v1/depth`: lastUpdateId, bids and asks with at most `limit` levels (1 to 5 000) a side.
+
+        It lies on the last published boundary and is encoded once for it. Raises MarketDataError.
+        """
+        if self.fault:
+            raise MarketDataError(-1001, "Market data has stopped.", "Try again later.")
+        feed = self._named.get(symbol)
+        if feed is None:
+            raise MarketDataError(-1121, "Invalid symbol.", "GET /v1/exchangeInfo lists the symbols.")
+        if not 1 <= limit <= SNAPSHOT_LEVELS_MAX:
+            raise MarketDataError(-1130, f"Data sent for parameter 'limit' is not valid: {limit}.", "Send 1 to 5000.")
+        return b"{%b}" % feed.book.snapshot(limit)
+
+    async def start(self, host: str, port: int) -> int:
+        """Serve the streams on host and port (0: a free one); returns the port. Raises OSError."""
+        self._loop = asyncio.get_running_loop()
+        self._server = StreamServer(self._limits, self._find, self._arm, lambda: self.fault)
+        bound = await self._server.start(host, port)
+        self._arm()
+        return bound
+
+    async def stop(self) -> None:
+        """Publish what is left, say goodbye to every client and stop listening."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._server is not None:
+            self.publish()
+            await self._server.stop()
+        self._loop = None
+
+    def _find(self, channel: str, symbol: str) -> Stream | None:
+        return self._streams.get((channel, symbol))
+
+    def statistics(self) -> Statistics:
+        """What happened so far."""
+        server = self._server
+        return Statistics(
+            events=int(self._header["events"][0]),
+            trades=int(self._header["trades"][0]),
+            publications=self._publications,
+            levels=int(self._header["entries"][0]),
+            symbols=len(self._feeds),
+            connections=len(server.connections) if server else 0,
+            connections_accepted=server.accepted if server else 0,
+            connections_refused=server.refused if server else 0,
+            messages_encoded=self._counts.messages_encoded,
+            messages_written=self._counts.messages_written,
+            conflated=self._counts.conflated,
+            refreshed=self._counts.refreshed,
+            dropped=self._counts.dropped,
+            fault=self.fault,
+        )
