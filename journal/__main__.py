@@ -34,9 +34,10 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help=(
         "Look at a journal, prove it whole, mend it from a copy.\n\n"
-        "A journal is a directory of segments (`00000001.journal`, ...). Each holds groups of records; a group is what one "
-        "write put there, and carries a hash of its records and of everything before it. A damaged byte, a missing or "
-        "foreign file and a group out of place are therefore all found, and told from a write that a stop cut short.\n\n"
+        "A journal is a directory of segments (`00000001.journal`, ...). Each holds groups of records; a group is what "
+        "one write put there, and carries a hash of its records and of everything before it. A damaged byte, a missing "
+        "or foreign file and a group out of place are therefore all found, and told from a write that a stop cut "
+        "short.\n\n"
         "Exit codes: **0** all is well, **2** wrong usage, **74** the disk failed, **78** the journal is refused."
     ),
 )
@@ -53,13 +54,15 @@ def verify(
     acknowledged: Annotated[
         int, typer.Option(min=0, help="A sequence that is known to have been acknowledged; refused if it is not there.")
     ] = 0,
-    first: Annotated[int, typer.Option(min=1, help="The first sequence that must still be there.")] = 1,
+    first: Annotated[
+        int | None, typer.Option(min=1, help="The first sequence that must be there.", show_default="the oldest kept")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check every byte of a journal; change nothing.
 
-    Reports a torn tail (the next start cuts it and keeps it aside) and refuses, with file, offset, sequences and what to
-    do, whatever may have lost acknowledged data. Safe beside a running writer: its half-written group shows as torn.
+    Reports a torn tail (the next start cuts it and keeps it aside) and refuses, with file, offset, sequences and what
+    to do, whatever may have lost acknowledged data. Safe beside a running writer: its half-written group shows as torn.
     Example: `python -m journal verify var/journal/commands --first 1`
     """
     marks = {"--acknowledged": acknowledged}
@@ -118,7 +121,7 @@ def stat(directory: JournalDirectory, as_json: AsJson = False) -> None:
     """
     with _reported(as_json):
         with _progress("checking") as advance:
-            found = scanning.scan(directory, first_needed=_first_kept(directory), progress=advance)
+            found = scanning.scan(directory, first_needed=None, progress=advance)
         sizes = Counter(group.count.bit_length() - 1 for group in groups(directory, found.first_sequence))
     if as_json:
         histogram = {f"{1 << power}-{(2 << power) - 1}": sizes[power] for power in sorted(sizes)}
@@ -201,11 +204,6 @@ def _print_records(group: Group) -> None:
         print(f"  {sequence}")
         for offset in range(0, len(record), 32):
             print(f"    {offset:04x}  {record[offset : offset + 32].tobytes().hex(' ', 4)}")
-
-
-def _first_kept(directory: Path) -> int:
-    """Older segments may have been retired: a look at what is there asks for no more than that."""
-    return sys.maxsize if scanning.list_segments(directory) else 1
 
 
 def _print_json(shown: dict[str, Any]) -> None:

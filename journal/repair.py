@@ -2,8 +2,8 @@
 
 Owns the splicing of whole groups, segment headers and whole segments. Never invents a byte, never takes a group whose
 check, hash, chain, segment and epoch do not fit exactly where it goes, and never overwrites bytes without keeping them
-aside. Invariant: each splice is tried on an overlay under the same scan that judges a recovery, and is written only when
-the damage at that place is gone. The journal must not be in use.
+aside. Invariant: each splice is tried on an overlay under the same scan that judges a recovery, and is written only
+when the damage at that place is gone. The journal must not be in use.
 """
 
 from __future__ import annotations
@@ -42,15 +42,16 @@ def repair(place: Place, copy: Place) -> tuple[list[Splice], Scan]:
     storage, source = storage_of(place), storage_of(copy)
     done: dict[tuple[str, int], Splice] = {}
     while True:
+        code: RefusalCode | None = None
         try:
-            found = scan(storage)
+            found = scan(storage, first_needed=None)
         except Refused as refused:
             name, offset, code, why = refused.path.name, refused.offset, refused.code, str(refused)
         else:
             if found.torn is None:
                 return list(done.values()), found
             name, offset = segment_name(found.segments[-1].segment_id), found.torn.offset
-            code, why = None, "The last group is torn."
+            why = "The last group is torn."
         if (name, offset) in done:
             raise Unrepairable(f"The copy does not mend {storage.path(name)} at offset {offset}. {why}")
         try:
@@ -125,7 +126,7 @@ def _walk(header: SegmentHeader, data: Bytes, offset: int, sequence: int, chain:
 def _prove(overlay: Overlay, name: str, start: int, why: str) -> None:
     """Raise `Unrepairable` when a scan still refuses the file at `start` or before it."""
     try:
-        scan(overlay)
+        scan(overlay, first_needed=None)
     except Refused as refused:
         if refused.path.name == name and refused.offset <= start:
             raise Unrepairable(f"The bytes of the copy do not fit. {refused.reason} {why}") from refused

@@ -86,14 +86,14 @@ def scan(
     stream: int | None = None,
     cluster_id: bytes | None = None,
     watermarks: Mapping[str, int] | None = None,
-    first_needed: int = 1,
+    first_needed: int | None = 1,
     progress: Progress | None = None,
 ) -> Scan:
     """Check the journal in `place`.
 
     `stream` and `cluster_id` are what it must be (None: whatever the first segment says), `watermarks` name sequences
-    that others have seen acknowledged, `first_needed` is the first sequence that must still be there. Raises
-    `Refused`, `OSError`.
+    that others have seen acknowledged, `first_needed` is the first sequence that must still be there (None:
+    whatever is the oldest kept). Raises `Refused`, `OSError`.
     """
     storage = storage_of(place)
     ids = list_segments(storage)
@@ -101,7 +101,7 @@ def scan(
     result = Scan(cluster_id, stream)
     if not headers:
         _check_watermarks(storage, watermarks or {}, 1, 1, 0)
-        if first_needed > 1:
+        if first_needed is not None and first_needed > 1:
             raise _start_missing(storage, 1, first_needed, None)
         return result
     _check_headers(storage, headers, result, first_needed)
@@ -144,7 +144,7 @@ def _read_headers(storage: Storage, ids: list[int]) -> list[SegmentHeader]:
     return headers
 
 
-def _check_headers(storage: Storage, headers: list[SegmentHeader], result: Scan, first_needed: int) -> None:
+def _check_headers(storage: Storage, headers: list[SegmentHeader], result: Scan, first_needed: int | None) -> None:
     """Hold the headers against each other and against what the journal must be; fill in what they tell."""
     oldest = headers[0]
     if result.cluster_id is None:
@@ -159,7 +159,7 @@ def _check_headers(storage: Storage, headers: list[SegmentHeader], result: Scan,
             path = storage.path(segment_name(header.segment_id))
             raise Refused(RefusalCode.FOREIGN, path, 0, header.first_sequence, None, reason, FOREIGN_HINT)
         before = header
-    if oldest.first_sequence > first_needed:
+    if first_needed is not None and oldest.first_sequence > first_needed:
         raise _start_missing(storage, oldest.segment_id, first_needed, oldest.first_sequence - 1)
     result.first_sequence = oldest.first_sequence
     result.last_sequence = oldest.first_sequence - 1
