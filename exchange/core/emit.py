@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from exchange.core.codes import CommandKind, EventKind
+from exchange.core.codes import CommandKind, EventKind, RejectCode
 from exchange.core.compile import inlined, kernel
 from exchange.core.records import Commands, Events
 from exchange.core.state import State
@@ -51,7 +51,8 @@ def emit_rejected(state: State, commands: Commands, i: int, events: Events, used
     event = events.order[used]
     event.reject = reject
     kind = commands.any[i].kind
-    event.command_kind = kind
+    if reject != RejectCode.UNKNOWN_KIND:
+        event.command_kind = kind
     if kind == CommandKind.PLACE:
         place = commands.place[i]
         event.account = place.account

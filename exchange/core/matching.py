@@ -272,7 +272,8 @@ def place_order(state: State, commands: Commands, i: int, events: Events, used: 
         used, prevented = _take(state, slot, events, used)
     if order.leaves_lots == 0 and lots != 0:
         status = OrderStatus.EXPIRED_IN_MATCH if prevented else OrderStatus.FILLED
-        _leave(state, slot, status, 0, place.quote_atoms)
+        closed_lots = events.prevented[used - 1].taker_prevented_lots if prevented else np.int64(0)
+        _leave(state, slot, status, closed_lots, place.quote_atoms)
     elif may_rest(place.time_in_force):
         rest(state, slot)
         if place.time_in_force == TimeInForce.GTD:
@@ -317,10 +318,12 @@ def _take(state: State, slot: int, events: Events, used: int) -> tuple[int, bool
         maker_slot = np.int64(level.head)
         maker = state.orders[maker_slot]
         status = OrderStatus.FILLED
+        closed_lots = np.int64(0)
         if maker.account == taker.account and taker.stp_mode != StpMode.NONE:
             _prevent(state, slot, maker_slot, events, used)
             prevented = taker.leaves_lots == 0
             status = OrderStatus.EXPIRED_IN_MATCH
+            closed_lots = events.prevented[used].maker_prevented_lots
         else:
             lots = min(taker.leaves_lots, maker.leaves_lots)
             begin_event(state, events, used, EventKind.TRADE)
@@ -349,7 +352,7 @@ def _take(state: State, slot: int, events: Events, used: int) -> tuple[int, bool
         used += 1
         if maker.leaves_lots == 0:
             unlink(state, maker_slot)
-            _leave(state, maker_slot, status, 0, 0)
+            _leave(state, maker_slot, status, closed_lots, 0)
     return used, prevented
 
 
