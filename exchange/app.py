@@ -1,0 +1,212 @@
+"""The composition root: starts the parts in order, keeps time, stops them in the opposite order.
+
+    lock ─► recovery ─► pipeline ─► demo data, keys ─► market data (WS_PORT) ─► gateway (HTTP_PORT)
+
+Owns the order, the once-a-second loop, the signals and the exit code. Never handles a request. A graceful stop takes
+nothing new, answers what is in flight, syncs, and ends with 0; a fault ends the process at once with the fault's own
+code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import pathlib
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import uvloop
+
+from exchange.datadir import DataDirectory
+from exchange.disruptor.errors import PipelineFault
+from exchange.disruptor.pipeline import Pipeline
+from exchange.gateway import demo
+from exchange.gateway.keys import FileKeyStore, Key
+from exchange.gateway.server import Gateway
+from exchange.gateway.venue import Venue
+from exchange.marketdata.market import MarketData
+from exchange.recovery import Recovered, recover
+from exchange.settings import Settings, load
+from exchange.timekeeper import Timekeeper
+
+log = logging.getLogger("exchange.app")
+Say = Callable[[str], None]
+FAULT_GRACE_S = 0.2
+"""After a fault, time for answers that say "unknown" to leave the process."""
+
+
+class CannotListen(Exception):
+    """A port that can not be had; a sentence that names the variable."""
+
+
+class Parts(NamedTuple):
+    """What runs."""
+
+    pipeline: Pipeline
+    market_data: MarketData
+    gateway: Gateway
+    timekeeper: Timekeeper
+
+
+async def _listen(variable: str, host: str, port: int, start: Callable[[str, int], object]) -> int:
+    try:
+        bound = await start(host, port)  # type: ignore[misc]  # both edges return an awaitable port
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise CannotListen(f"{variable}={port} on EXCHANGE_HOST={host} can not be listened on: {reason}.") from None
+    return int(bound)
+
+
+def _open_keys(directory: DataDirectory, settings: Settings) -> tuple[FileKeyStore, list[Key]]:
+    """The keys, and those that were just drawn for the demo accounts."""
+    store = FileKeyStore(directory.keys, demo=settings.demo)
+    if store.left_out:
+        log.warning("%d demo keys in %s are refused outside demo mode", store.left_out, directory.keys)
+    drawn: list[Key] = []
+    if settings.demo:
+        drawn = demo.draw_keys(store)
+        demo.write_shell_keys(store, directory.shell_keys)
+    return store, drawn
+
+
+async def _start(
+    directory: DataDirectory,
+    settings: Settings,
+    recovered: Recovered,
+    say: Say,
+    on_fault: Callable[[PipelineFault], None],
+) -> Parts:
+    """Start every part; returns when both ports are open."""
+    pipeline = Pipeline(
+        recovered.engine,
+        recovered.commands,
+        recovered.events,
+        sync=settings.sync == "always",
+        loop=asyncio.get_running_loop(),
+        ring_slots=settings.ring_slots,
+    )
+    market_data = MarketData()
+    market_data.seed(recovered.engine.state)
+    pipeline.on_events(market_data.on_events)
+    pipeline.on_fault(on_fault)
+    pipeline.start()
+    keys, drawn = _open_keys(directory, settings)
+    if settings.demo:
+        await demo.furnish(pipeline)
+    gateway = Gateway(Venue(settings, pipeline, keys, market_data))
+    ws_port = await _listen("WS_PORT", settings.host, settings.ws_port, market_data.start)
+    http_port = await _listen("HTTP_PORT", settings.host, settings.http_port, gateway.start)
+    directory.record_ports(http_port, ws_port)
+    for line in _banner(directory, settings, pipeline.last_sequence, http_port, ws_port, drawn):
+        say(line)
+    timekeeper = Timekeeper(pipeline, hash_every=settings.hash_every, hash_interval_s=settings.hash_interval_s)
+    return Parts(pipeline, market_data, gateway, timekeeper)
+
+
+def _banner(
+    directory: DataDirectory, settings: Settings, sequence: int, http_port: int, ws_port: int, drawn: list[Key]
+) -> Iterable[str]:
+    """What whoever started it needs to know."""
+    url = f"http://{settings.host}:{http_port}"
+    yield f"{settings.service_name} is open at sequence {sequence}."
+    yield f"  REST       {url}/v1/exchangeInfo"
+    yield f"  WebSocket  ws://{settings.host}:{ws_port}/ws"
+    yield f"  data       {directory.path.resolve()}"
+    if settings.sync == "always":
+        yield "  sync       always: what is acknowledged is on the disk"
+    else:
+        yield "  sync       OFF: acknowledged after the write; a power cut may lose what was acknowledged"
+    if not settings.demo:
+        return
+    if drawn:
+        yield f"Demo keys, shown this once and kept in {directory.keys} (mode 0600):"
+        for line in demo.key_lines(drawn):
+            yield f"  {line}"
+    else:
+        yield f"Demo keys are in {directory.keys}."
+    yield "A first trade, to copy and paste into another terminal (needs curl and openssl):"
+    yield ""
+    yield demo.first_trade(directory.shell_keys, url)
+    yield f'Watch it: {{"action":"subscribe","channel":"trades","symbol":"BTC_USDT"}} to ws://{settings.host}:{ws_port}/ws'
+    yield "Stop with Ctrl-C."
+
+
+async def _stop(parts: Parts, settings: Settings) -> None:
+    """Take nothing new, answer what is in flight, sync. Raises PipelineFault when that takes longer than allowed."""
+    deadline_s = time.monotonic() + settings.stop_timeout_s
+    await parts.gateway.stop(settings.stop_timeout_s / 2)
+    await parts.market_data.stop()
+    await parts.pipeline.stop(max(0.1, deadline_s - time.monotonic()))
+
+
+async def run(directory: DataDirectory, settings: Settings, recovered: Recovered, say: Say) -> int:
+    """Serve until a signal (0) or a fault (its exit code). Raises CannotListen, KeysUnusable, DemoImpossible."""
+    loop = asyncio.get_running_loop()
+    stop_asked: asyncio.Future[PipelineFault | None] = loop.create_future()
+
+    def ask_stop(fault: PipelineFault | None = None) -> None:
+        if not stop_asked.done():
+            stop_asked.set_result(fault)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ask_stop)
+    parts = await _start(directory, settings, recovered, say, ask_stop)
+    while not stop_asked.done():
+        parts.gateway.sweep()
+        parts.timekeeper.step()
+        await asyncio.wait((stop_asked,), timeout=1.0)
+    fault = stop_asked.result()
+    if fault is None:
+        say("Stopping: nothing new is taken, what is in flight is answered.")
+        try:
+            await _stop(parts, settings)
+        except PipelineFault as raised:
+            fault = raised
+    if fault is not None:
+        sys.stderr.write(f"exchange: {fault.detail} {fault.hint}\n")
+        await asyncio.sleep(FAULT_GRACE_S)
+        return fault.exit_code
+    say(f"Stopped at sequence {parts.pipeline.last_sequence}; everything acknowledged is on the disk.")
+    return 0
+
+
+async def _warm(directory: DataDirectory, settings: Settings) -> None:
+    """One demo exchange from start to stop, with a trade, a refusal, a cancel, a tick and a hash in between."""
+    parts = await _start(directory, settings, recover(directory, settings), lambda _line: None, lambda _fault: None)
+    await demo.trade_with_itself(parts.pipeline)
+    parts.timekeeper.step()
+    await _stop(parts, settings)
+
+
+def warm() -> None:
+    """Run every kernel of a live exchange once, in a folder that is thrown away: fills the cache of kernels."""
+    with tempfile.TemporaryDirectory() as folder:
+        environ = {"HTTP_PORT": "0", "WS_PORT": "0", "EXCHANGE_HASH_EVERY": "1", "EXCHANGE_SEGMENT_BYTES": str(1 << 20)}
+        settings = load(environ, demo=True, data_dir=pathlib.Path(folder))
+        with (
+            DataDirectory(settings.data_dir) as directory,
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        ):
+            runner.run(_warm(directory, settings))
+
+
+def serve(settings: Settings, say: Say) -> int:
+    """Recover, serve, stop; returns the exit code. Raises what `run` and recovery raise, DirectoryRefused, OSError."""
+    for note in settings.notes:
+        log.warning("%s", note)
+    with DataDirectory(settings.data_dir) as directory:
+        recovered = recover(directory, settings)
+        for line in recovered.report:
+            say(line)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            code = runner.run(run(directory, settings, recovered, say))
+            if code:
+                # Threads of a faulty pipeline may hang in the disk; nothing of them is worth waiting for.
+                sys.stdout.flush()
+                os._exit(code)
+            return code

@@ -1,0 +1,94 @@
+"""The data directory: who may use it, which venue it belongs to, and where the parts of it lie.
+
+Owns the lock (one process at a time), `cluster.json` (the random id that every journal segment carries) and
+`ports.json` (where the running process listens). Never touches journals or snapshots. The directory is made with mode
+0700.
+
+    LOCK             flock of the running process      keys.json        API keys, mode 0600
+    cluster.json     the venue's random id             demo-keys.env    the same for a shell, demo mode only
+    ports.json       ports and pid of the process      crash.log        details of an unexpected error
+    journal/commands, journal/events, snapshots
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pathlib
+import secrets
+
+CLUSTER_ID_BYTES = 16
+
+
+class DirectoryRefused(Exception):
+    """The data directory can not be used; a sentence that names it."""
+
+
+class DataDirectory:
+    """An open, locked data directory. Use as a context manager; leaving it gives the lock back."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self.path = path
+        self.commands = path / "journal" / "commands"
+        self.events = path / "journal" / "events"
+        self.snapshots = path / "snapshots"
+        self.keys = path / "keys.json"
+        self.shell_keys = path / "demo-keys.env"
+        self.cluster_id = b""
+        self._lock = -1
+
+    def __enter__(self) -> DataDirectory:
+        """Raises DirectoryRefused when another process has it, OSError when it can not be made."""
+        for directory in (self.path, self.commands.parent, self.commands, self.events, self.snapshots):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock = os.open(self.path / "LOCK", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            raise DirectoryRefused(
+                f"The data directory {self.path} is in use by another process; stop that one or name another directory."
+            ) from None
+        self.cluster_id = self._cluster_id()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        (self.path / "ports.json").unlink(missing_ok=True)
+        os.close(self._lock)
+
+    def _cluster_id(self) -> bytes:
+        """The id of this venue, drawn when the directory is new."""
+        path = self.path / "cluster.json"
+        try:
+            found = bytes.fromhex(json.loads(path.read_text(encoding="utf-8"))["cluster_id"])
+        except FileNotFoundError:
+            if any(self.commands.iterdir()):
+                raise DirectoryRefused(
+                    f"{path} is missing and {self.commands} is not empty; put the file back from a backup."
+                ) from None
+            found = secrets.token_bytes(CLUSTER_ID_BYTES)
+            self._replace(path, {"cluster_id": found.hex()})
+        except (ValueError, KeyError, TypeError):
+            found = b""
+        if len(found) != CLUSTER_ID_BYTES:
+            raise DirectoryRefused(f"{path} does not name a cluster id; put the file back from a backup.")
+        return found
+
+    def record_ports(self, http_port: int, ws_port: int) -> None:
+        """Tell others on this machine where the process listens."""
+        self._replace(self.path / "ports.json", {"http": http_port, "ws": ws_port, "pid": os.getpid()})
+
+    def _replace(self, path: pathlib.Path, content: dict[str, object]) -> None:
+        temporary = path.with_name(path.name + ".tmp")
+        with temporary.open("w", encoding="utf-8") as file:
+            json.dump(content, file)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        directory = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)

@@ -1,0 +1,178 @@
+"""Events and order views to the JSON of the API contract.
+
+Owns field names, their order and the writing of amounts and times. Never asks the engine anything: an answer to a
+command is made of that command's events alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from exchange.core.codes import CommandKind, EventKind, OrderStatus, OrderType, Side, StpMode, TimeInForce
+from exchange.core.readers import OrderView
+from exchange.core.records import RECORD_BYTES
+from exchange.gateway.errors import refused
+from exchange.gateway.placing import ACK, FULL, Placement
+from exchange.gateway.symbols import Rules
+from exchange.gateway.wire import KIND_AT, OrderEvent, Trade, order_event, prevented, trade
+
+Json = dict[str, Any]
+
+
+def _names(codes: Any) -> list[str]:
+    return [codes(code).name if code in list(codes) else "" for code in range(max(codes) + 1)]
+
+
+SIDE_NAMES = _names(Side)
+TYPE_NAMES = _names(OrderType)
+TIME_IN_FORCE_NAMES = _names(TimeInForce)
+STP_NAMES = _names(StpMode)
+STATUS_NAMES = _names(OrderStatus)
+_REJECTED, _DUPLICATE = int(EventKind.REJECTED), int(EventKind.ORDER_DUPLICATE)
+_TRADE, _PREVENTED, _CLOSED = int(EventKind.TRADE), int(EventKind.PREVENTED), int(EventKind.ORDER_CLOSED)
+_GTD = int(TimeInForce.GTD)
+
+
+def _amounts(rules: Rules, order: OrderEvent | OrderView, qty_lots: int, filled_lots: int, filled_atoms: int) -> Json:
+    """The fields that every answer about an order has, in the contract's order, but for names and times."""
+    return {
+        "price": rules.price.text(order.price_ticks),
+        "origQty": rules.quantity.text(qty_lots),
+        "executedQty": rules.quantity.text(filled_lots),
+        "origQuoteOrderQty": rules.quote_grid.text(order.quote_atoms),
+        "cummulativeQuoteQty": rules.quote_grid.text(filled_atoms),
+    }
+
+
+def _terms(order: OrderEvent | OrderView, status: int) -> Json:
+    return {
+        "status": STATUS_NAMES[status],
+        "timeInForce": TIME_IN_FORCE_NAMES[order.time_in_force],
+        "type": TYPE_NAMES[order.order_type],
+        "side": SIDE_NAMES[order.side],
+    }
+
+
+def _fill(rules: Rules, fill: Trade) -> Json:
+    """One fill of the taker; its fee is in the asset that it receives."""
+    asset, grid = (rules.base, rules.base_grid) if fill.side == Side.BUY else (rules.quote, rules.quote_grid)
+    return {
+        "price": rules.price.text(fill.price_ticks),
+        "qty": rules.quantity.text(fill.qty_lots),
+        "commission": grid.text(fill.taker_fee_atoms),
+        "commissionAsset": asset.name,
+        "tradeId": fill.trade_id,
+    }
+
+
+def placed(placement: Placement, events: bytes, unit_ns: int) -> Json:
+    """The answer to a PLACE, from its event slots. Raises the Refusal of a rejected one.
+
+    A repeated placement gives the order as it stands now, `"duplicate": true`, and no `fills`.
+    """
+    first = order_event(events)
+    if first.kind == _REJECTED:
+        raise refused(first.reject, CommandKind.PLACE)
+    rules = placement.rules
+    time_units = first.ts_ns // unit_ns
+    answer: Json = {
+        "symbol": rules.view.name,
+        "orderId": first.order_id,
+        "orderListId": -1,
+        "clientOrderId": placement.client_id,
+        "transactTime": time_units,
+    }
+    duplicate = first.kind == _DUPLICATE
+    if duplicate:
+        answer["duplicate"] = True
+    if placement.answer == ACK:
+        return answer
+    filled_lots, filled_atoms, status = first.filled_lots, first.filled_quote_atoms, first.status
+    fills: list[Json] = []
+    prevented_lots = 0
+    for at in range(RECORD_BYTES, len(events), RECORD_BYTES):
+        kind = events[at + KIND_AT]
+        if kind == _TRADE:
+            fill = trade(events, at)
+            filled_lots += fill.qty_lots
+            filled_atoms += fill.quote_atoms
+            status = OrderStatus.PARTIALLY_FILLED if fill.taker_leaves_lots else OrderStatus.FILLED
+            fills.append(_fill(rules, fill))
+        elif kind == _PREVENTED:
+            stopped = prevented(events, at)
+            prevented_lots += stopped.taker_prevented_lots
+            if not stopped.taker_leaves_lots:
+                status = OrderStatus.EXPIRED_IN_MATCH
+        elif kind == _CLOSED:
+            status = OrderStatus(order_event(events, at).status)
+    answer |= _amounts(rules, first, first.qty_lots, filled_lots, filled_atoms)
+    answer |= _terms(first, status)
+    answer["workingTime"] = time_units
+    answer["selfTradePreventionMode"] = STP_NAMES[first.stp_mode]
+    if prevented_lots:
+        answer["preventedQuantity"] = rules.quantity.text(prevented_lots)
+    if placement.answer == FULL and not duplicate:
+        answer["fills"] = fills
+    return answer
+
+
+def _canceled_or_reduced(rules: Rules, event: OrderEvent, qty_lots: int, names: Json, unit_ns: int) -> Json:
+    answer: Json = {"symbol": rules.view.name, **names, "transactTime": event.ts_ns // unit_ns}
+    answer |= _amounts(rules, event, qty_lots, event.filled_lots, event.filled_quote_atoms)
+    answer |= _terms(event, event.status)
+    answer["selfTradePreventionMode"] = STP_NAMES[event.stp_mode]
+    return answer
+
+
+def client_id_text(event: OrderEvent) -> str:
+    """The client id of an event without its padding."""
+    return event.client_id.rstrip(b"\0").decode("ascii")
+
+
+def canceled(rules: Rules, event: OrderEvent, cancel_client_id: str, unit_ns: int) -> Json:
+    """The answer to a cancel of one order, from its ORDER_CLOSED."""
+    names = {
+        "origClientOrderId": client_id_text(event),
+        "orderId": event.order_id,
+        "orderListId": -1,
+        "clientOrderId": cancel_client_id,
+    }
+    return _canceled_or_reduced(rules, event, event.filled_lots + event.qty_lots, names, unit_ns)
+
+
+def reduced(rules: Rules, event: OrderEvent, qty_lots: int, unit_ns: int) -> Json:
+    """The answer to an amendment that keeps priority, from its ORDER_REDUCED and the new total quantity."""
+    names = {"orderId": event.order_id, "orderListId": -1, "clientOrderId": client_id_text(event)}
+    order = _canceled_or_reduced(rules, event, qty_lots, names, unit_ns)
+    del order["transactTime"]
+    order["workingTime"] = event.ts_ns // unit_ns
+    return {"transactTime": event.ts_ns // unit_ns, "executionId": event.sequence, "amendedOrder": order}
+
+
+def order(rules: Rules, view: OrderView, unit_ns: int) -> Json:
+    """An order as queries show it, open or closed.
+
+    `origQty` is the quantity as it stands (an amendment makes it smaller), but for an order that self-trade prevention
+    ended: there it is the quantity as submitted.
+    """
+    qty_lots = view.qty_lots
+    if view.status == OrderStatus.EXPIRED_IN_MATCH:
+        qty_lots = max(qty_lots, view.submitted_lots)
+    answer: Json = {
+        "symbol": rules.view.name,
+        "orderId": view.order_id,
+        "orderListId": -1,
+        "clientOrderId": view.client_id,
+    }
+    answer |= _amounts(rules, view, qty_lots, view.filled_lots, view.filled_quote_atoms)
+    answer |= _terms(view, view.status)
+    answer |= {
+        "time": view.created_ts_ns // unit_ns,
+        "updateTime": view.updated_ts_ns // unit_ns,
+        "isWorking": True,
+        "workingTime": view.created_ts_ns // unit_ns,
+        "selfTradePreventionMode": STP_NAMES[view.stp_mode],
+    }
+    if view.time_in_force == _GTD:
+        answer["goodTillDate"] = view.expire_ts_ns // unit_ns
+    return answer

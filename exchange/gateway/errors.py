@@ -1,0 +1,152 @@
+"""What a client is told when something is refused: one exception, one table over every RejectCode.
+
+Owns codes, HTTP statuses and texts. The texts are protocol constants of the API that bots speak: clients match on them,
+so they never change. `outcome` says what the request did: `rejected` had no effect and never will have one, `unknown`
+was sequenced and not proven durable, `accepted` (a partly failed replacement) did something.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+from exchange.core.codes import CommandKind, RejectCode
+
+Outcome = Literal["accepted", "rejected", "unknown"]
+
+FILTER_FAILURE = -1013
+NEW_ORDER_REJECTED = -2010
+CANCEL_REJECTED = -2011
+
+
+class Refusal(Exception):
+    """A request that ends with an error body. `msg` is a sentence or a protocol constant."""
+
+    def __init__(
+        self,
+        status: int,
+        code: int,
+        msg: str,
+        *,
+        outcome: Outcome = "rejected",
+        retry_after_s: int = 0,
+        data: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(msg)
+        self.status = status
+        self.code = code
+        self.msg = msg
+        self.outcome = outcome
+        self.retry_after_s = retry_after_s
+        self.data = data
+
+    def body(self) -> dict[str, Any]:
+        """The error body: `code`, `msg`, `outcome`, and `data` where there is some."""
+        body: dict[str, Any] = {"code": self.code, "msg": self.msg, "outcome": self.outcome}
+        if self.data is not None:
+            body["data"] = self.data
+        return body
+
+
+class Problem(NamedTuple):
+    """How a RejectCode looks to a client."""
+
+    status: int
+    code: int
+    msg: str
+
+
+_CLOSED = Problem(400, NEW_ORDER_REJECTED, "Market is closed.")
+_NO_TRADING = Problem(400, NEW_ORDER_REJECTED, "This account may not place or cancel orders.")
+_PRICE = Problem(400, FILTER_FAILURE, "Filter failure: PRICE_FILTER")
+_LOT = Problem(400, FILTER_FAILURE, "Filter failure: LOT_SIZE")
+_NOTIONAL = Problem(400, FILTER_FAILURE, "Filter failure: NOTIONAL")
+
+PROBLEMS: dict[RejectCode, Problem] = {
+    RejectCode.NONE: Problem(500, -1000, "The engine refused the command and gave no reason."),
+    RejectCode.UNKNOWN_KIND: Problem(400, -1020, "This operation is not supported."),
+    RejectCode.UNKNOWN_ACCOUNT: _NO_TRADING,
+    RejectCode.UNKNOWN_ASSET: Problem(400, -1130, "Data sent for parameter 'asset' is not valid."),
+    RejectCode.CLIENT_ORDER_ID_CONFLICT: Problem(409, NEW_ORDER_REJECTED, "Duplicate order sent."),
+    RejectCode.LINK_FAILED: Problem(400, -2022, "Order cancel-replace failed."),
+    RejectCode.UNKNOWN_SYMBOL: Problem(400, -1121, "Invalid symbol."),
+    RejectCode.UNKNOWN_ORDER: Problem(400, CANCEL_REJECTED, "Unknown order sent."),
+    RejectCode.VENUE_CLOSED: _CLOSED,
+    RejectCode.SYMBOL_CLOSED: _CLOSED,
+    RejectCode.ACCOUNT_CLOSED: _NO_TRADING,
+    RejectCode.INVALID_SIDE: Problem(400, -1117, "Invalid side."),
+    RejectCode.INVALID_ORDER_TYPE: Problem(400, -1116, "Invalid orderType."),
+    RejectCode.INVALID_TIME_IN_FORCE: Problem(400, -1115, "Invalid timeInForce."),
+    RejectCode.INVALID_STP_MODE: Problem(400, FILTER_FAILURE, "This self-trade prevention mode is not allowed."),
+    RejectCode.INVALID_EXPIRY: Problem(400, -1130, "Data sent for parameter 'goodTillDate' is not valid."),
+    RejectCode.UNSUPPORTED_FIELD: Problem(400, -1014, "Unsupported order combination"),
+    RejectCode.INVALID_PRICE: _PRICE,
+    RejectCode.PRICE_TOO_LOW: _PRICE,
+    RejectCode.PRICE_TOO_HIGH: _PRICE,
+    RejectCode.PRICE_OFF_TICK: _PRICE,
+    RejectCode.INVALID_QUANTITY: _LOT,
+    RejectCode.QUANTITY_TOO_LOW: _LOT,
+    RejectCode.QUANTITY_TOO_HIGH: _LOT,
+    RejectCode.QUANTITY_OFF_LOT: _LOT,
+    RejectCode.NOTIONAL_TOO_LOW: _NOTIONAL,
+    RejectCode.NOTIONAL_TOO_HIGH: _NOTIONAL,
+    RejectCode.INVALID_REDUCTION: Problem(400, -2038, "Order amend (quantity increase) is not supported."),
+    RejectCode.TOO_MANY_ORDERS: Problem(400, FILTER_FAILURE, "Filter failure: MAX_NUM_ORDERS"),
+    RejectCode.VENUE_FULL: Problem(400, NEW_ORDER_REJECTED, "The venue holds as many open orders as it may."),
+    RejectCode.TOO_MANY_LEVELS: Problem(400, NEW_ORDER_REJECTED, "The venue holds as many price levels as it may."),
+    RejectCode.WOULD_TAKE: Problem(400, NEW_ORDER_REJECTED, "Order would immediately match and take."),
+    RejectCode.INVALID_AMOUNT: Problem(400, -1130, "Data sent for parameter 'amount' is not valid."),
+    RejectCode.TRANSFER_ID_CONFLICT: Problem(409, -1130, "This transfer id was used for another transfer."),
+    RejectCode.UNKNOWN_TRANSFER: Problem(400, -1130, "There is no transfer with this id."),
+    RejectCode.TRANSFER_FINISHED: Problem(409, -1130, "This transfer has ended the other way."),
+    RejectCode.SUPPLY_EXCEEDED: Problem(400, -1130, "The venue can not hold so much of this asset."),
+    RejectCode.TOO_MANY_TRANSFERS: Problem(400, -1130, "The venue holds as many transfers as it may."),
+    RejectCode.ID_OUT_OF_RANGE: Problem(400, -1130, "The id is outside of the range that the venue allows."),
+    RejectCode.ALREADY_EXISTS: Problem(409, -1130, "There is one with this id already."),
+    RejectCode.INVALID_SCALE: Problem(400, -1130, "The scales do not fit the assets."),
+    RejectCode.INVALID_PARAMETERS: Problem(400, -1130, "The parameters of the symbol contradict each other."),
+    RejectCode.INVALID_FEE: Problem(400, -1130, "The fee is outside of the range that the venue allows."),
+    RejectCode.INVALID_MODE: Problem(400, -1130, "There is no such trading mode or scope."),
+    RejectCode.ILLEGAL_MODE_CHANGE: Problem(409, -1130, "HALTED goes to CANCEL_ONLY before it goes to OPEN."),
+    RejectCode.INVALID_LIMIT: Problem(400, -1130, "There is no such limit, or its value is out of range."),
+    RejectCode.INSUFFICIENT_BALANCE: Problem(
+        400, NEW_ORDER_REJECTED, "Account has insufficient balance for requested action."
+    ),
+}
+_CANCELING = frozenset((CommandKind.CANCEL, CommandKind.CANCEL_ALL, CommandKind.REDUCE))
+
+
+def refused(reject: int, kind: CommandKind) -> Refusal:
+    """The refusal of a rejected command. Where an order is refused with -2010, a cancel is with -2011."""
+    problem = PROBLEMS[RejectCode(reject)]
+    code = CANCEL_REJECTED if problem.code == NEW_ORDER_REJECTED and kind in _CANCELING else problem.code
+    return Refusal(problem.status, code, problem.msg)
+
+
+def filter_failure(name: str) -> Refusal:
+    """A value that the symbol's filter `name` does not let pass."""
+    return Refusal(400, FILTER_FAILURE, f"Filter failure: {name}")
+
+
+def mandatory(name: str) -> Refusal:
+    """A parameter that must be there and is not, or can not be read."""
+    return Refusal(400, -1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
+
+
+def not_required(name: str) -> Refusal:
+    """A parameter that has no business beside the others."""
+    return Refusal(400, -1106, f"Parameter '{name}' sent when not required.")
+
+
+def illegal_characters(name: str, legal: str) -> Refusal:
+    """A value that does not match its pattern."""
+    return Refusal(400, -1100, f"Illegal characters found in parameter '{name}'; legal range is '{legal}'.")
+
+
+def not_valid(name: str) -> Refusal:
+    """A value that is none of those that are allowed."""
+    return Refusal(400, -1130, f"Data sent for parameter '{name}' is not valid.")
+
+
+def unknown_outcome(why: str) -> Refusal:
+    """The command was sequenced and it is not proven durable: it may or may not be there after a restart."""
+    return Refusal(503, -1006, f"{why} The outcome of this request is unknown: ask for it.", outcome="unknown")

@@ -1,0 +1,167 @@
+"""The routes that change orders: place, cancel, cancel all, reduce keeping priority, cancel-replace.
+
+Each reads its parameters, checks the age of the request once more, submits, waits for durability and answers from the
+events. Never retries, never withdraws: one request is one run of commands.
+"""
+
+from __future__ import annotations
+
+from exchange.core import readers
+from exchange.core.codes import CommandFlag, CommandKind, EventKind
+from exchange.core.records import RECORD_BYTES
+from exchange.gateway import answers
+from exchange.gateway.errors import CANCEL_REJECTED, Refusal, mandatory, not_valid, refused
+from exchange.gateway.parameters import Params, client_id, integer
+from exchange.gateway.placing import Placement, new_client_id, placement
+from exchange.gateway.replies import Reply
+from exchange.gateway.signing import Call
+from exchange.gateway.symbols import Rules
+from exchange.gateway.venue import Venue
+from exchange.gateway.wire import OrderEvent, order_event, target
+
+_REJECTED, _CLOSED = int(EventKind.REJECTED), int(EventKind.ORDER_CLOSED)
+UNKNOWN_ORDER = "Unknown order sent."
+STOP_ON_FAILURE, ALLOW_FAILURE = "STOP_ON_FAILURE", "ALLOW_FAILURE"
+
+
+def symbol_rules(venue: Venue, params: Params) -> Rules:
+    """The rules of the mandatory parameter `symbol`. Raises Refusal."""
+    name = params.get("symbol")
+    if name is None:
+        raise mandatory("symbol")
+    return venue.reference.named(name)
+
+
+async def place(venue: Venue, call: Call) -> Reply:
+    """POST order."""
+    form = placement(call, venue.reference)
+    call.check_age()
+    (events,) = await venue.run((form.command,))
+    return Reply(answers.placed(form, events, call.unit_ns), order_event(events).sequence)
+
+
+def _named_order(params: Params, by_id: str, by_client_id: str) -> tuple[int, str]:
+    """(order id or 0, client id or ""): at least one of the two parameters must be there."""
+    order_id, named = integer(params, by_id, low=1, default=0), client_id(params, by_client_id)
+    if not order_id and not named:
+        raise mandatory(by_id)
+    return order_id, named
+
+
+def _first_event(events: bytes, kind: CommandKind) -> OrderEvent:
+    event = order_event(events)
+    if event.kind == _REJECTED:
+        raise refused(event.reject, kind)
+    return event
+
+
+def _explain_mismatch(venue: Venue, call: Call, order_id: int, named: str, refusal: Refusal) -> Refusal:
+    """Both ids were sent and no order has both: say so if each of them names an order."""
+    if order_id and named and refusal.code == CANCEL_REJECTED and refusal.msg == UNKNOWN_ORDER:
+        account = call.key.account
+        if all(venue.read(readers.find_order, account, *one)[0] for one in ((order_id, ""), (0, named))):
+            return Refusal(400, -2039, "Cancel order is invalid. Check origClOrdId and orderId.")
+    return refusal
+
+
+async def cancel(venue: Venue, call: Call) -> Reply:
+    """DELETE order."""
+    params = call.params
+    rules = symbol_rules(venue, params)
+    order_id, named = _named_order(params, "orderId", "origClientOrderId")
+    cancel_id = client_id(params, "newClientOrderId") or new_client_id()
+    command = target(CommandKind.CANCEL, call.key.account, symbol=rules.symbol, order_id=order_id, client_id=named)
+    call.check_age()
+    (events,) = await venue.run((command,), cancel=True)
+    try:
+        event = _first_event(events, CommandKind.CANCEL)
+    except Refusal as refusal:
+        raise _explain_mismatch(venue, call, order_id, named, refusal) from None
+    return Reply(answers.canceled(rules, event, cancel_id, call.unit_ns), event.sequence)
+
+
+async def cancel_all(venue: Venue, call: Call) -> Reply:
+    """DELETE openOrders: every open order of the account on one symbol."""
+    rules = symbol_rules(venue, call.params)
+    command = target(CommandKind.CANCEL_ALL, call.key.account, symbol=rules.symbol)
+    call.check_age()
+    (events,) = await venue.run((command,), cancel=True)
+    first = _first_event(events, CommandKind.CANCEL_ALL)
+    if first.kind != _CLOSED:
+        raise Refusal(400, CANCEL_REJECTED, UNKNOWN_ORDER)
+    closed = [order_event(events, at) for at in range(0, len(events) - RECORD_BYTES, RECORD_BYTES)]
+    return Reply([answers.canceled(rules, one, new_client_id(), call.unit_ns) for one in closed], first.sequence)
+
+
+async def reduce(venue: Venue, call: Call) -> Reply:
+    """PUT order/amend/keepPriority: a smaller quantity, the same place in the queue."""
+    params = call.params
+    rules = symbol_rules(venue, params)
+    order_id, named = _named_order(params, "orderId", "origClientOrderId")
+    if "newQty" not in params:
+        raise mandatory("newQty")
+    qty_lots = rules.qty_lots(params["newQty"], "newQty")
+    command = target(
+        CommandKind.REDUCE,
+        call.key.account,
+        symbol=rules.symbol,
+        order_id=order_id,
+        client_id=named,
+        qty_lots=qty_lots,
+    )
+    call.check_age()
+    (events,) = await venue.run((command,), cancel=True)
+    event = _first_event(events, CommandKind.REDUCE)
+    return Reply(answers.reduced(rules, event, qty_lots, call.unit_ns), event.sequence)
+
+
+async def cancel_replace(venue: Venue, call: Call) -> Reply:
+    """POST order/cancelReplace: a cancel and a new order with nothing in between."""
+    params = call.params
+    mode = params.get("cancelReplaceMode")
+    if mode is None:
+        raise mandatory("cancelReplaceMode")
+    if mode not in (STOP_ON_FAILURE, ALLOW_FAILURE):
+        raise not_valid("cancelReplaceMode")
+    order_id, named = _named_order(params, "cancelOrderId", "cancelOrigClientOrderId")
+    cancel_id = client_id(params, "cancelNewClientOrderId") or new_client_id()
+    form = placement(call, venue.reference)
+    flags = CommandFlag.LINKED | (CommandFlag.ALLOW_FAILURE if mode == ALLOW_FAILURE else 0)
+    command = target(
+        CommandKind.CANCEL,
+        call.key.account,
+        symbol=form.rules.symbol,
+        order_id=order_id,
+        client_id=named,
+        flags=flags,
+    )
+    call.check_age()
+    canceling, placing = await venue.run((command, form.command))
+    return _replaced(form, canceling, placing, cancel_id, call.unit_ns, mode)
+
+
+def _replaced(form: Placement, canceling: bytes, placing: bytes, cancel_id: str, unit_ns: int, mode: str) -> Reply:
+    """Both results in one answer: 200, 409 when one of two was done, 400 when nothing was."""
+    cancel_failure = place_failure = None
+    data: answers.Json = {}
+    try:
+        event = _first_event(canceling, CommandKind.CANCEL)
+        data["cancelResult"], data["cancelResponse"] = (
+            "SUCCESS",
+            answers.canceled(form.rules, event, cancel_id, unit_ns),
+        )
+    except Refusal as refusal:
+        cancel_failure = refusal
+        data["cancelResult"], data["cancelResponse"] = "FAILURE", refusal.body()
+    try:
+        data["newOrderResult"], data["newOrderResponse"] = "SUCCESS", answers.placed(form, placing, unit_ns)
+    except Refusal as refusal:
+        place_failure = refusal
+        data["newOrderResult"], data["newOrderResponse"] = "FAILURE", refusal.body()
+    if cancel_failure and place_failure and mode == STOP_ON_FAILURE:
+        data["newOrderResult"], data["newOrderResponse"] = "NOT_ATTEMPTED", None
+    if cancel_failure and place_failure:
+        raise Refusal(400, -2022, "Order cancel-replace failed.", data=data)
+    if cancel_failure or place_failure:
+        raise Refusal(409, -2021, "Order cancel-replace partially failed.", outcome="accepted", data=data)
+    return Reply(data, order_event(placing).sequence)

@@ -1,0 +1,105 @@
+"""The signed routes that read: one order, open orders, the account.
+
+Every answer is a copy of the live state at one durable sequence, which the header X-Exchange-Sequence names. Never
+submits a command.
+"""
+
+from __future__ import annotations
+
+from exchange.core import readers
+from exchange.core.codes import TradingMode
+from exchange.core.state import State
+from exchange.gateway import answers
+from exchange.gateway.errors import Refusal, mandatory, not_valid
+from exchange.gateway.orders import symbol_rules
+from exchange.gateway.parameters import client_id, integer
+from exchange.gateway.replies import Reply
+from exchange.gateway.signing import Call
+from exchange.gateway.venue import Venue
+
+_PPM = 1_000_000
+
+
+async def get_order(venue: Venue, call: Call) -> Reply:
+    """GET order: an open one, or one in the window of closed orders."""
+    rules = symbol_rules(venue, call.params)
+    order_id = integer(call.params, "orderId", low=1, default=0)
+    named = client_id(call.params, "origClientOrderId")
+    if not order_id and not named:
+        raise mandatory("orderId")
+    view, sequence = venue.read(readers.find_order, call.key.account, order_id, named)
+    if view is None or view.symbol != rules.symbol:
+        raise Refusal(400, -2013, "Order does not exist.")
+    return Reply(answers.order(rules, view, call.unit_ns), sequence)
+
+
+async def get_open_orders(venue: Venue, call: Call) -> Reply:
+    """GET openOrders: of one symbol or of all."""
+    symbol = symbol_rules(venue, call.params).symbol if "symbol" in call.params else 0
+    views, sequence = venue.read(readers.open_orders, call.key.account, symbol)
+    by_id = venue.reference.by_id
+    return Reply([answers.order(by_id[view.symbol], view, call.unit_ns) for view in views], sequence)
+
+
+def _account(state: State, account: int) -> tuple[readers.AccountView | None, list[tuple[int, int, int]], int]:
+    """Everything of an account at one sequence, and the engine's time there."""
+    return readers.account_view(state, account), readers.balances(state, account), int(state.header[0].ts_ns)
+
+
+def _rate(override_ppm: int, symbol_ppm: list[int]) -> int:
+    """The fee of an account: its own, else the highest that a symbol asks."""
+    return override_ppm if override_ppm >= 0 else max(symbol_ppm, default=0)
+
+
+def flag(call: Call, name: str) -> bool:
+    """A parameter that is `true` or `false`; false when it was not sent."""
+    text = call.params.get(name, "false")
+    if text not in ("true", "false"):
+        raise not_valid(name)
+    return text == "true"
+
+
+async def get_account(venue: Venue, call: Call) -> Reply:
+    """GET account: balances, fees and rights."""
+    omit_zero = flag(call, "omitZeroBalances")
+    (view, balances, ts_ns), sequence = venue.read(_account, call.key.account)
+    if view is None:
+        raise Refusal(400, -2010, "This account may not place or cancel orders.")
+    symbols = [rules.view for rules in venue.reference.by_id.values()]
+    maker = _rate(view.maker_fee_ppm, [symbol.maker_fee_ppm for symbol in symbols])
+    taker = _rate(view.taker_fee_ppm, [symbol.taker_fee_ppm for symbol in symbols])
+    reference = venue.reference
+    return Reply(
+        {
+            "makerCommission": maker // 100,
+            "takerCommission": taker // 100,
+            "buyerCommission": 0,
+            "sellerCommission": 0,
+            "commissionRates": {
+                "maker": f"{maker // _PPM}.{maker % _PPM:06d}00",
+                "taker": f"{taker // _PPM}.{taker % _PPM:06d}00",
+                "buyer": "0.00000000",
+                "seller": "0.00000000",
+            },
+            "canTrade": view.mode == TradingMode.OPEN,
+            "canWithdraw": True,
+            "canDeposit": True,
+            "brokered": False,
+            "requireSelfTradePrevention": False,
+            "preventSor": False,
+            "updateTime": ts_ns // call.unit_ns,
+            "accountType": "SPOT",
+            "balances": [
+                {
+                    "asset": reference.assets[asset].name,
+                    "free": reference.grids[asset].text(available),
+                    "locked": reference.grids[asset].text(locked),
+                }
+                for asset, available, locked in balances
+                if available or locked or not omit_zero
+            ],
+            "permissions": ["SPOT"],
+            "uid": view.account,
+        },
+        sequence,
+    )

@@ -1,0 +1,70 @@
+"""What every route works with: the pipeline, the reference data, the keys, and the watch over unanswered commands.
+
+Owns the way of a command to the pipeline and back, and the translation of what the pipeline raises into what a client
+is told. A command that was submitted is never withdrawn: not when the client goes away, not when it is late. A late one
+is told that its outcome is unknown, never that it was rejected.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from exchange.core import readers
+from exchange.disruptor.errors import OutcomeUnknown, Refused, StorageLow
+from exchange.disruptor.pipeline import Pipeline
+from exchange.gateway.errors import Refusal, unknown_outcome
+from exchange.gateway.keys import KeyStore
+from exchange.gateway.symbols import Reference
+from exchange.marketdata.market import MarketData
+from exchange.settings import Settings
+
+T = TypeVar("T")
+RETRY_AFTER_S = 1
+OVERLOADED = "Server is currently overloaded with other requests. Please try again in a few minutes."
+_LATE = "The venue did not answer in time."
+
+
+class Venue:
+    """The parts behind the routes. `admitting` is False from the moment a stop was asked for."""
+
+    def __init__(self, settings: Settings, pipeline: Pipeline, keys: KeyStore, market_data: MarketData) -> None:
+        self.settings = settings
+        self.pipeline = pipeline
+        self.keys = keys
+        self.market_data = market_data
+        self.admitting = True
+        self.reference = Reference(self.read(readers.assets)[0], self.read(readers.symbols)[0])
+        self._waiting: deque[tuple[float, asyncio.Future[bytes]]] = deque()
+
+    def read(self, function: Callable[..., T], *args: Any) -> tuple[T, int]:
+        """A reader of `exchange/core/readers.py` on the live state, and the sequence that its result is current to."""
+        return self.pipeline.read(function, *args)
+
+    async def run(self, commands: Sequence[bytes], *, cancel: bool = False) -> list[bytes]:
+        """The event slots of each command of one linked run, once durable. Raises Refusal.
+
+        `cancel` lets it take a slot of the share that is reserved for cancels.
+        """
+        try:
+            futures = self.pipeline.submit(commands, cancel=cancel)
+        except StorageLow as error:
+            raise Refusal(503, -1008, f"{error.detail} {error.hint}", retry_after_s=RETRY_AFTER_S) from None
+        except Refused:
+            raise Refusal(503, -1008, OVERLOADED, retry_after_s=RETRY_AFTER_S) from None
+        self._waiting.append((time.monotonic() + self.settings.order_timeout_s, futures[-1]))
+        try:
+            return [await future for future in futures]
+        except OutcomeUnknown as error:
+            raise unknown_outcome(error.detail) from None
+
+    def give_up_on_late(self) -> None:
+        """Tell whoever has waited too long that the outcome is unknown. Called once a second."""
+        waiting, now = self._waiting, time.monotonic()
+        while waiting and (waiting[0][1].done() or waiting[0][0] <= now):
+            future = waiting.popleft()[1]
+            if not future.done():
+                future.set_exception(OutcomeUnknown(_LATE))

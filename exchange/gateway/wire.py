@@ -1,0 +1,148 @@
+"""The 128-byte records as `struct` formats: commands that the gateway writes, events that it reads.
+
+Owns the packing; the layout itself is in `exchange/core/records.py`, and a test holds the two equal field by field. One
+`Struct.pack` takes 0.4 us, an assignment to a NumPy record 10 us a command (`python -m bench.rest`).
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+from exchange.core.codes import CommandKind
+from exchange.core.records import RECORD_BYTES
+
+PLACE = struct.Struct("<qqBBBBBBBBiiqqqqqqqhh36s")
+TARGET = struct.Struct("<qqBB6xiiqq44x36s")
+ORDER_EVENT = struct.Struct("<qqBBBBBBBBiiqqqqqqqBB2x36s")
+TRADE = struct.Struct("<qqBBB5xiii4xqqqqqqqqqqq")
+PREVENTED = struct.Struct("<qqBBBB4xii8xqq8xqqqqqqq8x")
+HASHED = struct.Struct("<qqBB14xqqq72x")
+KIND_AT = 16
+
+for _layout in (PLACE, TARGET, ORDER_EVENT, TRADE, PREVENTED, HASHED):
+    if _layout.size != RECORD_BYTES:
+        raise AssertionError(f"{_layout.format!r} is {_layout.size} bytes, not {RECORD_BYTES}")
+
+
+class OrderEvent(NamedTuple):
+    """An ORDER_EVENT in the order of its bytes."""
+
+    sequence: int
+    ts_ns: int
+    kind: int
+    flags: int
+    reject: int
+    reason: int
+    side: int
+    order_type: int
+    time_in_force: int
+    stp_mode: int
+    account: int
+    symbol: int
+    order_id: int
+    price_ticks: int
+    qty_lots: int
+    quote_atoms: int
+    hold_delta_atoms: int
+    filled_lots: int
+    filled_quote_atoms: int
+    command_kind: int
+    status: int
+    client_id: bytes
+
+
+class Trade(NamedTuple):
+    """A TRADE in the order of its bytes."""
+
+    sequence: int
+    ts_ns: int
+    kind: int
+    flags: int
+    side: int
+    symbol: int
+    taker_account: int
+    maker_account: int
+    taker_order_id: int
+    maker_order_id: int
+    trade_id: int
+    price_ticks: int
+    qty_lots: int
+    quote_atoms: int
+    taker_fee_atoms: int
+    maker_fee_atoms: int
+    taker_leaves_lots: int
+    maker_leaves_lots: int
+    taker_release_atoms: int
+
+
+class Prevented(NamedTuple):
+    """A PREVENTED in the order of its bytes."""
+
+    sequence: int
+    ts_ns: int
+    kind: int
+    flags: int
+    side: int
+    stp_mode: int
+    symbol: int
+    account: int
+    taker_order_id: int
+    maker_order_id: int
+    price_ticks: int
+    taker_prevented_lots: int
+    maker_prevented_lots: int
+    taker_release_atoms: int
+    maker_release_atoms: int
+    taker_leaves_lots: int
+    maker_leaves_lots: int
+
+
+def order_event(events: bytes, at: int = 0) -> OrderEvent:
+    """The ORDER_EVENT at byte `at`; the client id keeps its padding."""
+    return OrderEvent._make(ORDER_EVENT.unpack_from(events, at))
+
+
+def trade(events: bytes, at: int) -> Trade:
+    """The TRADE at byte `at`."""
+    return Trade._make(TRADE.unpack_from(events, at))
+
+
+def prevented(events: bytes, at: int) -> Prevented:
+    """The PREVENTED at byte `at`."""
+    return Prevented._make(PREVENTED.unpack_from(events, at))
+
+
+def place(
+    account: int,
+    symbol: int,
+    side: int,
+    order_type: int,
+    time_in_force: int,
+    price_ticks: int,
+    qty_lots: int,
+    client_id: str,
+    *,
+    quote_atoms: int = 0,
+    expire_ts_ns: int = 0,
+    stp_mode: int = 0,
+) -> bytes:
+    """A PLACE; sequence and time are stamped by the pipeline."""
+    return PLACE.pack(
+        0, 0, CommandKind.PLACE, 0, side, order_type, time_in_force, stp_mode, 0, 0, account, symbol,
+        price_ticks, qty_lots, quote_atoms, expire_ts_ns, 0, 0, 0, 0, 0, client_id.encode("ascii"),
+    )  # fmt: skip
+
+
+def target(
+    kind: CommandKind,
+    account: int,
+    *,
+    symbol: int = 0,
+    order_id: int = 0,
+    qty_lots: int = 0,
+    client_id: str = "",
+    flags: int = 0,
+) -> bytes:
+    """A CANCEL, REDUCE or CANCEL_ALL; sequence and time are stamped by the pipeline."""
+    return TARGET.pack(0, 0, kind, flags, account, symbol, order_id, qty_lots, client_id.encode("ascii"))

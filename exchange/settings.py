@@ -1,0 +1,269 @@
+"""The settings: every name, default, rule and meaning in one table, and the typed values that a process runs with.
+
+Owns `SETTINGS`, from which `--help`, `docs/api.md` and the tests are made, and `load`, which turns an environment into
+`Settings`. Never reads the environment by itself, never touches the disk, never prints a secret: the message about a
+wrong one says only which rule it breaks.
+
+Durations are written as in `250ms`, `15s`, `30m`, `24h`, or as plain seconds.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+SECRET_CHARACTERS_MIN = 16
+_DURATION = re.compile(r"([0-9]{1,9})(ms|s|m|h)?", re.ASCII)
+_DURATION_SECONDS = {"ms": 0.001, None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+_INTEGER = re.compile(r"[0-9]{1,18}", re.ASCII)
+
+
+class SettingError(Exception):
+    """A value that can not be used; the text is one sentence that names variable, value and rule."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a value must be, in words that follow "must be", and the function that reads it (ValueError: it is not)."""
+
+    words: str
+    read: Callable[[str], Any]
+
+
+def _integer(low: int, high: int, *, power_of_two: bool = False, multiple: int = 1) -> Rule:
+    words = f"a whole number from {low} to {high}"
+    if power_of_two:
+        words += " that is a power of two"
+    if multiple > 1:
+        words += f" that is a multiple of {multiple}"
+
+    def read(text: str) -> int:
+        if not _INTEGER.fullmatch(text):
+            raise ValueError(text)
+        value = int(text)
+        if not low <= value <= high or value % multiple or (power_of_two and value & (value - 1)):
+            raise ValueError(text)
+        return value
+
+    return Rule(words, read)
+
+
+def _seconds(low: float, high: float) -> Rule:
+    def read(text: str) -> float:
+        match = _DURATION.fullmatch(text)
+        if match is None:
+            raise ValueError(text)
+        value = int(match[1]) * _DURATION_SECONDS[match[2]]
+        if not low <= value <= high:
+            raise ValueError(text)
+        return value
+
+    return Rule(f"a duration such as 15s, 30m or 24h, from {low:g} to {high:g} seconds", read)
+
+
+def _choice(*options: str) -> Rule:
+    def read(text: str) -> str:
+        if text not in options:
+            raise ValueError(text)
+        return text
+
+    return Rule("one of " + ", ".join(options), read)
+
+
+def _text(pattern: str, words: str) -> Rule:
+    compiled = re.compile(pattern, re.ASCII)
+
+    def read(text: str) -> str:
+        if not compiled.fullmatch(text):
+            raise ValueError(text)
+        return text
+
+    return Rule(words, read)
+
+
+def _path() -> Rule:
+    def read(text: str) -> pathlib.Path:
+        if not text or "\0" in text:
+            raise ValueError(text)
+        return pathlib.Path(text)
+
+    return Rule("a path", read)
+
+
+_ANYTHING = _text(r"[^\x00-\x1f\x7f]{0,255}", "at most 255 characters without control characters")
+_HOST = _text(r"[A-Za-z0-9_.:%-]{1,253}", "a host name or an address")
+_SECRET = _text(
+    rf"[\x21-\x7e]{{{SECRET_CHARACTERS_MIN},4096}}",
+    f"{SECRET_CHARACTERS_MIN} or more printable ASCII characters without blanks",
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One line of the table. `field` is the attribute of `Settings`; "" when the value is accepted and not used."""
+
+    name: str
+    field: str
+    default: str
+    rule: Rule
+    meaning: str
+    secret: bool = False
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("SERVICE_NAME", "service_name", "exchange",
+            _text(r"[A-Za-z0-9_.-]{1,64}", "1 to 64 letters, digits, dots, dashes or underscores"),
+            "name in /health and in the log"),
+    Setting("HTTP_PORT", "http_port", "8080", _integer(0, 65535),
+            "port of the REST edge; 0 takes a free one (see ports.json in the data directory)"),
+    Setting("WS_PORT", "ws_port", "8094", _integer(0, 65535),
+            "port of the WebSocket edge; 0 takes a free one"),
+    Setting("INTERNAL_TOKEN", "internal_token", "", _SECRET,
+            "token between services; required outside demo mode", secret=True),
+    Setting("AUTH_TOKEN_SECRET", "auth_token_secret", "", _SECRET,
+            "signs admin bearer tokens; required outside demo mode", secret=True),
+    Setting("AUTH_TOKEN_TTL", "auth_token_ttl_s", "24h", _seconds(60, 31 * 86400),
+            "how long an admin bearer token lives"),
+    Setting("EXCHANGE_DATA_DIR", "data_dir", "./var", _path(),
+            "where journals, snapshots and keys lie"),
+    Setting("EXCHANGE_HOST", "host", "127.0.0.1", _HOST,
+            "address that both ports listen on"),
+    Setting("EXCHANGE_SYNC", "sync", "always", _choice("always", "off"),
+            "always: acknowledged after fdatasync; off: after the write, for test venues"),
+    Setting("EXCHANGE_SEGMENT_BYTES", "segment_bytes", "67108864", _integer(1 << 16, 1 << 34, multiple=4096),
+            "size of a journal segment"),
+    Setting("EXCHANGE_RING_SLOTS", "ring_slots", "65536", _integer(64, 1 << 22, power_of_two=True),
+            "commands that may be in flight"),
+    Setting("EXCHANGE_SNAPSHOT_EVERY", "snapshot_every", "1000000", _integer(1, 10**12),
+            "commands between two snapshots"),
+    Setting("EXCHANGE_SNAPSHOT_INTERVAL", "snapshot_interval_s", "10m", _seconds(1, 7 * 86400),
+            "time between two snapshots, when there was a command"),
+    Setting("EXCHANGE_HASH_EVERY", "hash_every", "1000000", _integer(1, 10**12),
+            "commands between two journaled state hashes"),
+    Setting("EXCHANGE_HASH_INTERVAL", "hash_interval_s", "10m", _seconds(1, 7 * 86400),
+            "time between two journaled state hashes, when there was a command"),
+    Setting("EXCHANGE_STOP_TIMEOUT", "stop_timeout_s", "10s", _seconds(0.1, 600),
+            "time that a graceful stop may take"),
+    Setting("EXCHANGE_ORDER_TIMEOUT", "order_timeout_s", "10s", _seconds(0.1, 600),
+            "after this an unanswered request is told that its outcome is unknown"),
+    Setting("EXCHANGE_BODY_BYTES", "body_bytes", "16384", _integer(1024, 1 << 20),
+            "largest request body"),
+    Setting("EXCHANGE_BODY_TIMEOUT", "body_timeout_s", "5s", _seconds(0.1, 60),
+            "time that a request body may take to arrive"),
+    Setting("EXCHANGE_KEEPALIVE_TIMEOUT", "keepalive_timeout_s", "15s", _seconds(0.1, 3600),
+            "time that a connection may be idle, or take to send its headers"),
+    Setting("EXCHANGE_CONNECTIONS_MAX", "connections_max", "1000", _integer(1, 100_000),
+            "REST connections at one time; further ones are closed at once"),
+    Setting("EXCHANGE_NUMBA_CACHE", "", "", _ANYTHING,
+            "folder of the compiled kernels; read by exchange/core/compile.py, default the user's cache folder"),
+    Setting("DB_HOST", "", "", _ANYTHING,
+            "PostgreSQL host; not used yet"),
+    Setting("DB_PORT", "", "5432", _integer(1, 65535),
+            "PostgreSQL port; not used yet"),
+    Setting("DB_USER", "", "", _ANYTHING,
+            "PostgreSQL user; not used yet"),
+    Setting("DB_PASSWORD", "", "", _ANYTHING,
+            "PostgreSQL password; not used yet", secret=True),
+    Setting("DB_NAME", "", "", _ANYTHING,
+            "PostgreSQL database; not used yet"),
+    Setting("DB_SSL_MODE", "", "prefer", _choice("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+            "PostgreSQL TLS; not used yet"),
+    Setting("DB_MAX_OPEN_CONNS", "", "50", _integer(1, 10_000),
+            "PostgreSQL pool, largest; not used yet"),
+    Setting("DB_MAX_IDLE_CONNS", "", "10", _integer(0, 10_000),
+            "PostgreSQL pool, idle; not used yet"),
+    Setting("DB_CONN_MAX_LIFETIME", "", "30m", _seconds(1, 7 * 86400),
+            "PostgreSQL pool, life of a connection; not used yet"),
+    Setting("DB_CONN_MAX_IDLE_TIME", "", "5m", _seconds(1, 7 * 86400),
+            "PostgreSQL pool, idle life of a connection; not used yet"),
+    Setting("REDIS_ADDR", "", "", _ANYTHING,
+            "has no meaning in one process; accepted"),
+    Setting("WORKER_ID", "", "", _ANYTHING,
+            "has no meaning in one process; accepted"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The typed values of one process. Suffix `_s`: seconds; `_bytes`: bytes. `notes` are lines for the start log."""
+
+    demo: bool
+    service_name: str
+    http_port: int
+    ws_port: int
+    internal_token: str
+    auth_token_secret: str
+    auth_token_ttl_s: float
+    data_dir: pathlib.Path
+    host: str
+    sync: Literal["always", "off"]
+    segment_bytes: int
+    ring_slots: int
+    snapshot_every: int
+    snapshot_interval_s: float
+    hash_every: int
+    hash_interval_s: float
+    stop_timeout_s: float
+    order_timeout_s: float
+    body_bytes: int
+    body_timeout_s: float
+    keepalive_timeout_s: float
+    connections_max: int
+    notes: tuple[str, ...] = ()
+
+
+def _read(setting: Setting, text: str) -> Any:
+    try:
+        return setting.rule.read(text)
+    except ValueError:
+        shown = "its value (not shown)" if setting.secret else repr(text)
+        raise SettingError(f"{setting.name} must be {setting.rule.words}, and {shown} is not.") from None
+
+
+def _notes(environ: Mapping[str, str]) -> tuple[str, ...]:
+    known = {setting.name for setting in SETTINGS}
+    notes = [
+        f"{name} has no meaning in one process and is ignored."
+        for name in ("REDIS_ADDR", "WORKER_ID")
+        if environ.get(name)
+    ]
+    if any(environ.get(name) for name in ("DB_HOST", "DB_USER", "DB_NAME")):
+        notes.append("The DB_* settings are valid and not used yet: this version keeps everything in its journal.")
+    notes += [
+        f"{name} is not a setting of this version and is ignored."
+        for name in sorted(environ)
+        if name.startswith("EXCHANGE_") and name not in known
+    ]
+    return tuple(notes)
+
+
+def load(environ: Mapping[str, str], *, demo: bool, data_dir: pathlib.Path | None = None) -> Settings:
+    """The settings of an environment. An empty variable counts as not set; `data_dir` wins over EXCHANGE_DATA_DIR.
+
+    Outside demo mode the secrets must be set; in demo mode missing ones are drawn. Raises SettingError.
+    """
+    values: dict[str, Any] = {}
+    for setting in SETTINGS:
+        text = environ.get(setting.name, "") or setting.default
+        required = setting.secret and setting.rule is _SECRET
+        if required and not text:
+            if not demo:
+                raise SettingError(f"{setting.name} is not set; outside demo mode it must be {setting.rule.words}.")
+            text = secrets.token_urlsafe(32)
+        value = _read(setting, text)
+        if setting.field:
+            values[setting.field] = value
+    if data_dir is not None:
+        values["data_dir"] = data_dir
+    if values["http_port"] == values["ws_port"] != 0:
+        raise SettingError(f"WS_PORT must be another port than HTTP_PORT, and {values['ws_port']} is not.")
+    return Settings(demo=demo, notes=_notes(environ), **values)
+
+
+def table() -> list[tuple[str, str, str]]:
+    """(name, default or "required" or "-", meaning) of every setting, in the order of the table."""
+    return [(s.name, "required" if s.secret and s.rule is _SECRET else s.default or "-", s.meaning) for s in SETTINGS]
