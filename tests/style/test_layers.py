@@ -10,33 +10,31 @@ import pytest
 
 from tests.style import source
 
+_ENGINE = {"exchange.core", "exchange.disruptor", "journal", "snapshots"}
+_SERVICES = {"exchange.settings", "exchange.datadir", "exchange.recovery", "exchange.follower", "exchange.timekeeper"}
+_EDGES = {"exchange.gateway", "exchange.marketdata"}
+
 # A module's layer is the longest prefix that it matches. It may import its own layer, and the ones named here.
 LAYERS: dict[str, set[str]] = {
     "journal": set(),
-    "snapshots": set(),
+    "snapshots": {"journal"},
     "exchange": set(),  # __init__: the version
     "exchange.settings": set(),
+    "exchange.datadir": set(),
     "exchange.core": set(),
     "exchange.disruptor": {"exchange.core", "journal"},
-    "exchange.recovery": {"exchange.core", "journal", "snapshots"},
-    "exchange.follower": {"exchange.core", "exchange.recovery", "exchange.settings", "journal", "snapshots"},
+    "exchange.recovery": {*_ENGINE, "exchange.datadir", "exchange.settings"},
+    "exchange.follower": {*_ENGINE, "exchange.datadir", "exchange.recovery", "exchange.settings"},
+    "exchange.timekeeper": {"exchange.core", "exchange.disruptor"},
     "exchange.marketdata": {"exchange.core", "exchange.disruptor", "exchange.settings"},
     "exchange.gateway": {"exchange.core", "exchange.disruptor", "exchange.marketdata", "exchange.settings"},
     "exchange.market_replay": {"exchange.core", "exchange.disruptor"},
-    "exchange.app": {
-        "exchange.core", "exchange.disruptor", "exchange.recovery", "exchange.follower", "exchange.marketdata",
-        "exchange.gateway", "exchange.settings", "journal", "snapshots",
-    },
-    "exchange.cli": {
-        "exchange.core", "exchange.disruptor", "exchange.recovery", "exchange.follower", "exchange.marketdata",
-        "exchange.gateway", "exchange.settings", "exchange.app", "exchange.market_replay", "journal", "snapshots",
-    },
+    "exchange.warm": {*_ENGINE, "exchange.marketdata"},
+    "exchange.app": {*_ENGINE, *_SERVICES, *_EDGES},
+    "exchange.cli": {*_ENGINE, *_SERVICES, *_EDGES, "exchange.app", "exchange.market_replay", "exchange.warm"},
     "exchange.__main__": {"exchange.cli"},
-    "bench": {
-        "exchange.core", "exchange.disruptor", "exchange.recovery", "exchange.follower", "exchange.marketdata",
-        "exchange.gateway", "exchange.settings", "exchange.app", "exchange.market_replay", "journal", "snapshots",
-    },
-}  # fmt: skip
+    "bench": {*_ENGINE, *_SERVICES, *_EDGES, "exchange.app", "exchange.market_replay", "exchange.warm"},
+}
 
 # Third-party packages a layer may use; a layer that is not named may use any.
 PACKAGES: dict[str, set[str]] = {
