@@ -1,0 +1,1 @@
+"""Rings, sequences and the loops between them: how a command becomes durable, is applied, and is answered."""
