@@ -9,16 +9,26 @@ Source: PostgreSQL, etcd and TigerBeetle practice on torn writes against rot.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from journal.errors import FOREIGN_HINT, RESTORE_HINT, WATERMARK_HINT, RefusalCode, Refused
-from journal.format import GENESIS_CHAIN, SEGMENT_HEADER_BYTES, Bytes, Corrupt, SegmentHeader
+from journal.format import (
+    GENESIS_CHAIN,
+    GROUP_HEADER_BYTES,
+    SEGMENT_HEADER_BYTES,
+    Bytes,
+    Corrupt,
+    GroupHeader,
+    SegmentHeader,
+    parse_group_header,
+)
 from journal.segments import list_segments, read_header, segment_name
 from journal.storage import Place, Storage, opened, storage_of
-from journal.walk import Walk, group_headers, later_headers, walk_groups
+from journal.walk import FoundGroup, Walk, group_headers, later_headers, walk_groups
 
 Progress = Callable[[int, int], None]
 """Called with bytes done and bytes in all."""
@@ -68,6 +78,8 @@ class Scan:
     """Highest sequence that the files themselves prove to have been on disk."""
     segments: list[SegmentScan] = field(default_factory=list)
     torn: Torn | None = None
+    superseded: list[GroupHeader] = field(default_factory=list)
+    """Whole groups of the segment before that the next one, of a later epoch, must have taken over."""
 
     @property
     def records(self) -> int:
@@ -207,8 +219,8 @@ def _scan_segment(
         result.torn = _judge_end(storage, data, walk, watermarks)
     elif walk.problem:
         raise _closed_segment_refused(storage, data, walk, follower)
-    else:
-        _check_handover(storage, data, walk, follower)
+    _check_taken_over(path, data, walk, follower is None, result.superseded)
+    result.superseded = _check_handover(storage, data, walk, follower) if follower else []
     result.last_sequence, result.chain, result.epoch = walk.sequence - 1, walk.chain, header.epoch
     records = walk.sequence - header.first_sequence
     result.segments.append(
@@ -274,8 +286,27 @@ def _closed_segment_refused(storage: Storage, data: Bytes, walk: Walk, follower:
     return Refused(RefusalCode.SEGMENT_ENDS_EARLY, path, walk.offset, walk.sequence, last, reason, RESTORE_HINT)
 
 
-def _check_handover(storage: Storage, data: Bytes, walk: Walk, follower: SegmentHeader) -> None:
-    """Hold the end of a closed segment against what its follower says about it."""
+def _check_taken_over(path: Path, data: Bytes, walk: Walk, newest: bool, superseded: list[GroupHeader]) -> None:
+    """Hold the first groups of an epoch against the whole groups that they replace: the records must be the same."""
+    taken = {group.first_sequence: group for _, group in _groups_before(data, walk)} if superseded else {}
+    for old in superseded:
+        new = taken.get(old.first_sequence)
+        same = new is not None and (new.count, new.payload_hash) == (old.count, old.payload_hash)
+        if not same and (newest or old.first_sequence < walk.sequence):
+            reason = (
+                f"Segment {walk.header.segment_id} replaces sequences {old.first_sequence} to {old.last_sequence} of "
+                "the segment before it with other records: these are two histories."
+            )
+            raise Refused(RefusalCode.MISPLACED, path, 0, old.first_sequence, old.last_sequence, reason, FOREIGN_HINT)
+
+
+def _groups_before(data: Bytes, walk: Walk) -> Iterator[tuple[int, GroupHeader]]:
+    """Yield the groups that the walk has passed."""
+    return group_headers(data.data[: walk.offset], SEGMENT_HEADER_BYTES, walk.header.record_bytes)
+
+
+def _check_handover(storage: Storage, data: Bytes, walk: Walk, follower: SegmentHeader) -> list[GroupHeader]:
+    """Hold the end of a closed segment against what its follower says about it; return the groups it supersedes."""
     path = storage.path(segment_name(follower.segment_id))
     if walk.sequence != follower.first_sequence or walk.chain != follower.prev_chain:
         reason = (
@@ -284,13 +315,16 @@ def _check_handover(storage: Storage, data: Bytes, walk: Walk, follower: Segment
             f"{walk.chain:016x}."
         )
         raise Refused(RefusalCode.MISPLACED, path, 0, follower.first_sequence, None, reason, FOREIGN_HINT)
-    after = next(group_headers(data.data, walk.offset, walk.header.record_bytes), None)
-    if after is not None and follower.epoch == walk.header.epoch and after[1].prev_chain == walk.chain:
+    rest = Walk(walk.header, walk.offset, walk.sequence, walk.chain, walk.durable_upto)
+    found: list[FoundGroup] = []
+    walk_groups(data.data, rest, None, found)
+    if found and follower.epoch == walk.header.epoch:
         reason = (
             f"Segment {walk.header.segment_id} goes on after sequence {walk.sequence - 1} where segment "
             f"{follower.segment_id} of the same epoch begins."
         )
         raise Refused(RefusalCode.MISPLACED, path, 0, follower.first_sequence, None, reason, FOREIGN_HINT)
+    return [parse_group_header(data[at : at + GROUP_HEADER_BYTES].data) for at, *_ in found]
 
 
 def _inner(sentence: str) -> str:
