@@ -14,20 +14,18 @@ holds only keys from its own key in the parent up to the next one (the first chi
 
 from __future__ import annotations
 
-import numpy as np
-
 from exchange.core.codes import Side
-from exchange.core.compile import inlined, kernel
+from exchange.core.compile import i64, inlined, kernel, leaf
 from exchange.core.state import NODE_KEYS, State
 
 
-@inlined
+@leaf
 def price_key(side: int, price_ticks: int) -> int:
     """The tree key of a price: larger is better."""
     return price_ticks if side == Side.BUY else -price_ticks
 
 
-@inlined
+@leaf
 def crosses(side: int, price_ticks: int, opposite_price_ticks: int) -> bool:
     """Whether an order of `side` at `price_ticks` may trade with an opposite order at `opposite_price_ticks`."""
     return price_key(side, price_ticks) >= price_key(side, opposite_price_ticks)
@@ -40,10 +38,10 @@ def crosses(side: int, price_ticks: int, opposite_price_ticks: int) -> bool:
 def descend(state: State, node: int, key: int) -> int:
     """The leaf below `node` in whose range `key` falls."""
     while state.nodes[node].is_leaf == 0:
-        child = np.int64(state.nodes[node].count) - 1
+        child = i64(state.nodes[node].count) - 1
         while child > 0 and state.node_keys[node, child] > key:
             child -= 1
-        node = np.int64(state.node_refs[node, child])
+        node = i64(state.node_refs[node, child])
     return node
 
 
@@ -51,16 +49,16 @@ def descend(state: State, node: int, key: int) -> int:
 def leaf_of(state: State, side_index: int, key: int) -> int:
     """The leaf in whose range `key` falls, 0 if the side is empty."""
     side = state.sides[side_index]
-    leaf = np.int64(side.best_leaf)
+    leaf = i64(side.best_leaf)
     if leaf != 0 and side.root != side.best_leaf and key < state.node_keys[leaf, 0]:
-        leaf = descend(state, np.int64(side.root), key)
+        leaf = descend(state, i64(side.root), key)
     return leaf
 
 
 @inlined
 def position_in(state: State, leaf: int, key: int) -> int:
     """How many keys of the leaf are <= `key`."""
-    position = np.int64(state.nodes[leaf].count)
+    position = i64(state.nodes[leaf].count)
     while position > 0 and state.node_keys[leaf, position - 1] > key:
         position -= 1
     return position
@@ -74,7 +72,7 @@ def find_level(state: State, side_index: int, key: int) -> int:
     if leaf != 0:
         position = position_in(state, leaf, key)
         if position > 0 and state.node_keys[leaf, position - 1] == key:
-            found = np.int64(state.node_refs[leaf, position - 1])
+            found = i64(state.node_refs[leaf, position - 1])
     return found
 
 
@@ -118,7 +116,7 @@ def _adopt(state: State, node: int, position: int) -> None:
 @kernel
 def _put_key(state: State, node: int, position: int, key: int, reference: int) -> None:
     """Insert a key into a node that has room."""
-    count = np.int64(state.nodes[node].count)
+    count = i64(state.nodes[node].count)
     for i in range(count, position, -1):
         state.node_keys[node, i] = state.node_keys[node, i - 1]
         state.node_refs[node, i] = state.node_refs[node, i - 1]
@@ -131,7 +129,7 @@ def _put_key(state: State, node: int, position: int, key: int, reference: int) -
 @kernel
 def _cut_key(state: State, node: int, reference: int) -> int:
     """Remove the key whose reference is given; returns how many are left."""
-    count = np.int64(state.nodes[node].count)
+    count = i64(state.nodes[node].count)
     position = count - 1
     while state.node_refs[node, position] != reference:
         position -= 1
@@ -145,12 +143,12 @@ def _cut_key(state: State, node: int, reference: int) -> int:
 @kernel
 def _split(state: State, side_index: int, node: int) -> None:
     """Move the upper half of a full node into a new right neighbour; full parents are split on the way up first."""
-    parent = np.int64(state.nodes[node].parent)
+    parent = i64(state.nodes[node].parent)
     if parent == 0:
         parent = _take_node(state, 0)
         state.sides[side_index].root = parent
         _put_key(state, parent, 0, state.node_keys[node, 0], node)
-    right = _take_node(state, np.int64(state.nodes[node].is_leaf))
+    right = _take_node(state, i64(state.nodes[node].is_leaf))
     half = NODE_KEYS // 2
     for i in range(half, NODE_KEYS):
         state.node_keys[right, i - half] = state.node_keys[node, i]
@@ -159,7 +157,7 @@ def _split(state: State, side_index: int, node: int) -> None:
     state.nodes[node].count = half
     for i in range(NODE_KEYS - half):
         _adopt(state, right, i)
-    position = np.int64(0)
+    position = i64(0)
     while state.node_refs[parent, position] != node:
         position += 1
     _put_key(state, parent, position + 1, state.node_keys[right, 0], right)
@@ -172,10 +170,10 @@ def _make_room(state: State, side_index: int, leaf: int) -> None:
     """Split a full leaf, and before it every full node above it, from the top down."""
     while True:
         full = leaf
-        parent = np.int64(state.nodes[full].parent)
+        parent = i64(state.nodes[full].parent)
         while parent != 0 and state.nodes[parent].count == NODE_KEYS:
             full = parent
-            parent = np.int64(state.nodes[full].parent)
+            parent = i64(state.nodes[full].parent)
         _split(state, side_index, full)
         if full == leaf:
             break
@@ -186,7 +184,7 @@ def _drop_empty(state: State, side_index: int, node: int) -> None:
     """Free an empty node and what becomes empty above it, and find the best leaf anew."""
     side = state.sides[side_index]
     while node != 0:
-        parent = np.int64(state.nodes[node].parent)
+        parent = i64(state.nodes[node].parent)
         _free_node(state, node)
         if parent != 0 and _cut_key(state, parent, node) > 0:
             break
@@ -195,9 +193,9 @@ def _drop_empty(state: State, side_index: int, node: int) -> None:
         side.root = 0
         side.best_leaf = 0
     else:
-        node = np.int64(side.root)
+        node = i64(side.root)
         while state.nodes[node].is_leaf == 0:
-            node = np.int64(state.node_refs[node, np.int64(state.nodes[node].count) - 1])
+            node = i64(state.node_refs[node, i64(state.nodes[node].count) - 1])
         side.best_leaf = node
 
 
@@ -260,9 +258,9 @@ def drop_level(state: State, level: int) -> None:
         side.best = record.worse
     if record.worse != 0:
         state.levels[record.worse].better = record.better
-    leaf = np.int64(record.leaf)
+    leaf = i64(record.leaf)
     if _cut_key(state, leaf, level) == 0:
-        _drop_empty(state, np.int64(record.side), leaf)
+        _drop_empty(state, i64(record.side), leaf)
     record.worse = header.level_free
     record.better = record.leaf = record.side = 0
     header.level_free = level
@@ -276,7 +274,7 @@ def drop_level(state: State, level: int) -> None:
 def rest(state: State, slot: int) -> None:
     """Put an order at the back of its price's queue and at the end of its account's list."""
     order = state.orders[slot]
-    side_index = np.int64(order.symbol) * 2 + order.side
+    side_index = i64(order.symbol) * 2 + order.side
     key = price_key(order.side, order.price_ticks)
     level_slot = find_level(state, side_index, key)
     if level_slot == 0:
@@ -294,7 +292,7 @@ def rest(state: State, slot: int) -> None:
     level.lots += order.leaves_lots
     state.sides[side_index].orders += 1
 
-    owned = state.owned[np.int64(order.account) * len(state.symbols) + order.symbol]
+    owned = state.owned[i64(order.account) * len(state.symbols) + order.symbol]
     order.owner_next = 0
     order.owner_prev = owned.tail
     if owned.tail != 0:
@@ -324,9 +322,9 @@ def unlink(state: State, slot: int) -> None:
     level.orders -= 1
     state.sides[level.side].orders -= 1
     if level.orders == 0:
-        drop_level(state, np.int64(order.level))
+        drop_level(state, i64(order.level))
 
-    owned = state.owned[np.int64(order.account) * len(state.symbols) + order.symbol]
+    owned = state.owned[i64(order.account) * len(state.symbols) + order.symbol]
     if order.owner_prev != 0:
         state.orders[order.owner_prev].owner_next = order.owner_next
     else:

@@ -6,21 +6,21 @@ Fees round up, against the payer (docs/rounding.md), and go to the account FEES.
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
 from exchange.core.codes import Account, Side
-from exchange.core.compile import inlined
-from exchange.core.records import Events
+from exchange.core.compile import i64, inlined, leaf
+from exchange.core.slots import trade_event
 from exchange.core.state import State
 
 
 @inlined
 def balance_of(state: State, account: int, asset: int) -> int:
     """The index of a balance."""
-    return np.int64(account) * len(state.assets) + np.int64(asset)
+    return i64(account) * len(state.assets) + i64(asset)
 
 
-@inlined
+@leaf
 def fee_atoms(received_atoms: int, rate_ppm: int) -> int:
     """ceil(received * rate / 10^6) without overflow: the quotient and the remainder by 10^6 are charged apart."""
     whole = received_atoms // 1_000_000
@@ -31,9 +31,7 @@ def fee_atoms(received_atoms: int, rate_ppm: int) -> int:
 def hold_atoms(state: State, symbol: int, side: int, price_ticks: int, lots: int) -> int:
     """What a limit order of this size locks, in the asset its side pays with."""
     row = state.symbols[symbol]
-    return (
-        price_ticks * lots * row.quote_atoms_per_tick_lot if side == Side.BUY else lots * row.base_atoms_per_lot
-    )
+    return price_ticks * lots * row.quote_atoms_per_tick_lot if side == Side.BUY else lots * row.base_atoms_per_lot
 
 
 @inlined
@@ -53,7 +51,7 @@ def hold(state: State, balance: int, amount_atoms: int) -> None:
 
 @inlined
 def settle_trade(
-    state: State, events: Events, used: int, taker_slot: int, maker_slot: int, lots: int, release_ticks: int
+    state: State, events: Any, used: int, taker_slot: int, maker_slot: int, lots: int, release_ticks: int
 ) -> None:
     """Move both assets and both fees of one fill, and write the amounts into the TRADE event at `used`.
 
@@ -71,14 +69,14 @@ def settle_trade(
     paid = quote_atoms if buys else base_atoms
     got = base_atoms if buys else quote_atoms
 
-    taker_ppm = np.int64(state.accounts[taker.account].taker_fee_ppm)
-    maker_ppm = np.int64(state.accounts[maker.account].maker_fee_ppm)
+    taker_ppm = i64(state.accounts[taker.account].taker_fee_ppm)
+    maker_ppm = i64(state.accounts[maker.account].maker_fee_ppm)
     taker_fee = fee_atoms(got, taker_ppm if taker_ppm >= 0 else symbol.taker_fee_ppm)
     maker_fee = fee_atoms(paid, maker_ppm if maker_ppm >= 0 else symbol.maker_fee_ppm)
 
     stride = len(state.assets)
-    taker_row = np.int64(taker.account) * stride
-    maker_row = np.int64(maker.account) * stride
+    taker_row = i64(taker.account) * stride
+    maker_row = i64(maker.account) * stride
     fees_row = Account.FEES * stride
     taker_pays = state.balances[taker_row + pay_asset]
     taker_pays.locked -= paid + release_atoms
@@ -91,7 +89,7 @@ def settle_trade(
 
     state.details[taker_slot].filled_quote_atoms += quote_atoms
     state.details[maker_slot].filled_quote_atoms += quote_atoms
-    event = events.trade[used]
+    event = trade_event(events, used)
     event.quote_atoms = quote_atoms
     event.taker_fee_atoms = taker_fee
     event.maker_fee_atoms = maker_fee

@@ -9,23 +9,34 @@ from __future__ import annotations
 from typing import Any
 
 from exchange.core.codes import CommandKind, EventKind, RejectCode
-from exchange.core.compile import inlined, kernel
-from exchange.core.records import Commands, Events
+from exchange.core.compile import inlined, kernel, leaf
+from exchange.core.records import RECORD_BYTES
+from exchange.core.slots import (
+    account_command,
+    any_command,
+    any_event,
+    mode_command,
+    order_event,
+    place_command,
+    symbol_command,
+    target_command,
+    transfer_command,
+)
 from exchange.core.state import State
 
 
 @inlined
-def begin_event(state: State, events: Events, used: int, kind: int) -> None:
+def begin_event(state: State, events: Any, used: int, kind: int) -> None:
     """Zero the slot `used` and write sequence, time and kind of the command being applied."""
-    for word in range(16):
-        events.words[used, word] = 0
-    head = events.any[used]
+    for byte in range(RECORD_BYTES):
+        events[used, byte] = 0
+    head = any_event(events, used)
     head.sequence = state.header[0].sequence
     head.ts_ns = state.header[0].ts_ns
     head.kind = kind
 
 
-@inlined
+@leaf
 def copy_client_id(target: Any, source: Any) -> None:
     """Copy the 36 characters of a client id from one record to another."""
     target.client_id_0 = source.client_id_0
@@ -35,7 +46,7 @@ def copy_client_id(target: Any, source: Any) -> None:
     target.client_id_4 = source.client_id_4
 
 
-@inlined
+@leaf
 def copy_order_codes(target: Any, source: Any) -> None:
     """Copy side, type, time in force and STP mode from one record to another."""
     target.side = source.side
@@ -45,16 +56,16 @@ def copy_order_codes(target: Any, source: Any) -> None:
 
 
 @kernel
-def emit_rejected(state: State, commands: Commands, i: int, events: Events, used: int, reject: int) -> int:
+def emit_rejected(state: State, commands: Any, i: int, events: Any, used: int, reject: int) -> int:
     """REJECTED for command slot `i`; returns the next free event slot."""
     begin_event(state, events, used, EventKind.REJECTED)
-    event = events.order[used]
+    event = order_event(events, used)
     event.reject = reject
-    kind = commands.any[i].kind
+    kind = any_command(commands, i).kind
     if reject != RejectCode.UNKNOWN_KIND:
         event.command_kind = kind
     if kind == CommandKind.PLACE:
-        place = commands.place[i]
+        place = place_command(commands, i)
         event.account = place.account
         event.symbol = place.symbol
         event.price_ticks = place.price_ticks
@@ -63,31 +74,31 @@ def emit_rejected(state: State, commands: Commands, i: int, events: Events, used
         copy_order_codes(event, place)
         copy_client_id(event, place)
     elif kind == CommandKind.CANCEL or kind == CommandKind.REDUCE or kind == CommandKind.CANCEL_ALL:
-        target = commands.target[i]
+        target = target_command(commands, i)
         event.account = target.account
         event.symbol = target.symbol
         event.order_id = target.order_id
         event.qty_lots = target.qty_lots
         copy_client_id(event, target)
     elif kind == CommandKind.SET_TRADING_MODE:
-        event.account = commands.mode[i].account
-        event.symbol = commands.mode[i].symbol
+        event.account = mode_command(commands, i).account
+        event.symbol = mode_command(commands, i).symbol
     elif kind == CommandKind.ADD_SYMBOL or kind == CommandKind.CHANGE_SYMBOL:
-        event.symbol = commands.symbol[i].symbol
+        event.symbol = symbol_command(commands, i).symbol
     elif CommandKind.DEPOSIT <= kind <= CommandKind.WITHDRAW_RELEASE:
-        event.account = commands.transfer[i].account
+        event.account = transfer_command(commands, i).account
     elif kind == CommandKind.OPEN_ACCOUNT or kind == CommandKind.SET_FEES:
-        event.account = commands.account[i].account
+        event.account = account_command(commands, i).account
     return used + 1
 
 
 @inlined
 def emit_order(
-    state: State, slot: int, events: Events, used: int, kind: int, command_kind: int, qty_lots: int, hold_delta: int
+    state: State, slot: int, events: Any, used: int, kind: int, command_kind: int, qty_lots: int, hold_delta: int
 ) -> int:
     """ORDER_ACCEPTED, ORDER_REDUCED or ORDER_CLOSED of an order in its slot; the caller sets status and reason."""
     begin_event(state, events, used, kind)
-    event = events.order[used]
+    event = order_event(events, used)
     order = state.orders[slot]
     detail = state.details[slot]
     copy_order_codes(event, order)

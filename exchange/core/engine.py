@@ -9,15 +9,13 @@ event buffer is too small it returns, Python enlarges it, and it is entered agai
 from __future__ import annotations
 
 from enum import IntEnum
-
-import numpy as np
+from typing import Any
 
 from exchange.core.codes import CommandKind, EventFlag, EventKind, Fault, Limit, RejectCode
-from exchange.core.compile import inlined, kernel
+from exchange.core.compile import i64, inlined, kernel
 from exchange.core.emit import begin_event, emit_rejected
 from exchange.core.hashing import state_hash
 from exchange.core.matching import cancel_all, cancel_order, place_order, reduce_order, tick
-from exchange.core.records import Commands, Events
 from exchange.core.reference import (
     add_asset,
     add_symbol,
@@ -27,7 +25,18 @@ from exchange.core.reference import (
     set_limit,
     set_trading_mode,
 )
-from exchange.core.state import EXPIRIES_PER_TICK, NODE_KEYS, Room, State
+from exchange.core.slots import (
+    account_command,
+    any_command,
+    any_event,
+    asset_command,
+    hash_command,
+    hash_event,
+    place_command,
+    symbol_command,
+    target_command,
+)
+from exchange.core.state import EXPIRIES_PER_TICK, Room, State
 from exchange.core.transfers import transfer
 
 NODES_PER_COMMAND = 16
@@ -62,21 +71,21 @@ def _room_for_place(state: State) -> int:
 
 
 @kernel
-def _room_for_rare(state: State, commands: Commands, i: int) -> int:
+def _room_for_rare(state: State, commands: Any, i: int) -> int:
     """The table that a transfer or a reference-data command would not fit in, Room.NONE if there is none."""
-    kind = commands.any[i].kind
+    kind = any_command(commands, i).kind
     room = Room.NONE
     if CommandKind.DEPOSIT <= kind <= CommandKind.WITHDRAW_RELEASE:
         if state.header[0].transfers + 2 > len(state.transfers):
             room = Room.TRANSFERS
     elif kind == CommandKind.ADD_ASSET:
-        if len(state.assets) <= commands.asset[i].asset <= state.limits[Limit.ASSETS]:
+        if len(state.assets) <= asset_command(commands, i).asset <= state.limits[Limit.ASSETS]:
             room = Room.ASSETS
     elif kind == CommandKind.ADD_SYMBOL:
-        if len(state.symbols) <= commands.symbol[i].symbol <= state.limits[Limit.SYMBOLS]:
+        if len(state.symbols) <= symbol_command(commands, i).symbol <= state.limits[Limit.SYMBOLS]:
             room = Room.SYMBOLS
     elif kind == CommandKind.OPEN_ACCOUNT:
-        if len(state.accounts) <= commands.account[i].account <= state.limits[Limit.ACCOUNTS]:
+        if len(state.accounts) <= account_command(commands, i).account <= state.limits[Limit.ACCOUNTS]:
             room = Room.ACCOUNTS
     elif len(state.closed) < state.limits[Limit.CLOSED_ORDERS]:
         room = Room.CLOSED
@@ -84,38 +93,38 @@ def _room_for_rare(state: State, commands: Commands, i: int) -> int:
 
 
 @inlined
-def _events_needed(state: State, commands: Commands, i: int) -> int:
+def _events_needed(state: State, commands: Any, i: int) -> int:
     """An upper bound of the events of a command."""
-    needed = np.int64(EVENTS_PER_COMMAND)
-    if commands.any[i].kind == CommandKind.PLACE:
-        side_index = (np.int64(commands.place[i].symbol) * 2 + np.int64(commands.place[i].side)) ^ 1
+    needed = i64(EVENTS_PER_COMMAND)
+    if any_command(commands, i).kind == CommandKind.PLACE:
+        side_index = (i64(place_command(commands, i).symbol) * 2 + i64(place_command(commands, i).side)) ^ 1
         if 0 <= side_index < len(state.sides):
-            needed += np.int64(state.sides[side_index].orders)
+            needed += i64(state.sides[side_index].orders)
     else:
         needed += _events_of_sweep(state, commands, i)
     return needed
 
 
 @kernel
-def _events_of_sweep(state: State, commands: Commands, i: int) -> int:
+def _events_of_sweep(state: State, commands: Any, i: int) -> int:
     """How many orders a CANCEL_ALL or TICK may close."""
-    kind = commands.any[i].kind
-    needed = np.int64(0)
+    kind = any_command(commands, i).kind
+    needed = i64(0)
     if kind == CommandKind.CANCEL_ALL:
-        account = np.int64(commands.target[i].account)
+        account = i64(target_command(commands, i).account)
         if 0 <= account < len(state.accounts):
             for symbol in range(len(state.symbols)):
-                needed += np.int64(state.owned[account * len(state.symbols) + symbol].count)
+                needed += i64(state.owned[account * len(state.symbols) + symbol].count)
     elif kind == CommandKind.TICK:
         needed += min(state.header[0].expiries, EXPIRIES_PER_TICK)
     return needed
 
 
 @kernel
-def _hash(state: State, commands: Commands, i: int, events: Events, used: int) -> int:
+def _hash(state: State, commands: Any, i: int, events: Any, used: int) -> int:
     """HASH: check the hash the command repeats, then emit and remember the present one."""
     header = state.header[0]
-    command = commands.hash[i]
+    command = hash_command(commands, i)
     if command.at_sequence != 0 and command.at_sequence == header.hash_sequence:
         if command.hash_0 != header.hash_0 or command.hash_1 != header.hash_1:
             header.fault = Fault.HASH_MISMATCH
@@ -125,7 +134,7 @@ def _hash(state: State, commands: Commands, i: int, events: Events, used: int) -
     header.hash_0 = hash_0
     header.hash_1 = hash_1
     begin_event(state, events, used, EventKind.HASHED)
-    event = events.hash[used]
+    event = hash_event(events, used)
     event.at_sequence = header.sequence
     event.hash_0 = hash_0
     event.hash_1 = hash_1
@@ -133,9 +142,9 @@ def _hash(state: State, commands: Commands, i: int, events: Events, used: int) -
 
 
 @kernel
-def _apply_rare(state: State, commands: Commands, i: int, events: Events, used: int) -> int:
+def _apply_rare(state: State, commands: Any, i: int, events: Any, used: int) -> int:
     """Everything but PLACE and CANCEL."""
-    kind = commands.any[i].kind
+    kind = any_command(commands, i).kind
     if kind == CommandKind.REDUCE:
         used = reduce_order(state, commands, i, events, used)
     elif kind == CommandKind.CANCEL_ALL:
@@ -166,9 +175,7 @@ def _apply_rare(state: State, commands: Commands, i: int, events: Events, used: 
 
 
 @kernel
-def apply(
-    state: State, commands: Commands, first: int, count: int, events: Events, used: int
-) -> tuple[int, int, int]:
+def apply(state: State, commands: Any, first: int, count: int, events: Any, used: int) -> tuple[int, int, int]:
     """Apply command slots `first` .. `first + count`; append their events from slot `used` on.
 
     Returns (commands applied, next free event slot, Status). NEEDS_ROOM: enlarge the pool `header.room` names and enter
@@ -178,7 +185,7 @@ def apply(
     header = state.header[0]
     for done in range(count):
         i = first + done
-        head = commands.any[i]
+        head = any_command(commands, i)
         kind = head.kind
         if kind == CommandKind.PLACE:
             room = _room_for_place(state)
@@ -190,7 +197,7 @@ def apply(
             header.room = room
             return done, used, Status.NEEDS_ROOM
         needed = EVENTS_PER_COMMAND if kind == CommandKind.CANCEL else _events_needed(state, commands, i)
-        if used + needed > len(events.any):
+        if used + needed > len(events):
             header.events_needed = needed
             return done, used, Status.EVENTS_FULL
         if head.sequence != header.sequence + 1:
@@ -213,6 +220,6 @@ def apply(
             header.sequence -= 1
             header.ts_ns = ts_ns
             return done, used, Status.FAULT
-        events.any[used - 1].flags = EventFlag.LAST
+        any_event(events, used - 1).flags = EventFlag.LAST
         header.event_count += used - before
     return count, used, Status.DONE

@@ -6,9 +6,7 @@ or when the heap is full. An entry is stale when its slot no longer holds its or
 
 from __future__ import annotations
 
-import numpy as np
-
-from exchange.core.compile import inlined, kernel
+from exchange.core.compile import i64, inlined, kernel
 from exchange.core.state import State
 
 
@@ -75,7 +73,7 @@ def pop_expiry(state: State) -> int:
     slot = state.expiries[0].slot
     state.header[0].expiries -= 1
     _copy(state, state.header[0].expiries, 0)
-    _sift_down(state, np.int64(0))
+    _sift_down(state, i64(0))
     return slot  # type: ignore[no-any-return]  # i8 field
 
 
@@ -95,7 +93,7 @@ def reap(state: State) -> None:
 @kernel
 def compact(state: State) -> None:
     """Drop all stale entries and restore the heap."""
-    kept = np.int64(0)
+    kept = i64(0)
     for position in range(state.header[0].expiries):
         if not _is_stale(state, position):
             _copy(state, position, kept)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from exchange.core.codes import Limit
-from exchange.core.compile import kernel
+from exchange.core.compile import i64, kernel
 from exchange.core.index import client_hash, has_client_id, put_client, put_order, put_transfer
 from exchange.core.state import CLOSED, CLOSED_BIT, Room, State, grown, new_index, new_records, restrided
 
@@ -21,12 +21,12 @@ def fill_indexes(state: State) -> None:
         if state.orders[slot].order_id != 0:
             put_order(state, state.orders[slot].order_id, slot)
             if has_client_id(state.details[slot]):
-                put_client(state, client_hash(state, np.int64(state.orders[slot].account), state.details[slot]), slot)
+                put_client(state, client_hash(state, i64(state.orders[slot].account), state.details[slot]), slot)
     for ordinal in range(header.closed_first, header.closed_next):
         position = ordinal % len(state.closed)
         closed = state.closed[position]
         put_order(state, closed.order_id, CLOSED_BIT | position)
-        put_client(state, client_hash(state, np.int64(closed.account), closed), CLOSED_BIT | position)
+        put_client(state, client_hash(state, i64(closed.account), closed), CLOSED_BIT | position)
     for slot in range(1, header.transfers + 1):
         put_transfer(state, state.transfers[slot].transfer_id, slot)
 

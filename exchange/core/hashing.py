@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from exchange.core.compile import inlined, kernel
+from exchange.core.compile import i64, inlined, kernel, leaf
 from exchange.core.mix import add, mix
 from exchange.core.state import State
 
@@ -21,7 +19,7 @@ _SEEDS = (0x243F6A8885A308D3, 0x13198A2E03707344)
 """The first digits of pi: two independent lanes."""
 
 
-@inlined
+@leaf
 def _put(row: Any, position: int, value: int) -> int:
     row[position] = value
     return position + 1
@@ -113,7 +111,7 @@ def balance_row(state: State, balance: int) -> int:
     return _put(row, n, record.locked)
 
 
-@inlined
+@leaf
 def _put_client_id(row: Any, n: int, record: Any) -> int:
     n = _put(row, n, record.client_id_0)
     n = _put(row, n, record.client_id_1)
@@ -122,7 +120,7 @@ def _put_client_id(row: Any, n: int, record: Any) -> int:
     return _put(row, n, record.client_id_4)
 
 
-@inlined
+@leaf
 def _put_codes(row: Any, n: int, record: Any) -> int:
     n = _put(row, n, record.side)
     n = _put(row, n, record.order_type)
@@ -208,8 +206,8 @@ def _fold(state: State, sum_0: int, sum_1: int, table: int, length: int) -> tupl
 def state_hash(state: State) -> tuple[int, int]:
     """The hash of the state: two signed 64-bit lanes. Cost: about 40 ns a row."""
     header = state.header[0]
-    a = np.int64(0)
-    b = np.int64(0)
+    a = i64(0)
+    b = i64(0)
     a, b = _fold(state, a, b, VENUE, venue_row(state))
     for asset in range(1, len(state.assets)):
         a, b = _fold(state, a, b, ASSET, asset_row(state, asset))

@@ -12,9 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from exchange.core.compile import inlined
+from exchange.core.compile import i64, inlined, leaf
 from exchange.core.mix import mix
 from exchange.core.state import CLOSED_BIT, State
 
@@ -31,7 +29,7 @@ def find_order(state: State, order_id: int) -> int:
     position = order_id & mask
     found = 0
     while index[position] != 0:
-        reference = np.int64(index[position])
+        reference = i64(index[position])
         if reference & CLOSED_BIT:
             candidate = state.closed[reference & (CLOSED_BIT - 1)].order_id
         else:
@@ -85,7 +83,7 @@ def erase_order(state: State, order_id: int, reference: int) -> None:
         hole = (hole + STRIDE) & mask
     position = (hole + STRIDE) & mask
     while index[position] != 0:
-        home = _order_home(state, np.int64(index[position])) & mask
+        home = _order_home(state, i64(index[position])) & mask
         # steps from home to here, and from the hole to here, both counted in strides
         if (((position - home) * _UNSTRIDE) & mask) >= (((position - hole) * _UNSTRIDE) & mask):
             index[hole] = index[position]
@@ -112,7 +110,7 @@ def _client_home(state: State, reference: int) -> int:
     return home
 
 
-@inlined
+@leaf
 def same_client_id(left: Any, right: Any) -> bool:
     """Whether two records carry the same 36 characters."""
     return (
@@ -124,7 +122,7 @@ def same_client_id(left: Any, right: Any) -> bool:
     )
 
 
-@inlined
+@leaf
 def has_client_id(record: Any) -> bool:
     """Whether a record carries a client id at all (it is ASCII, so its first four bytes are not all zero)."""
     return record.client_id_0 != 0
@@ -138,7 +136,7 @@ def find_client(state: State, account: int, wanted: Any) -> int:
     position = client_hash(state, account, wanted) & mask
     found = 0
     while index[position] != 0:
-        reference = np.int64(index[position])
+        reference = i64(index[position])
         if reference & CLOSED_BIT:
             closed = state.closed[reference & (CLOSED_BIT - 1)]
             same = closed.account == account and same_client_id(closed, wanted)
@@ -183,7 +181,7 @@ def erase_client(state: State, home: int, reference: int) -> None:
         hole = (hole + 1) & mask
     position = (hole + 1) & mask
     while index[position] != 0:
-        wanted = _client_home(state, np.int64(index[position])) & mask
+        wanted = _client_home(state, i64(index[position])) & mask
         if ((position - wanted) & mask) >= ((position - hole) & mask):
             index[hole] = index[position]
             hole = position
@@ -199,7 +197,7 @@ def find_transfer(state: State, transfer_id: int) -> int:
     position = mix(0, transfer_id) & mask
     while index[position] != 0 and state.transfers[index[position]].transfer_id != transfer_id:
         position = (position + 1) & mask
-    return np.int64(index[position])  # type: ignore[return-value]  # int64 is an int to kernels
+    return i64(index[position])  # type: ignore[return-value]  # int64 is an int to kernels
 
 
 @inlined

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from exchange.core.codes import Account, Limit, OrderType, Side, TimeInForce, TransferState
-from exchange.core.index import find_client, find_order
 from exchange.core.compile import kernel
+from exchange.core.index import find_client, find_order
 from exchange.core.state import CLOSED_BIT, NODE_KEYS, State
 
 
@@ -65,9 +65,7 @@ def _check_books(state: State) -> dict[tuple[int, int], int]:
     return locked
 
 
-def _check_side(
-    state: State, index: int, side: int, seen: set[int], locked: dict[tuple[int, int], int]
-) -> list[int]:
+def _check_side(state: State, index: int, side: int, seen: set[int], locked: dict[tuple[int, int], int]) -> list[int]:
     """One side of one book; returns its prices from best to worst."""
     symbol = state.symbols[index // 2]
     prices: list[int] = []
@@ -210,7 +208,9 @@ def _check_closed_window(state: State) -> None:
     """The window holds no more than its limit, and its entries are found by both ids."""
     header = state.header[0]
     first, last = int(header.closed_first), int(header.closed_next)
-    _hold_that(0 <= first <= last and last - first <= int(state.limits[Limit.CLOSED_ORDERS]), "the window keeps to its limit")
+    _hold_that(
+        0 <= first <= last and last - first <= int(state.limits[Limit.CLOSED_ORDERS]), "the window keeps to its limit"
+    )
     for ordinal in range(first, last):
         position = ordinal % len(state.closed)
         closed = state.closed[position]

@@ -13,7 +13,7 @@ from exchange.core.codes import Fault
 from exchange.core.engine import Status, apply
 from exchange.core.expiry import compact
 from exchange.core.growth import enlarge
-from exchange.core.records import slots, view_commands, view_events
+from exchange.core.records import slots
 from exchange.core.state import Room, State, new_state
 
 __all__ = ["Engine", "EngineFault", "Status", "apply"]
@@ -38,18 +38,16 @@ class Engine:
 
     def __init__(self, state: State | None = None, event_slots: int = 1 << 12) -> None:
         self.state = new_state() if state is None else state
-        self._buffer = slots(event_slots)
-        self._events = view_events(self._buffer)
+        self._events = slots(event_slots)
 
     def run(self, commands: Buffer) -> Buffer:
         """Apply commands, shape (n, 128) u1, that carry sequence and ts_ns; returns their events, (m, 128) u1.
 
         The result is valid until the next call. Raises EngineFault.
         """
-        views = view_commands(commands)
         first = used = 0
         while first < len(commands):
-            done, used, status = apply(self.state, views, first, len(commands) - first, self._events, used)
+            done, used, status = apply(self.state, commands, first, len(commands) - first, self._events, used)
             first += done
             if status == Status.NEEDS_ROOM:
                 self.grow()
@@ -57,7 +55,7 @@ class Engine:
                 self._enlarge_events(used)
             elif status == Status.FAULT:
                 raise EngineFault(Fault(int(self.state.header[0].fault)), int(self.state.header[0].sequence))
-        return self._buffer[:used]
+        return self._events[:used]
 
     def grow(self) -> None:
         """Enlarge the pool that the kernel asked for; meaning and hash of the state stay as they are."""
@@ -70,9 +68,6 @@ class Engine:
 
     def _enlarge_events(self, used: int) -> None:
         needed = used + int(self.state.header[0].events_needed)
-        larger = slots(max(2 * len(self._buffer), 1 << needed.bit_length()))
-        larger[:used] = self._buffer[:used]
-        self._buffer = larger
-        self._events = view_events(larger)
-
-
+        larger = slots(max(2 * len(self._events), 1 << needed.bit_length()))
+        larger[:used] = self._events[:used]
+        self._events = larger

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from exchange.core.book import crosses, rest, unlink
 from exchange.core.clearing import hold, hold_atoms, pay_balance, settle_trade
 from exchange.core.codes import (
@@ -30,7 +28,7 @@ from exchange.core.codes import (
     TimeInForce,
     TradingMode,
 )
-from exchange.core.compile import inlined, kernel
+from exchange.core.compile import i64, inlined, kernel
 from exchange.core.emit import begin_event, copy_client_id, copy_order_codes, emit_order, emit_rejected
 from exchange.core.expiry import pop_expiry, push_expiry, reap
 from exchange.core.index import (
@@ -46,7 +44,6 @@ from exchange.core.index import (
     put_order,
     same_client_id,
 )
-from exchange.core.records import Commands, Events
 from exchange.core.risk import (
     can_pay,
     check_caps,
@@ -59,6 +56,15 @@ from exchange.core.risk import (
     may_rest,
     walk,
 )
+from exchange.core.slots import (
+    canceled_all_event,
+    order_event,
+    place_command,
+    prevented_event,
+    target_command,
+    ticked_event,
+    trade_event,
+)
 from exchange.core.state import CLOSED_BIT, EXPIRIES_PER_TICK, State
 
 # ---- the pool and the window of closed orders ---------------------------------------------------------------------
@@ -70,7 +76,7 @@ def _new_order(state: State, place: Any, lots: int) -> int:
     header = state.header[0]
     slot = header.order_free
     if slot != 0:
-        header.order_free = np.int64(state.orders[slot].next)
+        header.order_free = i64(state.orders[slot].next)
     else:
         slot = header.order_high
         header.order_high += 1
@@ -103,7 +109,7 @@ def forget_oldest(state: State) -> None:
     position = header.closed_first % len(state.closed)
     closed = state.closed[position]
     erase_order(state, closed.order_id, CLOSED_BIT | position)
-    erase_client(state, client_hash(state, np.int64(closed.account), closed), CLOSED_BIT | position)
+    erase_client(state, client_hash(state, i64(closed.account), closed), CLOSED_BIT | position)
     header.closed_first += 1
 
 
@@ -134,7 +140,7 @@ def _remember(state: State, slot: int, status: int, closed_lots: int, quote_atom
     copy_order_codes(closed, order)
     copy_client_id(closed, detail)
     move_order(state, order.order_id, slot, CLOSED_BIT | position)
-    move_client(state, client_hash(state, np.int64(order.account), detail), slot, CLOSED_BIT | position)
+    move_client(state, client_hash(state, i64(order.account), detail), slot, CLOSED_BIT | position)
 
 
 @inlined
@@ -154,11 +160,11 @@ def _leave(state: State, slot: int, status: int, closed_lots: int, quote_atoms: 
 
 
 @kernel
-def _answer_repeated(state: State, commands: Commands, i: int, reference: int, events: Events, used: int) -> int:
+def _answer_repeated(state: State, commands: Any, i: int, reference: int, events: Any, used: int) -> int:
     """The client id is taken: the same content gives ORDER_DUPLICATE, other content a refusal."""
-    place = commands.place[i]
+    place = place_command(commands, i)
     begin_event(state, events, used, EventKind.ORDER_DUPLICATE)
-    event = events.order[used]
+    event = order_event(events, used)
     if reference & CLOSED_BIT:
         closed = state.closed[reference & (CLOSED_BIT - 1)]
         event.order_id = closed.order_id
@@ -224,9 +230,9 @@ def _check_place(state: State, place: Any) -> int:
 
 
 @inlined
-def place_order(state: State, commands: Commands, i: int, events: Events, used: int) -> int:
+def place_order(state: State, commands: Any, i: int, events: Any, used: int) -> int:
     """PLACE: refuse, or accept and match and let the rest stay or close."""
-    place = commands.place[i]
+    place = place_command(commands, i)
     if not is_user(state, place.account):
         return emit_rejected(state, commands, i, events, used, RejectCode.UNKNOWN_ACCOUNT)
     if has_client_id(place):
@@ -235,8 +241,8 @@ def place_order(state: State, commands: Commands, i: int, events: Events, used: 
             return _answer_repeated(state, commands, i, reference, events, used)
     code = _check_place(state, place)
     lots = place.qty_lots
-    fill_lots = np.int64(0)
-    fill_quote_atoms = np.int64(0)
+    fill_lots = i64(0)
+    fill_quote_atoms = i64(0)
     if code == RejectCode.NONE:
         if place.order_type == OrderType.MARKET or place.time_in_force == TimeInForce.FOK:
             lots, fill_lots, fill_quote_atoms = walk(
@@ -258,12 +264,14 @@ def place_order(state: State, commands: Commands, i: int, events: Events, used: 
     if place.order_type != OrderType.MARKET:
         held = hold_atoms(state, place.symbol, place.side, place.price_ticks, lots)
     else:
-        held = fill_quote_atoms if place.side == Side.BUY else fill_lots * state.symbols[place.symbol].base_atoms_per_lot
+        held = (
+            fill_quote_atoms if place.side == Side.BUY else fill_lots * state.symbols[place.symbol].base_atoms_per_lot
+        )
     hold(state, pay_balance(state, place.account, place.symbol, place.side), held)
     slot = _new_order(state, place, lots)
     used = emit_order(state, slot, events, used, EventKind.ORDER_ACCEPTED, CommandKind.PLACE, lots, held)
-    events.order[used - 1].status = OrderStatus.NEW
-    events.order[used - 1].quote_atoms = place.quote_atoms
+    order_event(events, used - 1).status = OrderStatus.NEW
+    order_event(events, used - 1).quote_atoms = place.quote_atoms
     order = state.orders[slot]
     if place.time_in_force == TimeInForce.FOK and fill_lots < lots:
         return _close_taker(state, slot, place.quote_atoms, CloseReason.FOK_UNFILLABLE, events, used)
@@ -272,7 +280,7 @@ def place_order(state: State, commands: Commands, i: int, events: Events, used: 
         used, prevented = _take(state, slot, events, used)
     if order.leaves_lots == 0 and lots != 0:
         status = OrderStatus.EXPIRED_IN_MATCH if prevented else OrderStatus.FILLED
-        closed_lots = events.prevented[used - 1].taker_prevented_lots if prevented else np.int64(0)
+        closed_lots = prevented_event(events, used - 1).taker_prevented_lots if prevented else i64(0)
         _leave(state, slot, status, closed_lots, place.quote_atoms)
     elif may_rest(place.time_in_force):
         rest(state, slot)
@@ -285,17 +293,17 @@ def place_order(state: State, commands: Commands, i: int, events: Events, used: 
 
 
 @kernel
-def _close_taker(state: State, slot: int, quote_atoms: int, reason: int, events: Events, used: int) -> int:
+def _close_taker(state: State, slot: int, quote_atoms: int, reason: int, events: Any, used: int) -> int:
     """ORDER_CLOSED for a taker that may not rest; what a limit order still holds is released."""
     order = state.orders[slot]
-    released = np.int64(0)
+    released = i64(0)
     if order.order_type != OrderType.MARKET:
         released = hold_atoms(state, order.symbol, order.side, order.price_ticks, order.leaves_lots)
         hold(state, pay_balance(state, order.account, order.symbol, order.side), -released)
     used = emit_order(
         state, slot, events, used, EventKind.ORDER_CLOSED, CommandKind.PLACE, order.leaves_lots, -released
     )
-    event = events.order[used - 1]
+    event = order_event(events, used - 1)
     event.status = OrderStatus.EXPIRED
     event.reason = reason
     event.quote_atoms = quote_atoms
@@ -304,10 +312,10 @@ def _close_taker(state: State, slot: int, quote_atoms: int, reason: int, events:
 
 
 @inlined
-def _take(state: State, slot: int, events: Events, used: int) -> tuple[int, bool]:
+def _take(state: State, slot: int, events: Any, used: int) -> tuple[int, bool]:
     """Match a taker against the opposite side; also says whether a prevention took its last leaves."""
     taker = state.orders[slot]
-    opposite = state.sides[(np.int64(taker.symbol) * 2 + taker.side) ^ 1]
+    opposite = state.sides[(i64(taker.symbol) * 2 + taker.side) ^ 1]
     market = taker.order_type == OrderType.MARKET
     buys_at_limit = taker.side == Side.BUY and not market
     prevented = False
@@ -315,15 +323,15 @@ def _take(state: State, slot: int, events: Events, used: int) -> tuple[int, bool
         level = state.levels[opposite.best]
         if not market and not crosses(taker.side, taker.price_ticks, level.price_ticks):
             break
-        maker_slot = np.int64(level.head)
+        maker_slot = i64(level.head)
         maker = state.orders[maker_slot]
         status = OrderStatus.FILLED
-        closed_lots = np.int64(0)
+        closed_lots = i64(0)
         if maker.account == taker.account and taker.stp_mode != StpMode.NONE:
             _prevent(state, slot, maker_slot, events, used)
             prevented = taker.leaves_lots == 0
             status = OrderStatus.EXPIRED_IN_MATCH
-            closed_lots = events.prevented[used].maker_prevented_lots
+            closed_lots = prevented_event(events, used).maker_prevented_lots
         else:
             lots = min(taker.leaves_lots, maker.leaves_lots)
             begin_event(state, events, used, EventKind.TRADE)
@@ -337,7 +345,7 @@ def _take(state: State, slot: int, events: Events, used: int) -> tuple[int, bool
             state.details[maker_slot].updated_ts_ns = state.header[0].ts_ns
             symbol = state.symbols[taker.symbol]
             symbol.trades += 1
-            event = events.trade[used]
+            event = trade_event(events, used)
             event.side = taker.side
             event.symbol = taker.symbol
             event.taker_account = taker.account
@@ -357,14 +365,14 @@ def _take(state: State, slot: int, events: Events, used: int) -> tuple[int, bool
 
 
 @kernel
-def _prevent(state: State, slot: int, maker_slot: int, events: Events, used: int) -> None:
+def _prevent(state: State, slot: int, maker_slot: int, events: Any, used: int) -> None:
     """Self-trade prevention instead of a fill: PREVENTED, with what comes off either order no longer held."""
     taker = state.orders[slot]
     maker = state.orders[maker_slot]
     mode = taker.stp_mode
     smaller = min(taker.leaves_lots, maker.leaves_lots)
-    off_taker = np.int64(0)
-    off_maker = np.int64(0)
+    off_taker = i64(0)
+    off_maker = i64(0)
     if mode == StpMode.DECREMENT:
         off_taker = smaller
         off_maker = smaller
@@ -372,7 +380,7 @@ def _prevent(state: State, slot: int, maker_slot: int, events: Events, used: int
         off_taker = taker.leaves_lots
     if mode == StpMode.EXPIRE_MAKER or mode == StpMode.EXPIRE_BOTH:
         off_maker = maker.leaves_lots
-    taker_release = np.int64(0)
+    taker_release = i64(0)
     if taker.order_type != OrderType.MARKET:
         taker_release = hold_atoms(state, taker.symbol, taker.side, taker.price_ticks, off_taker)
     maker_release = hold_atoms(state, maker.symbol, maker.side, maker.price_ticks, off_maker)
@@ -384,7 +392,7 @@ def _prevent(state: State, slot: int, maker_slot: int, events: Events, used: int
     if off_maker != 0:
         state.details[maker_slot].updated_ts_ns = state.header[0].ts_ns
     begin_event(state, events, used, EventKind.PREVENTED)
-    event = events.prevented[used]
+    event = prevented_event(events, used)
     event.side = taker.side
     event.stp_mode = mode
     event.symbol = taker.symbol
@@ -404,17 +412,15 @@ def _prevent(state: State, slot: int, maker_slot: int, events: Events, used: int
 
 
 @inlined
-def _close_resting(
-    state: State, slot: int, reason: int, status: int, command_kind: int, events: Events, used: int
-) -> int:
+def _close_resting(state: State, slot: int, reason: int, status: int, command_kind: int, events: Any, used: int) -> int:
     """Take an order off the book: release its hold, ORDER_CLOSED, leave."""
     order = state.orders[slot]
     leaves = order.leaves_lots
     released = hold_atoms(state, order.symbol, order.side, order.price_ticks, leaves)
     hold(state, pay_balance(state, order.account, order.symbol, order.side), -released)
     used = emit_order(state, slot, events, used, EventKind.ORDER_CLOSED, command_kind, leaves, -released)
-    events.order[used - 1].status = status
-    events.order[used - 1].reason = reason
+    order_event(events, used - 1).status = status
+    order_event(events, used - 1).reason = reason
     unlink(state, slot)
     _leave(state, slot, status, leaves, 0)
     return used
@@ -424,13 +430,13 @@ def _close_resting(
 def _find_target(state: State, target: Any) -> int:
     """The slot of the open order that a CANCEL or REDUCE names, 0 if there is none."""
     named = has_client_id(target)
-    reference = np.int64(0)
+    reference = i64(0)
     if target.order_id != 0:
         reference = find_order(state, target.order_id)
     elif named:
         reference = find_client(state, target.account, target)
     if reference & CLOSED_BIT:
-        reference = np.int64(0)
+        reference = i64(0)
     if reference != 0:
         order = state.orders[reference]
         if (
@@ -438,7 +444,7 @@ def _find_target(state: State, target: Any) -> int:
             or (target.symbol != 0 and order.symbol != target.symbol)
             or (named and not same_client_id(state.details[reference], target))
         ):
-            reference = np.int64(0)
+            reference = i64(0)
     return reference
 
 
@@ -453,24 +459,22 @@ def _check_target(state: State, target: Any, slot: int) -> int:
 
 
 @inlined
-def cancel_order(state: State, commands: Commands, i: int, events: Events, used: int) -> int:
+def cancel_order(state: State, commands: Any, i: int, events: Any, used: int) -> int:
     """CANCEL; remembers a refusal that a linked PLACE depends on."""
-    target = commands.target[i]
+    target = target_command(commands, i)
     slot = _find_target(state, target)
     code = _check_target(state, target, slot)
     if code != RejectCode.NONE:
         if target.flags & CommandFlag.LINKED and not target.flags & CommandFlag.ALLOW_FAILURE:
             state.header[0].link_failed_sequence = state.header[0].sequence
         return emit_rejected(state, commands, i, events, used, code)
-    return _close_resting(
-        state, slot, CloseReason.CANCELED, OrderStatus.CANCELED, CommandKind.CANCEL, events, used
-    )
+    return _close_resting(state, slot, CloseReason.CANCELED, OrderStatus.CANCELED, CommandKind.CANCEL, events, used)
 
 
 @kernel
-def reduce_order(state: State, commands: Commands, i: int, events: Events, used: int) -> int:
+def reduce_order(state: State, commands: Any, i: int, events: Any, used: int) -> int:
     """REDUCE: a smaller total quantity, the same place in the queue."""
-    target = commands.target[i]
+    target = target_command(commands, i)
     slot = _find_target(state, target)
     code = _check_target(state, target, slot)
     if code == RejectCode.NONE:
@@ -489,14 +493,14 @@ def reduce_order(state: State, commands: Commands, i: int, events: Events, used:
     state.levels[order.level].lots -= off
     state.details[slot].updated_ts_ns = state.header[0].ts_ns
     used = emit_order(state, slot, events, used, EventKind.ORDER_REDUCED, CommandKind.REDUCE, off, -released)
-    events.order[used - 1].status = OrderStatus.PARTIALLY_FILLED if order.filled_lots > 0 else OrderStatus.NEW
+    order_event(events, used - 1).status = OrderStatus.PARTIALLY_FILLED if order.filled_lots > 0 else OrderStatus.NEW
     return used
 
 
 @kernel
-def cancel_all(state: State, commands: Commands, i: int, events: Events, used: int) -> int:
+def cancel_all(state: State, commands: Any, i: int, events: Any, used: int) -> int:
     """CANCEL_ALL: an account's orders on one symbol or, symbol zero, on every one that is not HALTED."""
-    target = commands.target[i]
+    target = target_command(commands, i)
     code = RejectCode.NONE
     if not is_user(state, target.account):
         code = RejectCode.UNKNOWN_ACCOUNT
@@ -507,20 +511,20 @@ def cancel_all(state: State, commands: Commands, i: int, events: Events, used: i
         code = check_modes(state, target.account, target.symbol, TradingMode.CANCEL_ONLY)
     if code != RejectCode.NONE:
         return emit_rejected(state, commands, i, events, used, code)
-    first = np.int64(target.symbol)
+    first = i64(target.symbol)
     last = first
     if first == 0:
-        first = np.int64(1)
-        last = np.int64(len(state.symbols) - 1)
-    count = np.int64(0)
+        first = i64(1)
+        last = i64(len(state.symbols) - 1)
+    count = i64(0)
     for symbol in range(first, last + 1):
         if state.symbols[symbol].mode == TradingMode.HALTED:
             continue
-        owned = state.owned[np.int64(target.account) * len(state.symbols) + symbol]
+        owned = state.owned[i64(target.account) * len(state.symbols) + symbol]
         while owned.head != 0:
             used = _close_resting(
                 state,
-                np.int64(owned.head),
+                i64(owned.head),
                 CloseReason.CANCELED,
                 OrderStatus.CANCELED,
                 CommandKind.CANCEL_ALL,
@@ -529,7 +533,7 @@ def cancel_all(state: State, commands: Commands, i: int, events: Events, used: i
             )
             count += 1
     begin_event(state, events, used, EventKind.CANCELED_ALL)
-    event = events.canceled_all[used]
+    event = canceled_all_event(events, used)
     event.account = target.account
     event.symbol = target.symbol
     event.canceled_count = count
@@ -537,9 +541,9 @@ def cancel_all(state: State, commands: Commands, i: int, events: Events, used: i
 
 
 @kernel
-def tick(state: State, events: Events, used: int) -> int:
+def tick(state: State, events: Any, used: int) -> int:
     """TICK: close the GTD orders whose time has come, at most EXPIRIES_PER_TICK of them."""
-    count = np.int64(0)
+    count = i64(0)
     reap(state)
     while (
         count < EXPIRIES_PER_TICK
@@ -547,11 +551,9 @@ def tick(state: State, events: Events, used: int) -> int:
         and state.expiries[0].expire_ts_ns <= state.header[0].ts_ns
     ):
         slot = pop_expiry(state)
-        used = _close_resting(
-            state, slot, CloseReason.GTD_EXPIRED, OrderStatus.EXPIRED, CommandKind.TICK, events, used
-        )
+        used = _close_resting(state, slot, CloseReason.GTD_EXPIRED, OrderStatus.EXPIRED, CommandKind.TICK, events, used)
         count += 1
         reap(state)
     begin_event(state, events, used, EventKind.TICKED)
-    events.ticked[used].expired_count = count
+    ticked_event(events, used).expired_count = count
     return used + 1

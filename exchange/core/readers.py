@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from exchange.core.codes import OrderStatus
-from exchange.core.compile import kernel
+from exchange.core.compile import i64, kernel
 from exchange.core.emit import copy_client_id, copy_order_codes
 from exchange.core.index import find_client as _find_client
 from exchange.core.index import find_order as _find_order
@@ -176,19 +176,19 @@ def _copy_closed(state: State, position: int, copy: Any) -> None:
 @kernel
 def _copy_owned(state: State, account: int, symbol: int, copies: Any) -> int:
     """Copy an account's open orders on a symbol, oldest first; returns how many."""
-    slot = np.int64(state.owned[account * len(state.symbols) + symbol].head)
-    count = np.int64(0)
+    slot = i64(state.owned[account * len(state.symbols) + symbol].head)
+    count = i64(0)
     while slot != 0:
         _copy_open(state, slot, copies[count])
         count += 1
-        slot = np.int64(state.orders[slot].owner_next)
+        slot = i64(state.orders[slot].owner_next)
     return count
 
 
 @kernel
 def _find(state: State, account: int, order_id: int, named: Any, copy: Any) -> bool:
     """Copy the order of an account that an id or a client id names; False if there is none."""
-    reference = np.int64(0)
+    reference = i64(0)
     if order_id != 0:
         reference = _find_order(state, order_id)
     elif named.client_id_0 != 0:
@@ -275,8 +275,10 @@ def depth(state: State, symbol: int, side: int, levels_max: int) -> list[tuple[i
 
 
 def _name(record: Any) -> str:
-    return (int(record.name_0).to_bytes(8, "little") + int(record.name_1).to_bytes(8, "little")).rstrip(b"\0").decode(
-        "ascii", "replace"
+    return (
+        (int(record.name_0).to_bytes(8, "little") + int(record.name_1).to_bytes(8, "little"))
+        .rstrip(b"\0")
+        .decode("ascii", "replace")
     )
 
 

@@ -329,7 +329,21 @@ def view_events(buffer: np.ndarray[Any, Any]) -> Events:
     return Events(
         *(
             _view(buffer, d)
-            for d in (ANY, ORDER_EVENT, TRADE, PREVENTED, TRANSFER_EVENT, CANCELED_ALL, TICKED, ASSET, SYMBOL, ACCOUNT, MODE, LIMIT, HASH)
+            for d in (
+                ANY,
+                ORDER_EVENT,
+                TRADE,
+                PREVENTED,
+                TRANSFER_EVENT,
+                CANCELED_ALL,
+                TICKED,
+                ASSET,
+                SYMBOL,
+                ACCOUNT,
+                MODE,
+                LIMIT,
+                HASH,
+            )
         ),
         bytes=buffer.reshape(-1, RECORD_BYTES),
         words=buffer.reshape(-1).view(np.int64).reshape(-1, RECORD_BYTES // 8),
@@ -358,7 +372,9 @@ def _as_dict(slot: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> dict[str, Any]
     return fields
 
 
-def fill_command(slot: np.ndarray[Any, Any], kind: CommandKind, client_id: str = "", name: str = "", **fields: int) -> None:
+def fill_command(
+    slot: np.ndarray[Any, Any], kind: CommandKind, client_id: str = "", name: str = "", **fields: int
+) -> None:
     """Write one command into a slot (128 u1): every byte that no argument names becomes zero.
 
     Raises ValueError for a field the kind does not have, a value that does not fit, or too long a text.

@@ -11,11 +11,19 @@ from typing import Any
 import numpy as np
 
 from exchange.core.codes import Account, EventKind, Limit, RejectCode, Scope, TradingMode
-from exchange.core.compile import inlined, kernel
+from exchange.core.compile import i64, inlined, kernel, leaf
 from exchange.core.emit import begin_event, emit_rejected
 from exchange.core.matching import forget_oldest
-from exchange.core.records import Commands, Events
 from exchange.core.risk import is_asset, is_symbol, is_user
+from exchange.core.slots import (
+    account_command,
+    any_event,
+    asset_command,
+    limit_command,
+    mode_command,
+    symbol_command,
+    symbol_event,
+)
 from exchange.core.state import FEE_PPM_MAX, LIMIT_MAX, MAX_ATOMS, SCALE_MAX, State
 
 _LIMIT_MAX = np.array(LIMIT_MAX, dtype=np.int64)
@@ -23,25 +31,25 @@ _POWERS = np.array([10**n for n in range(SCALE_MAX + 1)], dtype=np.int64)
 
 
 @inlined
-def _echo(state: State, commands: Commands, i: int, events: Events, used: int, kind: int) -> int:
+def _echo(state: State, commands: Any, i: int, events: Any, used: int, kind: int) -> int:
     """An event with all the fields of its command."""
     begin_event(state, events, used, kind)
     for field in range(112):
-        events.bytes[used, 16 + field] = commands.bytes[i, 16 + field]
-    events.any[used].kind = kind
-    events.any[used].flags = 0
+        events[used, 16 + field] = commands[i, 16 + field]
+    any_event(events, used).kind = kind
+    any_event(events, used).flags = 0
     return used + 1
 
 
-@inlined
+@leaf
 def _fees_fit(maker_ppm: int, taker_ppm: int, least: int) -> bool:
     return least <= maker_ppm <= FEE_PPM_MAX and least <= taker_ppm <= FEE_PPM_MAX
 
 
 @kernel
-def set_limit(state: State, commands: Commands, i: int, events: Events, used: int) -> int:
+def set_limit(state: State, commands: Any, i: int, events: Any, used: int) -> int:
     """SET_LIMIT; a smaller window of closed orders forgets the oldest at once."""
-    command = commands.limit[i]
+    command = limit_command(commands, i)
     if command.limit >= len(_LIMIT_MAX) or not 1 <= command.value <= _LIMIT_MAX[command.limit]:
         return emit_rejected(state, commands, i, events, used, RejectCode.INVALID_LIMIT)
     state.limits[command.limit] = command.value
@@ -52,9 +60,9 @@ def set_limit(state: State, commands: Commands, i: int, events: Events, used: in
 
 
 @kernel
-def add_asset(state: State, commands: Commands, i: int, events: Events, used: int) -> int:
+def add_asset(state: State, commands: Any, i: int, events: Any, used: int) -> int:
     """ADD_ASSET."""
-    command = commands.asset[i]
+    command = asset_command(commands, i)
     code = RejectCode.NONE
     if not 1 <= command.asset <= state.limits[Limit.ASSETS]:
         code = RejectCode.ID_OUT_OF_RANGE
@@ -72,7 +80,7 @@ def add_asset(state: State, commands: Commands, i: int, events: Events, used: in
     return _echo(state, commands, i, events, used, EventKind.ASSET_ADDED)
 
 
-@inlined
+@leaf
 def _parameters_fit(command: Any, price_ceiling: int, qty_ceiling: int, base_lot: int, quote_tick_lot: int) -> bool:
     """The bounds in order, and the products of the ceilings within MAX_ATOMS."""
     return (
@@ -87,7 +95,7 @@ def _parameters_fit(command: Any, price_ceiling: int, qty_ceiling: int, base_lot
     )
 
 
-@inlined
+@leaf
 def _set_parameters(symbol: Any, command: Any) -> None:
     symbol.price_min_ticks = command.price_min_ticks
     symbol.price_max_ticks = command.price_max_ticks
@@ -113,15 +121,15 @@ def _check_new_symbol(state: State, command: Any) -> int:
         return RejectCode.ID_OUT_OF_RANGE
     if is_symbol(state, command.symbol):
         return RejectCode.ALREADY_EXISTS
-    base_digits = np.int64(state.assets[command.base_asset].scale) - np.int64(command.qty_scale)
+    base_digits = i64(state.assets[command.base_asset].scale) - i64(command.qty_scale)
     quote_digits = (
-        np.int64(state.assets[command.quote_asset].scale) - np.int64(command.price_scale) - np.int64(command.qty_scale)
+        i64(state.assets[command.quote_asset].scale) - i64(command.price_scale) - i64(command.qty_scale)
     )
     if command.base_asset == command.quote_asset or base_digits < 0 or quote_digits < 0:
         return RejectCode.INVALID_SCALE
     base_lot = _POWERS[base_digits]
     quote_tick_lot = _POWERS[quote_digits]
-    price_ceiling = max(np.int64(1), command.price_max_ticks)
+    price_ceiling = max(i64(1), command.price_max_ticks)
     if not _parameters_fit(command, price_ceiling, command.qty_max_lots, base_lot, quote_tick_lot):
         return RejectCode.INVALID_PARAMETERS
     if not _fees_fit(command.maker_fee_ppm, command.taker_fee_ppm, 0):
@@ -130,9 +138,9 @@ def _check_new_symbol(state: State, command: Any) -> int:
 
 
 @kernel
-def add_symbol(state: State, commands: Commands, i: int, events: Events, used: int) -> int:
+def add_symbol(state: State, commands: Any, i: int, events: Any, used: int) -> int:
     """ADD_SYMBOL."""
-    command = commands.symbol[i]
+    command = symbol_command(commands, i)
     code = _check_new_symbol(state, command)
     if code != RejectCode.NONE:
         return emit_rejected(state, commands, i, events, used, code)
@@ -142,12 +150,10 @@ def add_symbol(state: State, commands: Commands, i: int, events: Events, used: i
     symbol.qty_scale = command.qty_scale
     symbol.base_asset = command.base_asset
     symbol.quote_asset = command.quote_asset
-    base_scale = np.int64(state.assets[command.base_asset].scale)
-    quote_scale = np.int64(state.assets[command.quote_asset].scale)
-    symbol.base_atoms_per_lot = _POWERS[base_scale - np.int64(command.qty_scale)]
-    symbol.quote_atoms_per_tick_lot = _POWERS[
-        quote_scale - np.int64(command.price_scale) - np.int64(command.qty_scale)
-    ]
+    base_scale = i64(state.assets[command.base_asset].scale)
+    quote_scale = i64(state.assets[command.quote_asset].scale)
+    symbol.base_atoms_per_lot = _POWERS[base_scale - i64(command.qty_scale)]
+    symbol.quote_atoms_per_tick_lot = _POWERS[quote_scale - i64(command.price_scale) - i64(command.qty_scale)]
     symbol.name_0 = command.name_0
     symbol.name_1 = command.name_1
     _set_parameters(symbol, command)
@@ -155,9 +161,9 @@ def add_symbol(state: State, commands: Commands, i: int, events: Events, used: i
 
 
 @kernel
-def change_symbol(state: State, commands: Commands, i: int, events: Events, used: int) -> int:
+def change_symbol(state: State, commands: Any, i: int, events: Any, used: int) -> int:
     """CHANGE_SYMBOL: everything but assets, scales and name."""
-    command = commands.symbol[i]
+    command = symbol_command(commands, i)
     code = RejectCode.NONE
     if not is_symbol(state, command.symbol):
         code = RejectCode.UNKNOWN_SYMBOL
@@ -176,7 +182,7 @@ def change_symbol(state: State, commands: Commands, i: int, events: Events, used
     symbol = state.symbols[command.symbol]
     _set_parameters(symbol, command)
     used = _echo(state, commands, i, events, used, EventKind.SYMBOL_CHANGED)
-    event = events.symbol[used - 1]
+    event = symbol_event(events, used - 1)
     event.price_scale = symbol.price_scale
     event.qty_scale = symbol.qty_scale
     event.base_asset = symbol.base_asset
@@ -187,9 +193,9 @@ def change_symbol(state: State, commands: Commands, i: int, events: Events, used
 
 
 @kernel
-def open_account(state: State, commands: Commands, i: int, events: Events, used: int) -> int:
+def open_account(state: State, commands: Any, i: int, events: Any, used: int) -> int:
     """OPEN_ACCOUNT."""
-    command = commands.account[i]
+    command = account_command(commands, i)
     code = RejectCode.NONE
     if not Account.FIRST_USER <= command.account <= state.limits[Limit.ACCOUNTS]:
         code = RejectCode.ID_OUT_OF_RANGE
@@ -207,9 +213,9 @@ def open_account(state: State, commands: Commands, i: int, events: Events, used:
 
 
 @kernel
-def set_fees(state: State, commands: Commands, i: int, events: Events, used: int) -> int:
+def set_fees(state: State, commands: Any, i: int, events: Any, used: int) -> int:
     """SET_FEES: an account's overrides."""
-    command = commands.account[i]
+    command = account_command(commands, i)
     code = RejectCode.NONE
     if not is_user(state, command.account):
         code = RejectCode.UNKNOWN_ACCOUNT
@@ -224,21 +230,21 @@ def set_fees(state: State, commands: Commands, i: int, events: Events, used: int
 
 
 @kernel
-def set_trading_mode(state: State, commands: Commands, i: int, events: Events, used: int) -> int:
+def set_trading_mode(state: State, commands: Any, i: int, events: Any, used: int) -> int:
     """SET_TRADING_MODE of the venue, a symbol or an account."""
-    command = commands.mode[i]
+    command = mode_command(commands, i)
     code = RejectCode.NONE
-    present = np.int64(state.header[0].mode)
+    present = i64(state.header[0].mode)
     if command.scope > Scope.ACCOUNT:
         code = RejectCode.INVALID_MODE
     elif command.scope == Scope.ACCOUNT:
         if is_user(state, command.account):
-            present = np.int64(state.accounts[command.account].mode)
+            present = i64(state.accounts[command.account].mode)
         else:
             code = RejectCode.UNKNOWN_ACCOUNT
     elif command.scope == Scope.SYMBOL:
         if is_symbol(state, command.symbol):
-            present = np.int64(state.symbols[command.symbol].mode)
+            present = i64(state.symbols[command.symbol].mode)
         else:
             code = RejectCode.UNKNOWN_SYMBOL
     if code == RejectCode.NONE:

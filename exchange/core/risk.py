@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from exchange.core.book import crosses, find_level, price_key
 from exchange.core.clearing import balance_of
 from exchange.core.codes import (
@@ -20,9 +18,8 @@ from exchange.core.codes import (
     Side,
     StpMode,
     TimeInForce,
-    TradingMode,
 )
-from exchange.core.compile import inlined, kernel
+from exchange.core.compile import i64, inlined, kernel, leaf
 from exchange.core.state import State
 
 
@@ -56,7 +53,7 @@ def check_modes(state: State, account: int, symbol: int, allowed: int) -> int:
     return RejectCode.NONE
 
 
-@inlined
+@leaf
 def may_rest(time_in_force: int) -> bool:
     """Whether what is left of such an order goes onto the book."""
     return time_in_force == TimeInForce.GTC or time_in_force == TimeInForce.GTD
@@ -91,7 +88,7 @@ def check_shape(state: State, place: Any) -> int:
     return RejectCode.NONE
 
 
-@inlined
+@leaf
 def has_reserved(place: Any) -> bool:
     """Whether a field that belongs to order types still to come is set."""
     return (
@@ -142,9 +139,9 @@ def check_filters(state: State, place: Any) -> int:
 def check_caps(state: State, place: Any) -> int:
     """What an account and the venue may have on the books, and LIMIT_MAKER's promise not to take."""
     symbol = state.symbols[place.symbol]
-    side_index = np.int64(place.symbol) * 2 + place.side
+    side_index = i64(place.symbol) * 2 + place.side
     if may_rest(place.time_in_force):
-        owned = state.owned[np.int64(place.account) * len(state.symbols) + place.symbol]
+        owned = state.owned[i64(place.account) * len(state.symbols) + place.symbol]
         if owned.count >= symbol.orders_max:
             return RejectCode.TOO_MANY_ORDERS
         if state.header[0].open_orders >= state.limits[Limit.OPEN_ORDERS]:
@@ -172,15 +169,15 @@ def walk(
     by_quote = quote_atoms > 0
     want = lots
     left = quote_atoms
-    taken = fill_lots = fill_quote = rest_lots = np.int64(0)
-    level = np.int64(state.sides[symbol * 2 + (1 - side)].best)
+    taken = fill_lots = fill_quote = rest_lots = i64(0)
+    level = i64(state.sides[symbol * 2 + (1 - side)].best)
     done = False
     while level != 0 and not done:
         price = state.levels[level].price_ticks
         if price_ticks != 0 and not crosses(side, price_ticks, price):
             break
         lot_atoms = price * row.quote_atoms_per_tick_lot
-        slot = np.int64(state.levels[level].head)
+        slot = i64(state.levels[level].head)
         while slot != 0 and not done:
             maker = state.orders[slot]
             own = maker.account == account and stp_mode != StpMode.NONE
@@ -203,8 +200,8 @@ def walk(
                     rest_lots = 0 if done else want
                     if not by_quote and want == 0:
                         done = True
-            slot = np.int64(maker.next)
-        level = np.int64(state.levels[level].worse)
+            slot = i64(maker.next)
+        level = i64(state.levels[level].worse)
     return (taken + rest_lots if by_quote else lots), fill_lots, fill_quote
 
 

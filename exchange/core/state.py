@@ -89,7 +89,9 @@ SYMBOL_ROW: Dtype = np.dtype(
     ],
     align=True,
 )
-ACCOUNT_ROW: Dtype = np.dtype([("mode", "<i4"), ("maker_fee_ppm", "<i4"), ("taker_fee_ppm", "<i4"), ("spare", "<i4")], align=True)
+ACCOUNT_ROW: Dtype = np.dtype(
+    [("mode", "<i4"), ("maker_fee_ppm", "<i4"), ("taker_fee_ppm", "<i4"), ("spare", "<i4")], align=True
+)
 BALANCE: Dtype = np.dtype([("available", "<i8"), ("locked", "<i8")], align=True)
 OWNED: Dtype = np.dtype([("count", "<u4"), ("head", "<u4"), ("tail", "<u4"), ("spare", "<u4")], align=True)
 """An account's open orders on a symbol: a list in order of order id."""
@@ -197,7 +199,15 @@ TRANSFER_ROW: Dtype = np.dtype(
 )
 EXPIRY: Dtype = np.dtype([("expire_ts_ns", "<i8"), ("order_id", "<i8"), ("slot", "<i8")], align=True)
 
-for _dtype, _bytes in ((ORDER, 64), (DETAIL, 80), (LEVEL, 48), (SIDE, 16), (NODE, 16), (CLOSED, 136), (TRANSFER_ROW, 32)):
+for _dtype, _bytes in (
+    (ORDER, 64),
+    (DETAIL, 80),
+    (LEVEL, 48),
+    (SIDE, 16),
+    (NODE, 16),
+    (CLOSED, 136),
+    (TRANSFER_ROW, 32),
+):
     if _dtype.itemsize != _bytes:
         raise AssertionError(f"a state record is {_dtype.itemsize} bytes, not {_bytes}: {_dtype}")
 

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from exchange.core.clearing import balance_of, hold
 from exchange.core.codes import Account, CommandKind, EventKind, Limit, RejectCode, TransferState
-from exchange.core.compile import inlined, kernel
+from exchange.core.compile import i64, inlined, kernel, leaf
 from exchange.core.emit import begin_event, emit_rejected
 from exchange.core.index import find_transfer, put_transfer
-from exchange.core.records import Commands, Events
 from exchange.core.risk import is_asset, is_user
+from exchange.core.slots import transfer_command, transfer_event
 from exchange.core.state import MAX_ATOMS, State
 
 
@@ -50,19 +48,19 @@ def _check_new(state: State, command: Any) -> int:
     return RejectCode.NONE
 
 
-@inlined
+@leaf
 def _state_after(kind: int) -> int:
     """The state that a transfer command leads to: the kinds and the states are numbered in the same order."""
-    return np.int64(kind) - CommandKind.DEPOSIT + TransferState.DEPOSITED
+    return i64(kind) - CommandKind.DEPOSIT + TransferState.DEPOSITED
 
 
 @kernel
-def transfer(state: State, commands: Commands, i: int, events: Events, used: int) -> int:
+def transfer(state: State, commands: Any, i: int, events: Any, used: int) -> int:
     """All four transfer commands; returns the next free event slot."""
-    command = commands.transfer[i]
+    command = transfer_command(commands, i)
     kind = command.kind
     after = _state_after(kind)
-    slot = np.int64(0)
+    slot = i64(0)
     repeated = False
     code = RejectCode.NONE
     if not is_user(state, command.account):
@@ -89,7 +87,7 @@ def transfer(state: State, commands: Commands, i: int, events: Events, used: int
     if not repeated:
         slot = _move(state, command, slot, after)
     begin_event(state, events, used, EventKind.TRANSFER_DUPLICATE if repeated else EventKind.TRANSFERRED)
-    event = events.transfer[used]
+    event = transfer_event(events, used)
     event.command_kind = kind
     event.transfer_state = state.transfers[slot].state
     event.account = command.account

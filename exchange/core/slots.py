@@ -1,0 +1,67 @@
+"""Records inside a buffer of 128-byte slots: one accessor per dtype.
+
+`place_command(buffer, i)` is slot `i` of a (n, 128) u1 buffer read as a PLACE record: compiled it is an address, interpreted a view;
+writing a field writes the buffer. Kernels thereby take one array instead of one a dtype, which is what a call costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from numba.core import types
+from numba.extending import intrinsic
+from numba.np import arrayobj
+
+from exchange.core import records
+from exchange.core.compile import INTERPRETED
+
+Accessor = Callable[[Any, int], Any]
+
+
+def accessor(dtype: np.dtype[Any]) -> Accessor:
+    """A function (buffer, slot) -> record of `dtype`, usable in kernels and in plain Python alike when interpreted."""
+    if INTERPRETED:
+
+        def view(buffer: Any, slot: int) -> Any:
+            return buffer[slot].view(dtype).view(np.recarray)[0]
+
+        return view
+
+    record = numba.from_dtype(dtype)
+
+    @intrinsic  # type: ignore[untyped-decorator]  # numba has no stubs
+    def address(_context: Any, buffer: Any, slot: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            array = arrayobj.make_array(signature.args[0])(context, builder, args[0])
+            offset = builder.mul(args[1], args[1].type(records.RECORD_BYTES))
+            return builder.bitcast(builder.gep(array.data, [offset]), context.get_value_type(record))
+
+        return record(buffer, types.int64), codegen
+
+    compiled: Accessor = address
+    return compiled
+
+
+any_command = accessor(records.ANY)
+place_command = accessor(records.PLACE)
+target_command = accessor(records.TARGET)
+transfer_command = accessor(records.TRANSFER)
+asset_command = accessor(records.ASSET)
+symbol_command = accessor(records.SYMBOL)
+account_command = accessor(records.ACCOUNT)
+mode_command = accessor(records.MODE)
+limit_command = accessor(records.LIMIT)
+hash_command = accessor(records.HASH)
+
+any_event = accessor(records.ANY)
+order_event = accessor(records.ORDER_EVENT)
+trade_event = accessor(records.TRADE)
+prevented_event = accessor(records.PREVENTED)
+transfer_event = accessor(records.TRANSFER_EVENT)
+canceled_all_event = accessor(records.CANCELED_ALL)
+ticked_event = accessor(records.TICKED)
+symbol_event = accessor(records.SYMBOL)
+hash_event = accessor(records.HASH)
