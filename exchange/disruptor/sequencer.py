@@ -20,7 +20,8 @@ import numpy as np
 from exchange.core.codes import CommandFlag, Fault
 from exchange.core.compile import inlined, kernel
 from exchange.core.kernel import Engine, Status, apply
-from exchange.core.records import RECORD_BYTES, Commands, Events, slots, view_commands, view_events
+from exchange.core.records import RECORD_BYTES, slots
+from exchange.core.slots import any_command
 from exchange.core.state import State
 from exchange.disruptor.atomics import Sequences, fence, load_acquire, store_release
 from exchange.disruptor.errors import EXIT_SOFTWARE, PipelineFault
@@ -105,17 +106,17 @@ def _publish_events(
 
 
 @inlined
-def _is_linked(commands: Commands, slot: int) -> int:
-    flags: int = commands.any[slot].flags & CommandFlag.LINKED
+def _is_linked(commands: Bytes, slot: int) -> int:
+    flags: int = any_command(commands, slot).flags & CommandFlag.LINKED
     return flags
 
 
 @kernel
 def _apply_slice(
-    state: State, commands: Commands, events: Events, applied: int, journaled: int, used: int
+    state: State, commands: Bytes, events: Bytes, applied: int, journaled: int, used: int
 ) -> tuple[int, int, int]:
     """Apply SLICE commands from `applied + 1` on, then to the end of a linked run; returns (applied, used, Status)."""
-    slot_count = len(commands.any)
+    slot_count = len(commands)
     upto = min(journaled, applied + SLICE)
     while True:
         first = (applied + 1) & (slot_count - 1)
@@ -132,8 +133,8 @@ def _apply_slice(
 @kernel
 def sequence_commands(
     state: State,
-    commands: Commands,
-    events: Events,
+    commands: Bytes,
+    events: Bytes,
     event_words: Words,
     ring: Words,
     sequences: Sequences,
@@ -147,7 +148,7 @@ def sequence_commands(
     DONE: stopped. Otherwise the lock is held and `used` events of commands up to `applied` are in the scratch: call
     again with both. `fds` are the eventfds of the engine, the event journaler and the event loop.
     """
-    slot_mask = len(commands.any) - 1
+    slot_mask = len(commands) - 1
     while True:
         if load_acquire(sequences, VERSION) & 1 == 0:
             journaled = wait_beyond(sequences, JOURNALED, applied, ENGINE_PARKED, ENGINE_STOP, fds[0], scratch)
@@ -175,13 +176,12 @@ class Sequencer:
         self, engine: Engine, commands: Bytes, event_ring: Bytes, sequences: Sequences, fds: tuple[int, int, int]
     ) -> None:
         self._engine = engine
-        self._commands = view_commands(commands)
+        self._commands = commands
         self._ring = event_ring.reshape(-1).view(np.int64)
         self._sequences = sequences
         self._fds = fds
         self._wait_scratch = np.zeros(8, np.uint8)
         self._buffer = slots(SCRATCH_SLOTS)
-        self._events = view_events(self._buffer)
         self._applied = int(engine.state.header[0].sequence)
         self._used = 0
         sequences[APPLIED] = self._applied
@@ -192,7 +192,7 @@ class Sequencer:
         self._applied, self._used, status = sequence_commands(
             self._engine.state,
             self._commands,
-            self._events,
+            self._buffer,
             self._buffer.reshape(-1).view(np.int64),
             self._ring,
             self._sequences,
@@ -230,4 +230,3 @@ class Sequencer:
         larger = slots(1 << (2 * needed + SCRATCH_SLOTS).bit_length())
         larger[: self._used] = self._buffer[: self._used]
         self._buffer = larger
-        self._events = view_events(larger)
