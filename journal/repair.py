@@ -8,6 +8,7 @@ when the damage at that place is gone. The journal must not be in use.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import numpy as np
 from journal.errors import RefusalCode, Refused, Unrepairable
 from journal.format import SEGMENT_HEADER_BYTES, Bytes, Corrupt, SegmentHeader, parse_segment_header
 from journal.scan import Scan, scan
-from journal.segments import segment_name
+from journal.segments import list_segments, read_header, segment_name
 from journal.storage import Place, Storage, StoredFile, opened, publish, storage_of, write_aside
 from journal.walk import Walk, walk_groups
 
@@ -66,8 +67,9 @@ def _mend(storage: Storage, source: Storage, name: str, offset: int, code: Refus
     """Mend one place: find the bytes, try them on an overlay, keep the old ones aside, write."""
     if name not in source.names():
         raise Unrepairable(f"The copy has no file {name}. {why}")
-    with opened(source.open(name)) as file:
-        copied = file.load()
+    copied = _load(source, name)
+    if code in _BY_HEADER:
+        _check_identity(storage, name, copied, why)
     missing = name not in storage.names()
     damaged = np.zeros(0, np.uint8) if missing else _load(storage, name)
     start, end = _range(damaged, copied, offset, code, missing, why)
@@ -91,10 +93,7 @@ def _range(
     damaged: Bytes, copied: Bytes, offset: int, code: RefusalCode | None, missing: bool, why: str
 ) -> tuple[int, int]:
     """Return the bytes to take: the file, its header, or as many groups as it takes until the damaged file goes on."""
-    try:
-        header = parse_segment_header(copied.data)
-    except Corrupt as error:
-        raise Unrepairable(f"The copy is damaged too: {error}") from error
+    header = _header(copied)
     if missing:
         return 0, len(copied)
     if code in _BY_HEADER:
@@ -128,8 +127,30 @@ def _prove(overlay: Overlay, name: str, start: int, why: str) -> None:
     try:
         scan(overlay, first_needed=None)
     except Refused as refused:
-        if refused.path.name == name and refused.offset <= start:
+        here = refused.path.name == name
+        at_header = start == 0 and refused.offset == SEGMENT_HEADER_BYTES and refused.code == RefusalCode.MISPLACED
+        if here and (refused.offset <= start or at_header):
             raise Unrepairable(f"The bytes of the copy do not fit. {refused.reason} {why}") from refused
+
+
+def _check_identity(storage: Storage, name: str, copied: Bytes, why: str) -> None:
+    """Raise `Unrepairable` when the copied header names another journal than a header that is intact here."""
+    theirs = _header(copied)
+    for segment_id in list_segments(storage):
+        if segment_name(segment_id) == name:
+            continue
+        with suppress(Corrupt):
+            ours = read_header(storage, segment_id)
+            mine = (ours.cluster_id, ours.stream, ours.record_bytes)
+            if mine != (theirs.cluster_id, theirs.stream, theirs.record_bytes):
+                raise Unrepairable(f"The copy is of another journal: its cluster, stream or record size differ. {why}")
+
+
+def _header(copied: Bytes) -> SegmentHeader:
+    try:
+        return parse_segment_header(copied.data)
+    except Corrupt as error:
+        raise Unrepairable(f"The copy is damaged too: {error}") from error
 
 
 def _load(storage: Storage, name: str) -> Bytes:

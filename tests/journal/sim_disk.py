@@ -9,6 +9,7 @@ FoundationDB.
 from __future__ import annotations
 
 import errno
+import functools
 import random
 from pathlib import Path
 
@@ -107,7 +108,7 @@ class SimDisk:
             raise PowerCut
 
     def path(self, name: str) -> Path:
-        return Path("/simulated") / name
+        return _path(name)
 
     def names(self) -> list[str]:
         return sorted(self.seen)
@@ -153,6 +154,11 @@ class SimDisk:
         self.cut_at = None
         for file in names.values():
             file.crash(self.random)
+
+
+@functools.cache
+def _path(name: str) -> Path:
+    return Path("/simulated") / name
 
 
 def _apply(names: dict[str, SimFile], name: str, old_name: str | None, file: SimFile | None) -> None:

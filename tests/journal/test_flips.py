@@ -1,4 +1,4 @@
-"""Every byte of a journal of 2,050 records flipped, sectors lost or swapped: never other records than were written."""
+"""Every byte of a journal of 2,150 records flipped, sectors lost or swapped: never other records than were written."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.journal import journals
 from tests.journal.sim_disk import SECTOR_BYTES, SimDisk
 
 RECORD_BYTES = 64
-LAST = 2_050
-CONFIRMED = 2_000
+LAST = 2_150
+CONFIRMED = 2_100
 COUNTS = (100, 1, 150, 99, 50, 100)
 
 
@@ -39,7 +39,9 @@ def disk() -> SimDisk:
                 writer.sync()
     assert journals.read(made) == written(LAST)
     assert len(made.names()) == 5
-    assert last_group(made)[1] > 0
+    name, start, end = last_group(made)
+    assert start > SEGMENT_HEADER_BYTES
+    made.seen[name].truncate(end + 1_000)
     return made
 
 
