@@ -138,10 +138,10 @@ def plan(arrays: Mapping[str, Array], meta: Mapping[str, str | int]) -> tuple[by
     for name, array in arrays.items():
         if not array.shape:
             raise ValueError(f"The array {name} has no dimension; a number belongs into meta.")
+        dtype = dtype_of(describe(array.dtype))
         rows = rows_stored(array)
         stored = np.ascontiguousarray(array[:rows])
         digest = xxhash.xxh3_128_hexdigest(raw(stored).data)
-        dtype = dtype_of(describe(array.dtype))
         placed.append((Stored(name, dtype, array.shape, rows, offset, stored.nbytes, digest), stored))
         offset += -(-stored.nbytes // BOUNDARY_BYTES) * BOUNDARY_BYTES
     shown = [

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import xxhash
 
-from journal.storage import Directory, StoredFile, opened, publish, remove_temporaries
+from journal.storage import Directory, Place, StoredFile, opened, publish, remove_temporaries, storage_of
 from snapshots.format import (
     BOUNDARY_BYTES,
     DIGEST_BYTES,
@@ -41,13 +41,13 @@ _NAME = re.compile(r"([0-9]{20})\.snapshot")
 _CHUNK_BYTES = 4 * 1024 * 1024
 
 
-def write(directory: str | Path, sequence: int, arrays: Mapping[str, Array], meta: Mapping[str, str | int]) -> Path:
+def write(directory: Place, sequence: int, arrays: Mapping[str, Array], meta: Mapping[str, str | int]) -> Path:
     """Write a snapshot of `arrays` (each at least one-dimensional) at `sequence`; return its path once it is durable.
 
     Trailing rows of zeros are not stored. Replaces a snapshot of the same sequence. Removes what an earlier stop left
     half-written. Raises `OSError` (no snapshot appears, the temporary file is removed), `ValueError`.
     """
-    storage = Directory(directory)
+    storage = storage_of(directory)
     remove_temporaries(storage)
     index, placed, file_bytes = plan(arrays, meta)
     name = f"{sequence:020d}.snapshot"

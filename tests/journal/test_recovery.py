@@ -19,7 +19,7 @@ def refused(place: Path, code: RefusalCode, **watermarks: int) -> Refused:
     """Recovery refuses, and refuses again: it has changed nothing."""
     before = {path.name: path.read_bytes() for path in place.iterdir()}
     with pytest.raises(Refused) as caught:
-        journals.recover(place, **watermarks)
+        journals.recover(place, journals.CLUSTER, 1, 128, **watermarks)
     assert {path.name: path.read_bytes() for path in place.iterdir()} == before
     assert caught.value.code == code, str(caught.value)
     assert caught.value.hint

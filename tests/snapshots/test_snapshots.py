@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from typer.testing import CliRunner
 import snapshots
 from snapshots.__main__ import app
 from snapshots.format import Array, describe, dtype_of
+from tests.journal.sim_disk import PowerCut, SimDisk
 
 GOLDEN = Path(__file__).parent / "golden"
 RECORD = np.dtype(
@@ -172,6 +174,26 @@ def test_write_removes_what_a_stop_left_half_written(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["00000000000000000008.snapshot"]
 
 
+def test_write_power_cut_at_any_operation_leaves_the_old_or_the_new_one(tmp_path: Path) -> None:
+    counts = set()
+    for cut in range(1, 40):
+        disk = SimDisk(cut)
+        snapshots.write(disk, 1, some_arrays(), META)
+        disk.cut_at = disk.operations + cut
+        with suppress(PowerCut):
+            snapshots.write(disk, 2, some_arrays(), META)
+        disk.crash()
+        place = tmp_path / str(cut)
+        place.mkdir()
+        for name, file in disk.seen.items():
+            (place / name).write_bytes(file.seen)
+        found = [snapshots.load(path) for path in snapshots.list_snapshots(place)]
+        assert found[-1].sequence == 1
+        assert all(same(each.arrays["orders"], some_arrays()["orders"]) for each in found)
+        counts.add(len(found))
+    assert counts == {1, 2}
+
+
 def test_write_on_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
     """A limit on file sizes stands for the full disk: the write ends in an error in the middle of the file."""
     program = (
@@ -226,7 +248,7 @@ def test_command_line_verifies_and_inspects(tmp_path: Path) -> None:
 
 
 def test_golden_version_1_loads() -> None:
-    """Made by `snapshots.write(GOLDEN / "v1", 42, some_arrays(), META)`; a new format version adds a folder beside it."""
+    """Made by `snapshots.write(GOLDEN / "v1", 42, some_arrays(), META)`; a new version adds a folder beside it."""
     loaded = snapshots.load(GOLDEN / "v1" / f"{42:020d}.snapshot")
     assert (loaded.sequence, loaded.meta) == (42, META)
     for name, array in some_arrays().items():
