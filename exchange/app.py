@@ -25,6 +25,7 @@ import uvloop
 from exchange.datadir import DataDirectory
 from exchange.disruptor.errors import PipelineFault
 from exchange.disruptor.pipeline import Pipeline
+from exchange.follower import FollowerProcess
 from exchange.gateway import demo
 from exchange.gateway.keys import FileKeyStore, Key
 from exchange.gateway.server import Gateway
@@ -139,9 +140,11 @@ def _banner(
 async def _stop(parts: Parts, settings: Settings) -> None:
     """Take nothing new, answer what is in flight, sync. Raises PipelineFault when that takes longer than allowed."""
     deadline_s = time.monotonic() + settings.stop_timeout_s
-    await parts.gateway.stop(settings.stop_timeout_s / 2)
-    await parts.market_data.stop()
-    await parts.pipeline.stop(max(0.1, deadline_s - time.monotonic()))
+    try:
+        await parts.gateway.stop(settings.stop_timeout_s / 2)
+        await parts.market_data.stop()
+    finally:
+        await parts.pipeline.stop(max(0.1, deadline_s - time.monotonic()))
 
 
 async def run(directory: DataDirectory, settings: Settings, recovered: Recovered, say: Say) -> int:
@@ -156,10 +159,13 @@ async def run(directory: DataDirectory, settings: Settings, recovered: Recovered
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ask_stop)
     parts = await _start(directory, settings, recovered, say, ask_stop)
+    follower = FollowerProcess(directory.path)
     while not stop_asked.done():
         parts.gateway.sweep()
         parts.timekeeper.step()
+        follower.step()
         await asyncio.wait((stop_asked,), timeout=1.0)
+    follower.stop()
     fault = stop_asked.result()
     if fault is None:
         say("Stopping: nothing new is taken, what is in flight is answered.")

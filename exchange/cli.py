@@ -82,19 +82,39 @@ def _serve(settings: settings_module.Settings) -> int:
     from exchange.disruptor.errors import PipelineFault
     from exchange.gateway.demo import DemoImpossible
     from exchange.gateway.keys import KeysUnusable
+    from exchange.replay import HistoryDiffers
     from journal.errors import Refused
 
     try:
         return serve(settings, lambda line: print(line, flush=True))
     except CannotListen as error:
         _fail(EXIT_USAGE, str(error))
-    except (DirectoryRefused, KeysUnusable, DemoImpossible, Refused) as error:
+    except (DirectoryRefused, KeysUnusable, DemoImpossible, HistoryDiffers, Refused) as error:
         _fail(EXIT_REFUSED, str(error))
     except PipelineFault as error:
         _fail(error.exit_code, f"{error.detail} {error.hint}")
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         _fail(EXIT_IO, f"The data directory can not be used: {os.strerror(error.errno or errno.EIO)}{where}.")
+
+
+@app.command(hidden=True)
+def follow(data_dir: Annotated[pathlib.Path, typer.Option("--data-dir", help="The server's data directory.")]) -> None:
+    """Replay the journal of a running server and write snapshots; the server starts it."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    from exchange.follower import follow as follow_journal
+    from exchange.replay import HistoryDiffers
+    from journal.errors import Refused
+
+    try:
+        settings = settings_module.load(os.environ, demo=True, data_dir=data_dir)
+        follow_journal(data_dir, every=settings.snapshot_every, interval_s=settings.snapshot_interval_s)
+    except settings_module.SettingError as error:
+        _fail(EXIT_USAGE, str(error))
+    except (HistoryDiffers, Refused) as error:
+        _fail(EXIT_REFUSED, str(error))
+    except OSError as error:
+        _fail(EXIT_IO, f"The journal can not be followed: {error}.")
 
 
 @app.command("warm-kernels")

@@ -1,0 +1,131 @@
+"""Replay: commands from the journal through an engine, its events held against the event journal.
+
+Owns the walk through both journals in step. The event journal is derived, so replay can prove it: every recorded event
+must come out again, byte for byte. What comes out beyond its end is handed to the caller. Never writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from exchange.core.kernel import Engine, EngineFault
+from exchange.core.records import event_dict
+from journal.format import Bytes
+from journal.reader import Tailer
+
+CHUNK_COMMANDS = 4096
+"""Commands applied between two looks at the events."""
+NO_END = 1 << 62
+"""A `recorded_upto` for a journal that still grows."""
+
+
+class HistoryDiffers(Exception):
+    """Replaying the commands does not give what was recorded; a sentence that says where."""
+
+
+class Replay:
+    """An engine that follows a command journal and checks its events.
+
+    `engine` starts at some state; `step` goes on from there. Computed events are held against recorded ones up to
+    ordinal `recorded_upto`; those beyond it go to `on_new`, as (n, 128) u1. The follower has neither: it waits.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        commands: Path,
+        events: Path,
+        recorded_upto: int = NO_END,
+        on_new: Callable[[Bytes], None] | None = None,
+    ) -> None:
+        header = engine.state.header[0]
+        self.engine = engine
+        self._commands = Tailer(commands, int(header.sequence) + 1)
+        self._events = Tailer(events, int(header.event_count) + 1)
+        self._recorded: list[Bytes] = []
+        self._computed: list[Bytes] = []
+        self._recorded_left = recorded_upto - int(header.event_count)
+        self._on_new = on_new
+
+    @property
+    def sequence(self) -> int:
+        """The last command applied."""
+        return int(self.engine.state.header[0].sequence)
+
+    @property
+    def unmatched(self) -> int:
+        """Computed events that no recorded one has been held against yet."""
+        return sum(len(part) for part in self._computed)
+
+    def step(self) -> int:
+        """Apply what is there, a few megabytes at most; returns how many commands that were. Raises HistoryDiffers.
+
+        Also raises journal.errors.Refused and OSError.
+        """
+        applied = 0
+        for group in self._commands.poll():
+            for first in range(0, group.count, CHUNK_COMMANDS):
+                self._apply(group.payload[first : first + CHUNK_COMMANDS])
+            applied += group.count
+        self._match()
+        return applied
+
+    def close(self) -> None:
+        """Give the files back."""
+        self._commands.close()
+        self._events.close()
+
+    def _apply(self, commands: Bytes) -> None:
+        try:
+            events = self.engine.run(commands)
+        except EngineFault as error:
+            raise HistoryDiffers(
+                f"Replay stopped after sequence {error.sequence}: {error.fault.name}. What follows does not fit the "
+                "state before it: this build computes something else than the one that wrote the journal."
+            ) from error
+        self._computed.append(events.copy())
+        self._match()
+
+    def _match(self) -> None:
+        """Compare computed with recorded events as far as both go."""
+        while self._computed:
+            computed = self._computed[0]
+            if self._recorded_left == 0 and self._on_new is not None:
+                self._on_new(self._computed.pop(0))
+                continue
+            if not self._recorded:
+                self._recorded = [group.payload for group in self._events.poll()]
+            if not self._recorded:
+                break
+            recorded = self._recorded[0]
+            count = min(len(computed), len(recorded), self._recorded_left)
+            if not np.array_equal(computed[:count], recorded[:count]):
+                self._complain(computed[:count], recorded[:count])
+            self._recorded_left -= count
+            self._computed[0], self._recorded[0] = computed[count:], recorded[count:]
+            if count == len(computed):
+                self._computed.pop(0)
+            if count == len(recorded):
+                self._recorded.pop(0)
+
+    def _complain(self, computed: Bytes, recorded: Bytes) -> None:
+        differs = np.flatnonzero((computed != recorded).any(axis=1))[0]
+        raise HistoryDiffers(
+            "Replay gives another event than the event journal has. Computed: "
+            f"{event_dict(computed[differs])}. Recorded: {_readable(recorded[differs])}."
+        )
+
+    @property
+    def recorded_left(self) -> int:
+        """Recorded events, up to `recorded_upto`, that no command has given yet."""
+        return self._recorded_left
+
+
+def _readable(slot: Bytes) -> str:
+    try:
+        return str(event_dict(slot))
+    except (ValueError, KeyError):
+        return bytes(slot).hex()
