@@ -77,16 +77,14 @@ class EngineVenue:
         self.commands = 0
         self._row = np.zeros(4 * levels, dtype=np.int64)
         self._slot = slots(1)
-        self._commands = view_commands(self._slot)
-        self._head = np.asarray(self._commands.any)[0]
-        self._place = np.asarray(self._commands.place)[0]
-        self._target = np.asarray(self._commands.target)[0]
-        self._mode = np.asarray(self._commands.mode)[0]
-        buffer = slots(EVENT_SLOTS)
-        self._buffer = buffer
-        self._events = view_events(buffer)
-        self._order_events = np.asarray(self._events.order)
-        self._trades = np.asarray(self._events.trade)
+        commands = view_commands(self._slot)
+        self._head = np.asarray(commands.any)[0]
+        self._place = np.asarray(commands.place)[0]
+        self._target = np.asarray(commands.target)[0]
+        self._events = slots(EVENT_SLOTS)
+        events = view_events(self._events)
+        self._order_events = np.asarray(events.order)
+        self._trades = np.asarray(events.trade)
         self._set_up()
 
     def _set_up(self) -> None:
@@ -136,7 +134,7 @@ class EngineVenue:
         self.commands += 1
         self._head["sequence"] = self.commands
         while True:
-            done, used, status = apply(self.engine.state, self._commands, 0, 1, self._events, 0)
+            done, used, status = apply(self.engine.state, self._slot, 0, 1, self._events, 0)
             if done:
                 return int(used)
             if status != Status.NEEDS_ROOM:
