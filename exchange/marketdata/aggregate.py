@@ -19,10 +19,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from exchange.core.codes import EventFlag, EventKind, Limit, OrderType
-from exchange.core.compile import INTERPRETED, inlined, kernel
-from exchange.core.records import ORDER_EVENT, PREVENTED, TRADE
+from exchange.core.compile import inlined, kernel
+from exchange.core.records import RECORD_BYTES
+from exchange.core.slots import order_event, prevented_event, trade_event
 from exchange.core.state import LIMIT_MAX
-from exchange.marketdata.table import HEADER, change
+from exchange.marketdata.table import HEADER, change, records
 
 SYMBOL_ROWS = LIMIT_MAX[Limit.SYMBOLS] + 1
 """Rows are by symbol id; memory that no symbol touches is never backed by the operating system."""
@@ -58,20 +59,15 @@ BUCKET = np.dtype(
 )
 
 
+Batch = np.ndarray[Any, np.dtype[np.uint8]]
+
+
 class Tables(NamedTuple):
     """What the aggregator writes beside the level table."""
 
     header: Any  # 1 HEADER
     rows: Any  # ROW by symbol id
     buckets: Any  # BUCKET by symbol id * WINDOW_MINUTES + minute % WINDOW_MINUTES
-
-
-class Batch(NamedTuple):
-    """One run of event slots, seen through the three dtypes that matter here. All share memory, none is writable."""
-
-    order: Any
-    trade: Any
-    prevented: Any
 
 
 class Window(NamedTuple):
@@ -89,23 +85,17 @@ class Window(NamedTuple):
 def new_tables() -> Tables:
     """Tables that have seen nothing."""
     return Tables(
-        np.zeros(1, dtype=HEADER).view(np.recarray),
-        np.zeros(SYMBOL_ROWS, dtype=ROW).view(np.recarray),
-        np.zeros(SYMBOL_ROWS * WINDOW_MINUTES, dtype=BUCKET).view(np.recarray),
+        records(1, HEADER),
+        records(SYMBOL_ROWS, ROW),
+        records(SYMBOL_ROWS * WINDOW_MINUTES, BUCKET),
     )
 
 
 def view_batch(view: memoryview, count: int) -> Batch:
-    """The first `count` event slots of a buffer of bytes.
-
-    Compiled code reads fields of plain structured arrays (0.5 us each to make), plain Python of record arrays (3 us).
-    """
-    arrays = []
-    for dtype in (ORDER_EVENT, TRADE, PREVENTED):
-        array = np.frombuffer(view, dtype, count)
-        array.setflags(write=False)
-        arrays.append(array.view(np.recarray) if INTERPRETED else array)
-    return Batch(*arrays)
+    """The first `count` event slots of a buffer of bytes, shape (count, 128) u1, not writable."""
+    batch: Batch = np.frombuffer(view, np.uint8, count * RECORD_BYTES).reshape(count, RECORD_BYTES)
+    batch.setflags(write=False)
+    return batch
 
 
 @inlined
@@ -146,9 +136,7 @@ def fold(
     entries: Any,
     dirty: Any,
     noted: Any,
-    orders: Any,
-    trades: Any,
-    prevented: Any,
+    batch: Batch,
     first: int,
 ) -> int:
     """Fold the events from index `first` on; return the index after the last one folded.
@@ -158,10 +146,10 @@ def fold(
     """
     head = header[0]
     room = len(entries) // 2 - 2
-    for index in range(first, len(orders)):
+    for index in range(first, len(batch)):
         if head.entries > room:
             return index
-        event = orders[index]
+        event = order_event(batch, index)
         if event.sequence != head.sequence + head.is_whole and head.sequence != 0:
             return -1 - index
         if event.kind == EventKind.ORDER_ACCEPTED:
@@ -171,7 +159,7 @@ def fold(
                 head.taker_price_ticks = event.price_ticks
                 change(header, entries, dirty, head.taker_book, event.price_ticks, event.qty_lots)
         elif event.kind == EventKind.TRADE:
-            trade = trades[index]
+            trade = trade_event(batch, index)
             change(header, entries, dirty, trade.symbol * 2 + (trade.side ^ 1), trade.price_ticks, -trade.qty_lots)
             if head.taker_book != 0:
                 change(header, entries, dirty, head.taker_book, head.taker_price_ticks, -trade.qty_lots)
@@ -184,7 +172,7 @@ def fold(
             if event.order_type != OrderType.MARKET:
                 change(header, entries, dirty, event.symbol * 2 + event.side, event.price_ticks, -event.qty_lots)
         elif event.kind == EventKind.PREVENTED:
-            stop = prevented[index]
+            stop = prevented_event(batch, index)
             maker_book = stop.symbol * 2 + (stop.side ^ 1)
             change(header, entries, dirty, maker_book, stop.price_ticks, -stop.maker_prevented_lots)
             if head.taker_book != 0:
@@ -195,7 +183,7 @@ def fold(
         head.ts_ns = event.ts_ns
         head.is_whole = event.flags & EventFlag.LAST
         head.events += 1
-    return len(orders)
+    return len(batch)
 
 
 @kernel

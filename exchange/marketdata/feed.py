@@ -30,12 +30,12 @@ class TradeStream(Stream):
     def join(self, listener: Listener) -> None:
         """Send `listener` every trade from now on."""
         super().join(listener)
-        self._row.trades_wanted = 1
+        self._row["trades_wanted"] = 1
 
     def leave(self, listener: Listener) -> None:
         """Send `listener` nothing more."""
         super().leave(listener)
-        self._row.trades_wanted = int(bool(self.listeners))
+        self._row["trades_wanted"] = bool(self.listeners)
 
 
 class Feed:
@@ -61,7 +61,7 @@ class Feed:
         self._wire_name = name.encode()
         self._tables = tables
         self._counts = counts
-        self._boundary_ts_ns = int(tables.header[0].ts_ns)
+        self._boundary_ts_ns = int(tables.header["ts_ns"][0])
         self._depth_frame = b""
         self._ticker_frame = b""
         self._shown: tuple[Quote, Window] | None = None
@@ -78,7 +78,7 @@ class Feed:
         for side, (prices, lots) in zip(Side, levels, strict=True):
             self.book.apply(side, prices, lots)
         self.book.update_id = update_id
-        self._boundary_ts_ns = int(self._tables.header[0].ts_ns)
+        self._boundary_ts_ns = int(self._tables.header["ts_ns"][0])
         self._depth_frame = b""
 
     def publish_depth(self, changes: list[tuple[int, Any, Any]], ts_ns: int) -> None:
@@ -121,11 +121,11 @@ class Feed:
 
     def _ticker(self) -> tuple[Quote, Window]:
         row = self._tables.rows[self._symbol]
-        key = (int(self._tables.header[0].ts_ns) // NS_PER_MINUTE, int(row.last_trade_id))
+        last = (int(row["last_price_ticks"]), int(row["last_lots"]), int(row["last_trade_id"]))
+        key = (int(self._tables.header["ts_ns"][0]) // NS_PER_MINUTE, last[2])
         if key != self._window_key:
             self._window_key = key
             self._window = window(self._tables, self._symbol, key[0])
-        last = (int(row.last_price_ticks), int(row.last_lots), key[1])
         return Quote(*last, *self.book.best(Side.BUY), *self.book.best(Side.SELL)), self._window
 
     def _fresh_depth(self) -> bytes:
@@ -146,6 +146,6 @@ class Feed:
 
     def _encode_ticker(self, ticker: tuple[Quote, Window]) -> bytes:
         self._shown = ticker
-        ts_ns = int(self._tables.header[0].ts_ns)
+        ts_ns = int(self._tables.header["ts_ns"][0])
         self._ticker_frame = messages.text_frame(messages.ticker(self.name, ts_ns, self.scales, *ticker))
         return self._ticker_frame

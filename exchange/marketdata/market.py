@@ -13,7 +13,9 @@ published boundary; when events are missing nothing is published any more.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +23,7 @@ import numpy as np
 from exchange.core import readers
 from exchange.core.codes import EventFlag, EventKind, Side
 from exchange.core.readers import SymbolView
-from exchange.core.records import NAME_BYTES, RECORD_BYTES, SYMBOL
+from exchange.core.records import ANY, NAME_BYTES, RECORD_BYTES, SYMBOL, TRADE
 from exchange.core.state import State
 from exchange.marketdata import table
 from exchange.marketdata.aggregate import Batch, fold, new_tables, view_batch
@@ -92,7 +94,7 @@ class MarketData:
         self._is_late = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._published_at = 0.0
+        self._published_at = -math.inf
         self._server: StreamServer | None = None
         for view in symbols:
             self._add(view.symbol, view.name, (view.price_scale, view.qty_scale))
@@ -143,41 +145,40 @@ class MarketData:
             return
         batch = view_batch(view, count)
         if self._is_late:
-            ends = np.flatnonzero(batch.order["flags"] & EventFlag.LAST)
+            ends = np.flatnonzero(batch.view(ANY)["flags"][:, 0] & EventFlag.LAST)
             if len(ends):
                 cut = int(ends[0]) + 1
-                self._fold(Batch(*(array[:cut] for array in batch)))
+                self._fold(batch[:cut])
                 self.publish()
-                batch = Batch(*(array[cut:] for array in batch))
+                batch = batch[cut:]
         self._fold(batch)
         self._arm()
 
     def _fold(self, batch: Batch) -> None:
-        count = len(batch.order)
+        count = len(batch)
         if count > len(self._noted):
             self._noted = np.zeros(2 * count, dtype=np.int64)
         index = 0
         while True:
-            index = fold(*self._tables, *self._levels, self._noted, *batch, index)
+            index = fold(*self._tables, *self._levels, self._noted, batch, index)
             if index >= count:
                 break
             if index < 0:
-                missed = f"The event after sequence {self._header['sequence'][0]} is missing"
-                self._halt(f"{missed}: the next one that came has sequence {batch.order['sequence'][-1 - index]}.")
+                last, came = self._header["sequence"][0], batch[-1 - index].view(ANY)["sequence"][0]
+                self._halt(f"The event after sequence {last} is missing: the next one that came has sequence {came}.")
                 return
             self._levels = table.grown(self._levels)
         if self._header["symbols_added"][0]:
             self._header["symbols_added"][0] = 0
             self._add_symbols(batch)
         if self._header["noted"][0]:
-            self._publish_trades(batch.trade[self._noted[: self._header["noted"][0]]])
+            self._publish_trades(batch[self._noted[: self._header["noted"][0]]].view(TRADE)[:, 0])
             self._header["noted"][0] = 0
 
     def _add_symbols(self, batch: Batch) -> None:
-        for event in batch.order[batch.order["kind"] == EventKind.SYMBOL_ADDED]:
-            raw = event.tobytes()
-            record = np.frombuffer(raw, SYMBOL)[0]
-            name = raw[RECORD_BYTES - NAME_BYTES :].rstrip(b"\0").decode("ascii")
+        for slot in batch[batch.view(ANY)["kind"][:, 0] == EventKind.SYMBOL_ADDED]:
+            record = slot.view(SYMBOL)[0]
+            name = bytes(slot[RECORD_BYTES - NAME_BYTES :]).rstrip(b"\0").decode("ascii")
             if int(record["symbol"]) not in self._feeds:
                 self._add(int(record["symbol"]), name, (int(record["price_scale"]), int(record["qty_scale"])))
 
@@ -212,8 +213,7 @@ class MarketData:
             books, prices, lots = self._drain()
             ts_ns = int(self._header["ts_ns"][0])
             changes: dict[int, list[tuple[int, Any, Any]]] = {}
-            starts = np.flatnonzero(np.diff(books, prepend=-1)).tolist()
-            for start, end in zip(starts, [*starts[1:], len(books)], strict=True):
+            for start, end in pairwise(np.flatnonzero(np.diff(books, prepend=-1, append=-1)).tolist()):
                 symbol, side = divmod(int(books[start]), 2)
                 changes.setdefault(symbol, []).append((side, prices[start:end], lots[start:end]))
             for symbol, sides in changes.items():

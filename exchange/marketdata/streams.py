@@ -12,6 +12,7 @@ Cost: one bounded `transport.write` a listener (`python -m bench.fanout`).
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from typing import Protocol
@@ -30,7 +31,6 @@ class Transport(Protocol):
 
     def write(self, data: bytes) -> None: ...
     def get_write_buffer_size(self) -> int: ...
-    def is_closing(self) -> bool: ...
 
 
 @dataclasses.dataclass
@@ -45,9 +45,9 @@ class Counts:
 
 
 class Listener:
-    """One connection, as streams see it."""
+    """One connection, as streams see it. `write` raises RuntimeError (uvloop's) once the transport is closed."""
 
-    __slots__ = ("_on_close", "_transport", "backlog", "buffer_bytes", "is_closing", "subscriptions", "write")
+    __slots__ = ("_on_close", "backlog", "buffer_bytes", "is_closing", "subscriptions", "write")
 
     def __init__(self, transport: Transport, buffer_bytes: int, on_close: Callable[[], None]) -> None:
         self.buffer_bytes = buffer_bytes
@@ -55,7 +55,6 @@ class Listener:
         self.backlog = transport.get_write_buffer_size
         self.subscriptions: set[Stream] = set()
         self.is_closing = False
-        self._transport = transport
         self._on_close = on_close
 
     def reply(self, frame: bytes) -> None:
@@ -63,6 +62,11 @@ class Listener:
         if self.backlog() > self.buffer_bytes:
             self.close(SLOW_READER, f"slow_consumer: more than {self.buffer_bytes} bytes of answers wait to be read")
         elif not self.is_closing:
+            self.send(frame)
+
+    def send(self, frame: bytes) -> None:
+        """Write a frame; nothing happens when the connection is lost and its task does not know it yet."""
+        with contextlib.suppress(RuntimeError):
             self.write(frame)
 
     def close(self, code: int, reason: str) -> None:
@@ -71,8 +75,7 @@ class Listener:
             return
         self.is_closing = True
         self.leave_all()
-        if not self._transport.is_closing():
-            self.write(close_frame(code, reason))
+        self.send(close_frame(code, reason))
         self._on_close()
 
     def leave_all(self) -> None:
@@ -104,12 +107,18 @@ class Stream:
         counts = self._counts
         counts.messages_encoded += messages
         slow = []
+        lost = []
         for listener in self.listeners:
             if listener.backlog() > listener.buffer_bytes:
                 slow.append(listener)
             else:
-                listener.write(frames)
-        counts.messages_written += messages * (len(self.listeners) - len(slow))
+                try:
+                    listener.write(frames)
+                except RuntimeError:
+                    lost.append(listener)
+        counts.messages_written += messages * (len(self.listeners) - len(slow) - len(lost))
+        for listener in lost:
+            self.leave(listener)
         for listener in slow:
             self.fall_behind(listener)
 
@@ -156,7 +165,7 @@ class ConflatedStream(Stream):
         drained = [who for who in self.behind if who.backlog() <= who.buffer_bytes // DRAINED_SHARE]
         for listener in drained:
             del self.behind[listener]
-            listener.write(self._fresh())
+            listener.send(self._fresh())
             self.listeners[listener] = None
         self._counts.refreshed += len(drained)
         self._counts.messages_written += len(drained)
