@@ -1,8 +1,8 @@
 """The time one command takes, measured inside compiled code.
 
-Owns the clock (CLOCK_MONOTONIC, read without the GIL and without Python objects) and the loop that enters the engine once a
-command. One reading closes a command and opens the next, so a duration holds one reading of the clock and one call of `apply`
-with all its arguments; `overhead_ns` is the same loop over no commands.
+Owns the clock (CLOCK_MONOTONIC, read without the GIL and without Python objects) and the loop that enters the engine
+once a command. One reading closes a command and opens the next, so a duration holds one reading of the clock and one
+call of `apply` with all its arguments; `overhead_ns` is the same loop over no commands.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """`python -m bench.engine`: the engine alone on a flow file.
 
-Runs the commands of a flow through risk, matching, clearing and event emission, with 64 accounts and fees. Before any figure is
-printed, trades, volume, notional, the digest over all trades, live orders and price levels are compared with the expected
-figures beside the file, the invariants are checked, and each timed run must end in the state of the checked one.
+Runs the commands of a flow through risk, matching, clearing and event emission, with 64 accounts and fees. Before any
+figure is printed, trades, volume, notional, the digest over all trades, live orders and price levels are compared with
+the expected figures beside the file, the invariants are checked, and each timed run must end in the state of the
+checked one.
 
-Speed is CPU time of the thread over whole runs, the best of several (what disturbs a run only slows it). Percentiles come from a
-pass of their own that reads a clock around each command, and include `latency_overhead_ns` of it.
+Speed is CPU time of the thread over whole runs, the best of several (what disturbs a run only slows it). Percentiles
+come from a pass of their own that reads a clock around each command, and include `latency_overhead_ns` of it.
 """
 
 from __future__ import annotations
@@ -84,9 +85,7 @@ def report(name: str, figures: dict[str, Any], *, as_json: bool) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run; 0 if every check held, 1 if not, 2 if the flow can not be read."""
     parser = argparse.ArgumentParser(prog="python -m bench.engine", description="The engine alone on a flow file.")
-    parser.add_argument(
-        "--flow", type=pathlib.Path, help="flow file with its .json beside it (default: 1 M commands, made here)"
-    )
+    parser.add_argument("--flow", type=pathlib.Path, help="flow file with its .json beside it (default: made here)")
     parser.add_argument("--client-ids", action="store_true", help="give every order a client id of 36 characters")
     parser.add_argument("--runs", type=int, default=RUNS, help=f"timed runs (default: {RUNS})")
     parser.add_argument("--json", action="store_true", help="print one JSON object")

@@ -1,14 +1,17 @@
 """Synthetic order flow: a seeded stream of orders and cancels, and what any correct price-time engine makes of it.
 
-Owns the file format and the generator. While generating, it runs a book of its own in plain Python (sorted prices, a FIFO
-at each), so that every cancel hits a live order and the expected figures do not come from the engine that is measured.
+Owns the file format and the generator. While generating, it runs a book of its own in plain Python (sorted prices, a
+FIFO at each), so that every cancel hits a live order and the expected figures do not come from the engine that is
+measured.
 
-A flow file holds 16-byte little-endian records: op u1 (0 passive limit order, 1 cancel, 2 marketable limit order), side u1
-(0 buy, 1 sell), u2 zero, order id u4, price in ticks i4, quantity u4. Beside it, `<file>.json` has the expected figures. The
-SHA-256 of the trades is taken over one record a trade: maker order id u4, taker order id u4, price i4, quantity u4.
+A flow file holds 16-byte little-endian records: op u1 (0 passive limit order, 1 cancel, 2 marketable limit order),
+side u1 (0 buy, 1 sell), u2 zero, order id u4, price in ticks i4, quantity u4. Beside it, `<file>.json` has the
+expected figures. The SHA-256 of the trades is taken over one record a trade: maker order id u4, taker order id u4,
+price i4, quantity u4.
 
-Shapes: `touch` adds 50 % orders, exponentially near a mid that steps with the chance `walk`, 40 % cancels of a uniformly
-random live order and 10 % takers; `uniform` has the same mix over uniformly random prices, and starts with `prefill` orders.
+Shapes: `touch` adds 50 % orders, exponentially near a mid that steps with the chance `walk`, 40 % cancels of a
+uniformly random live order and 10 % takers; `uniform` has the same mix over uniformly random prices, and starts with
+`prefill` orders.
 """
 
 from __future__ import annotations

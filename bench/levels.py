@@ -1,8 +1,8 @@
 """`python -m bench.levels`: the engine's worst case for prices, 100 000 levels and uniformly random ones.
 
-The venue is first filled with orders at uniformly random prices until about 100 000 levels exist, each with one or two orders.
-What is timed then is the usual mix (50 % orders, 40 % cancels, 10 % takers) at uniform prices: most commands make or remove a level
-at a place that no cache expects. Checks as `bench.engine`.
+The venue is first filled with orders at uniformly random prices until about 100 000 levels exist, each with one or two
+orders. What is timed then is the usual mix (50 % orders, 40 % cancels, 10 % takers) at uniform prices: most commands
+make or remove a level at a place that no cache expects. Checks as `bench.engine`.
 """
 
 from __future__ import annotations
