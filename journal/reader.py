@@ -11,8 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from journal.errors import RESTORE_HINT, RefusalCode, Refused
 from journal.format import (
+    BOUNDARY_BYTES,
     GROUP_HEADER_BYTES,
     SEGMENT_HEADER_BYTES,
     Bytes,
@@ -53,6 +56,18 @@ class Group:
         return self.first_sequence + self.count - 1
 
 
+@dataclass(slots=True)
+class Chunk:
+    """Whole groups that lie one behind the other in a segment."""
+
+    header: SegmentHeader
+    offset: int
+    """Of the first group in its segment."""
+    data: Bytes
+    found: list[FoundGroup]
+    """At least one, with offsets in `data`."""
+
+
 class Tailer:
     """Follows a journal from `from_sequence` on. A group that begins before it is delivered without its older records.
 
@@ -79,19 +94,32 @@ class Tailer:
             return []
         groups: list[Group] = []
         taken = 0
-        while taken < limit_bytes:
-            read, read_bytes = self._read()
-            if not read_bytes:
-                follower = self._follower()
-                if follower is None:
-                    break
-                # Looked up after a vain read, the follower proves that another read sees all of this segment.
-                read, read_bytes = self._read()
-                if not read_bytes:
-                    self._advance(follower)
-            groups += read
-            taken += read_bytes if read else 0
+        while taken < limit_bytes and (chunk := self._next_chunk()):
+            wanted = [group for group in (self._group(chunk, found) for found in chunk.found) if group is not None]
+            groups += wanted
+            taken += len(chunk.data) if wanted else 0
         return groups
+
+    def poll_records(self) -> tuple[int, Bytes] | None:
+        """Return the sequence of a first record and it and its successors of several groups, up to about 4 MB.
+
+        The array has shape (n, record_bytes) and is the caller's own. None: no further record is there yet. For small
+        groups this is several times faster than `poll`.
+        """
+        if self._walk is None and not self._begin():
+            return None
+        while chunk := self._next_chunk():
+            _, last_count, last_first, *_ = chunk.found[-1]
+            first = chunk.found[0][2]
+            end = last_first + last_count
+            skipped = max(self._wanted - first, 0)
+            if first + skipped < end:
+                lines = chunk.data.reshape(-1, BOUNDARY_BYTES)
+                keep = np.ones(len(lines), np.bool_)
+                keep[[found[0] // BOUNDARY_BYTES for found in chunk.found]] = False
+                self._wanted = end
+                return first + skipped, lines[keep].reshape(-1, chunk.header.record_bytes)[skipped:]
+        return None
 
     def close(self) -> None:
         """Give the file back."""
@@ -129,15 +157,28 @@ class Tailer:
             path = self._storage.path(segment_name(segment_id))
             raise Refused(RefusalCode.SEGMENT_HEADER, path, 0, None, None, str(error), RESTORE_HINT) from error
 
-    def _read(self) -> tuple[list[Group], int]:
-        """Read whole groups from the current place: those that are wanted, and the bytes of all of them."""
+    def _next_chunk(self) -> Chunk | None:
+        """Read on, in the next segments if need be; None when no further group is whole."""
+        while True:
+            if chunk := self._read():
+                return chunk
+            follower = self._follower()
+            if follower is None:
+                return None
+            # Looked up after a vain read, the follower proves that another read sees all of this segment.
+            if chunk := self._read():
+                return chunk
+            self._advance(follower)
+
+    def _read(self) -> Chunk | None:
+        """Read whole groups from the current place; None when the next one is not whole."""
         walk, file = self._walk, self._file
         if walk is None or file is None:
-            return [], 0
+            return None
         try:
             next_group = parse_group_header(file.read(walk.offset, GROUP_HEADER_BYTES))
         except Corrupt:
-            return [], 0
+            return None
         size = group_bytes(next_group.count, walk.header.record_bytes)
         data = file.load(walk.offset, max(size, self._ahead_bytes))
         step = Walk(walk.header, 0, walk.sequence, walk.chain, walk.durable_upto)
@@ -147,27 +188,26 @@ class Tailer:
             path = self._storage.path(segment_name(walk.header.segment_id))
             offset = walk.offset + step.offset
             raise Refused(RefusalCode.MISPLACED, path, offset, step.sequence, None, step.problem, RESTORE_HINT)
-        groups = [group for group in (self._group(walk, data, each) for each in found) if group is not None]
+        chunk = Chunk(walk.header, walk.offset, data[: step.offset], found)
         walk.offset += step.offset
         walk.sequence, walk.chain, walk.durable_upto = step.sequence, step.chain, step.durable_upto
         self.durable_upto = max(self.durable_upto, step.durable_upto)
         self._ahead_bytes = (
             min(self._ahead_bytes * 2, _AHEAD_BYTES_MAX) if 2 * step.offset > len(data) else _AHEAD_BYTES
         )
-        return groups, step.offset
+        return chunk if found else None
 
-    def _group(self, walk: Walk, data: Bytes, found: FoundGroup) -> Group | None:
+    def _group(self, chunk: Chunk, found: FoundGroup) -> Group | None:
         """Return the group without the records that were delivered before; None when that is all of it."""
         at, count, first, durable_upto, check = found
-        skipped = self._wanted - first
+        skipped = max(self._wanted - first, 0)
         if skipped >= count:
             return None
-        skipped = max(skipped, 0)
-        record_bytes = walk.header.record_bytes
+        header = chunk.header
         start = at + GROUP_HEADER_BYTES
-        payload = data[start + skipped * record_bytes : start + count * record_bytes].reshape(-1, record_bytes)
+        end = start + count * header.record_bytes
+        payload = chunk.data[start + skipped * header.record_bytes : end].reshape(-1, header.record_bytes)
         self._wanted = first + count
-        header = walk.header
         return Group(
             first + skipped,
             count - skipped,
@@ -176,7 +216,7 @@ class Tailer:
             check,
             payload,
             header.segment_id,
-            walk.offset + at,
+            chunk.offset + at,
         )
 
     def _follower(self) -> SegmentHeader | None:
@@ -213,6 +253,16 @@ class Tailer:
             path = self._storage.path(segment_name(follower.segment_id))
             raise Refused(RefusalCode.MISPLACED, path, 0, follower.first_sequence, None, reason, RESTORE_HINT)
         self._open(follower)
+
+
+def records(place: Place, from_sequence: int = 1) -> Iterator[tuple[int, Bytes]]:
+    """Yield all records from `from_sequence` on, as `Tailer.poll_records` returns them. Raises `Refused`, `OSError`."""
+    tailer = Tailer(place, from_sequence)
+    try:
+        while batch := tailer.poll_records():
+            yield batch
+    finally:
+        tailer.close()
 
 
 def groups(place: Place, from_sequence: int = 1) -> Iterator[Group]:

@@ -2,8 +2,8 @@
 
 Owns the model of what a file system may do to unsynced work when the power goes: each unsynced 512-byte sector is as it
 was or as it was written, one of them may be torn within; an unsynced length is the old or the new one; each unsynced
-name operation has happened or not, in order. Synced work is never lost. Source: the fault models of SQLite and
-FoundationDB.
+name operation has happened or not, whatever became of the others. Synced work is never lost. Source: the fault models
+of SQLite and FoundationDB.
 """
 
 from __future__ import annotations
@@ -147,8 +147,9 @@ class SimDisk:
     def crash(self) -> None:
         """The power went: what programs see from now on is what a disk may have kept."""
         names = dict(self.synced)
-        for change in self.pending[: self.random.randrange(len(self.pending) + 1)]:
-            _apply(names, *change)
+        for change in self.pending:
+            if self.random.randrange(2):
+                _apply(names, *change)
         self.seen, self.synced = names, dict(names)
         self.pending.clear()
         self.cut_at = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
@@ -74,8 +75,8 @@ def test_disk_that_ignores_syncs_loses_acknowledged_data(forgotten: str, monkeyp
 
 
 def test_retire_power_cut_at_each_removal_leaves_no_gap() -> None:
-    for cut in range(1, 14):
-        disk = SimDisk(cut)
+    for cut, seed in itertools.product(range(1, 14), range(4)):
+        disk = SimDisk(seed)
         journals.write(disk, [5] * 12, segment_bytes=SEGMENT_BYTES)
         disk.cut_at = disk.operations + cut
         try:

@@ -9,7 +9,7 @@ import pytest
 
 from journal.errors import RefusalCode, Refused
 from journal.format import SEGMENT_HEADER_BYTES
-from journal.reader import Tailer, groups
+from journal.reader import Tailer, groups, records
 from journal.segments import retire, segment_name
 from journal.writer import Writer
 from tests.journal import journals
@@ -125,6 +125,33 @@ def test_groups_payload_is_writable_and_aligned(tmp_path: Path) -> None:
     assert group.payload.ctypes.data % 8 == 0
     assert group.payload.shape == (3, 128)
     assert (group.segment_id, group.offset, group.epoch) == (1, SEGMENT_HEADER_BYTES, 1)
+
+
+@pytest.mark.parametrize("first", [1, 3, 20, 21, 47, 64])
+def test_records_of_many_groups_come_as_one_array(tmp_path: Path, first: int) -> None:
+    for counts in ([7, 1, 12], [20, 20], [], [1, 1, 1]):
+        journals.write(tmp_path, counts)
+    found: list[bytes] = []
+    for sequence, batch in records(tmp_path, first):
+        assert sequence == first + len(found)
+        assert batch.flags.writeable
+        found += [record.tobytes() for record in batch]
+    assert found == journals.expected(63, first)
+
+
+def test_tailer_polled_for_records_and_groups_in_turn_delivers_each_once(tmp_path: Path) -> None:
+    tailer = Tailer(tmp_path)
+    assert tailer.poll_records() is None
+    with Writer(tmp_path, journals.begin(tmp_path)) as writer:
+        writer.append(journals.records(1, 3))
+        writer.append(journals.records(4, 2))
+        batch = tailer.poll_records()
+        assert batch is not None
+        assert (batch[0], len(batch[1])) == (1, 5)
+        writer.append(journals.records(6, 1))
+        assert taken(tailer) == journals.expected(6, 6)
+        assert tailer.poll_records() is None
+    tailer.close()
 
 
 def test_tailer_whose_next_segment_was_retired_is_refused(tmp_path: Path) -> None:
