@@ -21,6 +21,7 @@ from tests.marketdata.venue import Venue, event_count
 HOUR_S = 3_600.0
 CLOSE_S = 0.2
 """The time that a stop waits for clients that do not read any more."""
+HANDSHAKE = {"Connection": "Upgrade", "Sec-WebSocket-Key": "A" * 22 + "==", "Sec-WebSocket-Version": "13"}
 NAMES = {1: "BTC_USDT", 2: "ETH_USDT"}
 
 
@@ -63,6 +64,12 @@ class Stage:
     async def connect(self) -> aiohttp.ClientWebSocketResponse:
         """A WebSocket connection to the streams."""
         return await self.session.ws_connect(f"http://127.0.0.1:{self.port}/ws")
+
+    async def refusal(self) -> tuple[int, str | None, Any]:
+        """(status, Retry-After, body) of a WebSocket handshake that is refused."""
+        url = f"http://127.0.0.1:{self.port}/ws"
+        async with self.session.get(url, headers={"Upgrade": "websocket", **HANDSHAKE}) as response:
+            return response.status, response.headers.get("Retry-After"), await response.json()
 
     async def subscribe(
         self, channel: str, symbol: str = "BTC_USDT", ws: aiohttp.ClientWebSocketResponse | None = None
