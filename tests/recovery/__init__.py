@@ -1,0 +1,1 @@
+"""Kills, power cuts, lost and damaged files: what was acknowledged is there afterwards, exactly once."""
