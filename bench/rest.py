@@ -1,0 +1,295 @@
+"""`python -m bench.rest`: durable orders over REST, against a bare aiohttp POST echo in the same run.
+
+Two servers in processes of their own, both pinned to the same core: `exchange serve --demo` and an aiohttp application
+that answers a POST with its body. One load generator on another core sends both the same signed orders, one in flight
+on each of N keep-alive connections, in alternating rounds. Checks before it prints: every answer is a 200; order ids
+are distinct and gapless; after the server has stopped, its command journal holds exactly these orders.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hmac
+import json
+import os
+import pathlib
+import random
+import re
+import select
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from exchange.core.codes import CommandKind
+from journal import reader
+
+ROUNDS = 4
+PRESIGNED_PER_SECOND = 40_000
+KIND_AT = 16
+_KEYS = re.compile(r"^(ALICE|BOB)_(KEY|SECRET)=(\S+)$", re.MULTILINE)
+_ORDER_ID = re.compile(rb'"orderId":([0-9]+)')
+_LENGTH = re.compile(rb"content-length: *([0-9]+)", re.IGNORECASE)
+_BARE = """
+import asyncio, sys, uvloop
+from aiohttp import web
+async def echo(request):
+    return web.Response(body=await request.read(), content_type="application/json")
+async def main():
+    app = web.Application()
+    app.router.add_post("/v1/order", echo)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    print(runner.addresses[0][1], flush=True)
+    await asyncio.Event().wait()
+uvloop.run(main())
+"""
+
+
+class BenchFailed(Exception):
+    """A check did not hold; the text says which."""
+
+
+class Round(NamedTuple):
+    """One round against one server."""
+
+    requests: int
+    seconds: float
+    latencies_ns: list[int]
+    order_ids: list[int]
+
+
+class Sender:
+    """Makes signed orders of two accounts: prices around one mid, so that about half of them trade."""
+
+    def __init__(self, keys: dict[str, str]) -> None:
+        self._keys = [(keys[f"{who}_KEY"], keys[f"{who}_SECRET"].encode()) for who in ("ALICE", "BOB")]
+        self._random = random.Random(20261123)
+        self._made = 0
+
+    def requests(self, count: int) -> list[bytes]:
+        """`count` HTTP requests, signed now; good for a minute."""
+        made = []
+        for _ in range(count):
+            self._made += 1
+            key, secret = self._keys[self._made % 2]
+            ticks = 6_000_000 + self._random.randrange(-50, 51)
+            side = self._random.choice(("BUY", "SELL"))
+            body = (
+                f"symbol=BTC_USDT&side={side}&type=LIMIT&timeInForce=GTC&quantity=0.0002"
+                f"&price={ticks // 100}.{ticks % 100:02d}&newClientOrderId=bench-{self._made}&newOrderRespType=FULL"
+                f"&recvWindow=60000&timestamp={time.time_ns() // 1_000_000}"
+            ).encode()
+            body += b"&signature=" + hmac.digest(secret, body, "sha256").hex().encode()
+            head = (
+                f"POST /v1/order HTTP/1.1\r\nHost: 127.0.0.1\r\nX-MBX-APIKEY: {key}\r\n"
+                f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n\r\n"
+            )
+            made.append(head.encode() + body)
+        return made
+
+
+def _pin(core: int) -> None:
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[core % len(cores)]})
+
+
+def _start(command: list[str], environ: dict[str, str]) -> subprocess.Popen[bytes]:
+    """A child on core 0: it inherits the affinity that this process has at that moment."""
+    before = os.sched_getaffinity(0)
+    _pin(0)
+    try:
+        return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE)
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextmanager
+def bare_server() -> Iterator[int]:
+    """A bare aiohttp POST echo on core 0; yields its port."""
+    with _start([sys.executable, "-c", _BARE], dict(os.environ)) as process:
+        assert process.stdout is not None
+        try:
+            yield int(process.stdout.readline())
+        finally:
+            process.terminate()
+
+
+@contextmanager
+def exchange_server(data_dir: pathlib.Path, sync: str) -> Iterator[int]:
+    """A demo exchange on core 0; yields its port. Leaving it stops it gracefully. Raises BenchFailed."""
+    environ = {**os.environ, "HTTP_PORT": "0", "WS_PORT": "0", "EXCHANGE_SYNC": sync}
+    command = [sys.executable, "-m", "exchange", "serve", "--demo", "--data-dir", str(data_dir)]
+    with _start(command, environ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if b"Stop with" in line:
+                break
+        else:
+            raise BenchFailed(f"The exchange did not start and ended with {process.wait()}.")
+        try:
+            yield int(json.loads((data_dir / "ports.json").read_text())["http"])
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.stdout.read()
+        if process.wait() != 0:
+            raise BenchFailed(f"The exchange ended with {process.returncode}.")
+
+
+def _answer_end(received: bytes) -> int:
+    """Where the first HTTP answer ends, 0 when it is not complete."""
+    head_end = received.find(b"\r\n\r\n")
+    if head_end < 0:
+        return 0
+    match = _LENGTH.search(received, 0, head_end)
+    if match is None:
+        raise BenchFailed(f"An answer has no length: {received[:200]!r}")
+    end = head_end + 4 + int(match[1])
+    return end if len(received) >= end else 0
+
+
+class Client:
+    """One connection with one request in flight."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.received = b""
+        self.sent_ns = 0
+
+    def send(self, request: bytes) -> None:
+        """Send the next request."""
+        self.received = b""
+        self.sent_ns = time.perf_counter_ns()
+        self.socket.sendall(request)
+
+    def answer(self) -> bytes:
+        """The answer to the last request, b"" while it is not complete. Raises BenchFailed."""
+        chunk = self.socket.recv(65536)
+        if not chunk:
+            raise BenchFailed("The server closed a connection.")
+        self.received += chunk
+        end = _answer_end(self.received)
+        return self.received if end else b""
+
+
+def load(port: int, requests: list[bytes], clients: int, seconds: float) -> Round:
+    """Send requests for `seconds` or until there are none left, then wait for the last answers. Raises BenchFailed."""
+    connections = {client.socket.fileno(): client for client in (Client(port) for _ in range(clients))}
+    epoll = select.epoll()
+    for fd in connections:
+        epoll.register(fd, select.EPOLLIN)
+    waiting = iter(requests)
+    latencies: list[int] = []
+    answers: list[bytes] = []
+    in_flight = 0
+    started = time.perf_counter_ns()
+    end_ns = started + int(seconds * 1e9)
+    for client in connections.values():
+        client.send(next(waiting))
+        in_flight += 1
+    while in_flight:
+        for fd, _ in epoll.poll():
+            client = connections[fd]
+            answer = client.answer()
+            if not answer:
+                continue
+            now = time.perf_counter_ns()
+            latencies.append(now - client.sent_ns)
+            answers.append(answer)
+            request = next(waiting, None) if now < end_ns else None
+            if request is None:
+                in_flight -= 1
+            else:
+                client.send(request)
+    elapsed = (time.perf_counter_ns() - started) / 1e9
+    epoll.close()
+    for client in connections.values():
+        client.socket.close()
+    bad = [answer for answer in answers if not answer.startswith(b"HTTP/1.1 200 ")]
+    if bad:
+        raise BenchFailed(f"{len(bad)} of {len(answers)} answers are not 200, for example {bad[0][-300:]!r}")
+    order_ids = [int(match[1]) for answer in answers if (match := _ORDER_ID.search(answer))]
+    return Round(len(answers), elapsed, latencies, order_ids)
+
+
+def _check(rounds: list[Round], data_dir: pathlib.Path) -> None:
+    """Every order was answered once and is in the journal. Raises BenchFailed."""
+    ids = sorted(order_id for one in rounds for order_id in one.order_ids)
+    sent = sum(one.requests for one in rounds)
+    if ids != list(range(1, sent + 1)):
+        raise BenchFailed(f"{sent} orders were answered; their ids are not 1 to {sent} without a gap.")
+    groups = reader.groups(data_dir / "journal" / "commands", 1)
+    journaled = sum(int((group.payload[:, KIND_AT] == CommandKind.PLACE).sum()) for group in groups)
+    if journaled != sent:
+        raise BenchFailed(f"{sent} orders were answered and {journaled} are in the journal.")
+
+
+def run(clients: int, seconds: float, sync: str) -> dict[str, object]:
+    """The figures of one run. Raises BenchFailed."""
+    each = seconds / ROUNDS
+    bare_rounds: list[Round] = []
+    rounds: list[Round] = []
+    with tempfile.TemporaryDirectory() as folder:
+        data_dir = pathlib.Path(folder) / "var"
+        with bare_server() as bare_port, exchange_server(data_dir, sync) as port:
+            shell_keys = (data_dir / "demo-keys.env").read_text()
+            sender = Sender({f"{who}_{what}": value for who, what, value in _KEYS.findall(shell_keys)})
+            _pin(1)
+            count = int(each * PRESIGNED_PER_SECOND) + clients
+            for _ in range(ROUNDS):
+                requests = sender.requests(count)
+                bare_rounds.append(load(bare_port, requests, clients, each))
+                rounds.append(load(port, requests, clients, each))
+        _check(rounds, data_dir)
+    latencies = sorted(latency for one in rounds for latency in one.latencies_ns)
+    rates = [one.requests / one.seconds for one in rounds]
+    bare_rates = [one.requests / one.seconds for one in bare_rounds]
+    return {
+        "ok": True,
+        "clients": clients,
+        "sync": sync,
+        "requests": sum(one.requests for one in rounds),
+        "requests_per_second": round(statistics.median(rates)),
+        "bare_requests_per_second": round(statistics.median(bare_rates)),
+        "ratio_to_bare": round(statistics.median(ours / bare for ours, bare in zip(rates, bare_rates, strict=True)), 3),
+        "p50_ns": latencies[len(latencies) // 2],
+        "p99_ns": latencies[int(len(latencies) * 0.99)],
+        "p999_ns": latencies[int(len(latencies) * 0.999)],
+    }
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(prog="python -m bench.rest", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--clients", type=int, default=32, help="keep-alive connections, one request in flight each")
+    parser.add_argument("--seconds", type=float, default=8.0, help="time for each of the two servers")
+    parser.add_argument("--sync", choices=("always", "off"), default="always", help="EXCHANGE_SYNC of the exchange")
+    options = parser.parse_args()
+    try:
+        figures = run(options.clients, options.seconds, options.sync)
+    except BenchFailed as error:
+        if options.json:
+            print(json.dumps({"ok": False, "error": str(error)}))
+        print(f"bench.rest: {error}", file=sys.stderr)
+        sys.exit(1)
+    if options.json:
+        print(json.dumps(figures))
+        return
+    print(f"orders over REST, sync {figures['sync']}, {figures['clients']} connections, {figures['requests']} checked")
+    print(f"  {figures['requests_per_second']:>8} requests/s, p50 {figures['p50_ns']} ns, p99 {figures['p99_ns']} ns")
+    print(f"  {figures['bare_requests_per_second']:>8} requests/s of a bare aiohttp POST echo")
+    print(f"  {figures['ratio_to_bare']:>8} of it (median of {ROUNDS} alternating rounds)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The REST edge: its small parts alone, and the whole of it over real sockets."""

@@ -1,0 +1,47 @@
+"""The struct formats of the gateway and the dtypes of the engine describe the same bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from exchange.core import records
+from exchange.core.codes import CommandKind
+from exchange.gateway import wire
+
+RNG = np.random.default_rng(20261123)
+
+
+@pytest.mark.parametrize(
+    ("unpack", "dtype"),
+    [(wire.order_event, records.ORDER_EVENT), (wire.trade, records.TRADE), (wire.prevented, records.PREVENTED)],
+)
+def test_event_reads_the_same_as_through_its_dtype(unpack: Any, dtype: np.dtype[Any]) -> None:
+    for _ in range(50):
+        raw = RNG.integers(0, 256, 3 * records.RECORD_BYTES, dtype=np.uint8).tobytes()
+        record = np.frombuffer(raw[128:256], dtype)[0]
+        read = unpack(raw, 128)._asdict()
+        read.pop("client_id", None)
+        names = [name for name in dtype.names or () if not name.startswith("client_id_")]
+        assert read == {name: int(record[name]) for name in names}
+
+
+def test_client_id_of_an_event_lies_where_the_dtype_has_it() -> None:
+    slot = records.slots(1)[0]
+    slot[92:128] = np.frombuffer(b"0123456789abcdefghijklmnopqrstuvwxyz", np.uint8)
+    assert wire.order_event(slot.tobytes()).client_id == b"0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+def test_place_and_target_are_the_bytes_that_fill_command_writes() -> None:
+    slot = records.slots(1)[0]
+    placed = {
+        "account": 16, "symbol": 3, "side": 1, "order_type": 2, "time_in_force": 4, "stp_mode": 2, "price_ticks":
+        2**40 + 1, "qty_lots": 2**41 + 3, "quote_atoms": 2**42 + 5, "expire_ts_ns": 2**60 + 7,
+    }  # fmt: skip
+    records.fill_command(slot, CommandKind.PLACE, "an-order_id", "", **placed)
+    assert wire.place(**placed, client_id="an-order_id") == slot.tobytes()
+    aimed = {"account": 17, "symbol": 2, "order_id": 2**50 + 1, "qty_lots": 9}
+    records.fill_command(slot, CommandKind.REDUCE, "x" * 36, "", **aimed, flags=3)
+    assert wire.target(CommandKind.REDUCE, **aimed, client_id="x" * 36, flags=3) == slot.tobytes()
