@@ -22,8 +22,7 @@ import numpy as np
 
 from bench import clock
 from bench.flow import Broken, Flow, Shape, cached, load
-from bench.flow_engine import EVENT_SLOTS, Wrong, checked_run, prepare, timed_run
-from exchange.core.records import slots
+from bench.flow_engine import Wrong, checked_run, event_buffer, prepare, timed_run
 from exchange.core.state import State
 
 RUNS = 5
@@ -46,7 +45,7 @@ def measure(flow: Flow, *, runs: int, client_ids: bool, first: int = 0) -> dict[
     """All figures of a flow; those of speed are about commands `first` and later. Raises Wrong."""
     prepared = prepare(flow, client_ids=client_ids)
     checked = checked_run(prepared)
-    events = slots(EVENT_SLOTS)
+    events = event_buffer(checked)
     timed = len(prepared.commands) - first
     rates = [timed / timed_run(prepared, checked, events, first) for _ in range(runs)]
     durations = clock.durations_ns(prepared, checked, events, first)

@@ -204,6 +204,11 @@ def _level_count(state: State, side: int) -> int:
     return count
 
 
+def event_buffer(checked: Engine) -> Buffer:
+    """Room for EVENT_SLOTS events and, behind them, for what the largest possible command may need."""
+    return slots(EVENT_SLOTS + len(checked.state.orders))
+
+
 def timed_run(prepared: Prepared, checked: Engine, events: Buffer, first: int = 0) -> float:
     """Run the flow against the clock; returns seconds of this thread's CPU time for commands `first` and later.
 
