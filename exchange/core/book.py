@@ -2,14 +2,16 @@
 
 Owns sides, levels, queues and the level trees. Never touches balances or events.
 
-A side's levels hang in a list from best to worst and in a B+ tree of NODE_KEYS keys a node, which finds the place of a new
-level. Keys are the price for BUY and minus the price for SELL, so the best key is the last on both sides and one body serves
-both. Nearly all traffic is near the best price: the leaf that holds it is remembered and searched first, from its end, which
-makes the tree a plain sorted array there; far prices cost a descent (`python -m bench.levels`: 100 000 levels).
-Nodes are freed when they are empty and never merged: the tree's height is bounded by the levels ever at once.
+A side's levels hang in a list from best to worst and in a B+ tree of NODE_KEYS keys a node, which finds the place of
+a new level. Keys are the price for BUY and minus the price for SELL, so the best key is the last on both sides and
+one body serves both. Nearly all traffic is near the best price: the leaf that holds it is remembered and searched
+first, from its end, which makes the tree a plain sorted array there; far prices cost a descent (`python -m
+bench.levels`: 100 000 levels). Nodes are freed when they are empty and never merged: the tree's height is bounded by
+the levels ever at once.
 
-Invariants: a level has at least one order; level.lots is the sum of its orders' leaves; keys ascend within a node and a child
-holds only keys from its own key in the parent up to the next one (the first child's key counts as minus infinity).
+Invariants: a level has at least one order; level.lots is the sum of its orders' leaves; keys ascend within a node and
+a child holds only keys from its own key in the parent up to the next one (the first child's key counts as minus
+infinity).
 """
 
 from __future__ import annotations
@@ -79,7 +81,7 @@ def find_level(state: State, side_index: int, key: int) -> int:
 @inlined
 def _take_node(state: State, is_leaf: int) -> int:
     header = state.header[0]
-    node = header.node_free
+    node: int = header.node_free
     if node != 0:
         header.node_free = state.nodes[node].next_free
     else:
@@ -206,7 +208,7 @@ def _drop_empty(state: State, side_index: int, node: int) -> None:
 def add_level(state: State, side_index: int, key: int, price_ticks: int) -> int:
     """A new, still empty level; its key must not be on the side. Returns its slot."""
     header = state.header[0]
-    level = header.level_free
+    level: int = header.level_free
     if level != 0:
         header.level_free = state.levels[level].worse
     else:

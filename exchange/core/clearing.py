@@ -31,7 +31,8 @@ def fee_atoms(received_atoms: int, rate_ppm: int) -> int:
 def hold_atoms(state: State, symbol: int, side: int, price_ticks: int, lots: int) -> int:
     """What a limit order of this size locks, in the asset its side pays with."""
     row = state.symbols[symbol]
-    return price_ticks * lots * row.quote_atoms_per_tick_lot if side == Side.BUY else lots * row.base_atoms_per_lot
+    atoms: int = price_ticks * row.quote_atoms_per_tick_lot if side == Side.BUY else row.base_atoms_per_lot
+    return lots * atoms
 
 
 @inlined

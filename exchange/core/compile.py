@@ -1,7 +1,7 @@
 """How Python becomes machine code here: the decorators of every kernel, and a cache that can not go stale.
 
-Numba's own cache notices an edit of the file a kernel stands in, not of a file it calls. So the cache folder is named by
-a hash of all kernel sources and of the versions that shape the code. Must be imported before the first kernel is
+Numba's own cache notices an edit of the file a kernel stands in, not of a file it calls. So the cache folder is named
+by a hash of all kernel sources and of the versions that shape the code. Must be imported before the first kernel is
 defined; `exchange/core/__init__.py` does.
 
 Environment: `EXCHANGE_NUMBA_CACHE` names the folder that holds the caches (default: the user's cache folder),
@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 else:
     i64 = np.int64
 
-INTERPRETED: bool = bool(numba.config.DISABLE_JIT)
+_config: Any = numba.config  # its attributes are made from the environment, which the stubs do not show
+_njit: Any = numba.njit  # the stubs do not know `_nrt`
+
+INTERPRETED: bool = bool(_config.DISABLE_JIT)
 """True when kernels run as plain Python."""
 
 _KERNEL_FOLDERS = ("core", "disruptor", "marketdata")
@@ -47,7 +50,7 @@ def _cache_folder() -> pathlib.Path:
                 importlib.metadata.version("numba"),
                 importlib.metadata.version("numpy"),
                 os.environ.get("NUMBA_CPU_NAME", ""),
-                bool(numba.config.BOUNDSCHECK),
+                bool(_config.BOUNDSCHECK),
             )
         ).encode()
     )
@@ -56,32 +59,33 @@ def _cache_folder() -> pathlib.Path:
             digest.update(source.read_bytes())
     root = os.environ.get("EXCHANGE_NUMBA_CACHE")
     if root is None:
-        home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-        root = os.path.join(home if os.access(home, os.W_OK) else tempfile.gettempdir(), "exchange-kernels")
+        home = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+        root = str((home if os.access(home, os.W_OK) else pathlib.Path(tempfile.gettempdir())) / "exchange-kernels")
     return pathlib.Path(root) / digest.hexdigest()[:16]
 
 
 if "NUMBA_CACHE_DIR" not in os.environ:
-    numba.config.CACHE_DIR = str(_cache_folder())
+    _config.CACHE_DIR = str(_cache_folder())
 
 
 def kernel(function: F) -> F:
     """Compile on first call, cache on disk, run without the GIL. For functions that Python or another kernel calls.
 
-    `_nrt=False` leaves out reference counting, which no kernel needs since none allocates: with it every touch of a state
-    array was an atomic increment and decrement, and the engine ran at 0.3 instead of 8.9 M commands/s (`bench.engine`).
+    `_nrt=False` leaves out reference counting, which no kernel needs since none allocates: with it every touch of a
+    state array was an atomic increment and decrement, and the engine ran at 0.3 instead of 8.9 M commands/s
+    (`bench.engine`).
     """
-    compiled: F = numba.njit(cache=True, nogil=True, error_model="numpy", _nrt=False)(function)
+    compiled: F = _njit(cache=True, nogil=True, error_model="numpy", _nrt=False)(function)
     return compiled
 
 
 def inlined(function: F) -> F:
     """A helper that is pasted into its callers: 4.1 -> 6.8 M commands/s in the engine (`python -m bench.engine`)."""
-    compiled: F = numba.njit(inline="always", error_model="numpy")(function)
+    compiled: F = _njit(inline="always", error_model="numpy")(function)
     return compiled
 
 
 def leaf(function: F) -> F:
-    """A small helper on numbers and single records. LLVM inlines it by itself; pasting it would only cost compile time."""
-    compiled: F = numba.njit(nogil=True, error_model="numpy", _nrt=False)(function)
+    """A small helper on numbers and single records. LLVM inlines it; pasting it would only cost compile time."""
+    compiled: F = _njit(nogil=True, error_model="numpy", _nrt=False)(function)
     return compiled

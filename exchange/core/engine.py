@@ -2,8 +2,8 @@
 
     apply ──► room for this command? ──► events for it? ──► dispatch ──► LAST
 
-Owns the dispatch and the conditions under which a kernel returns early. Never waits, never allocates: when a pool or the
-event buffer is too small it returns, Python enlarges it, and it is entered again at the same command.
+Owns the dispatch and the conditions under which a kernel returns early. Never waits, never allocates: when a pool or
+the event buffer is too small it returns, Python enlarges it, and it is entered again at the same command.
 """
 
 from __future__ import annotations
@@ -125,10 +125,10 @@ def _hash(state: State, commands: Any, i: int, events: Any, used: int) -> int:
     """HASH: check the hash the command repeats, then emit and remember the present one."""
     header = state.header[0]
     command = hash_command(commands, i)
-    if command.at_sequence != 0 and command.at_sequence == header.hash_sequence:
-        if command.hash_0 != header.hash_0 or command.hash_1 != header.hash_1:
-            header.fault = Fault.HASH_MISMATCH
-            return used
+    repeats = command.at_sequence != 0 and command.at_sequence == header.hash_sequence
+    if repeats and (command.hash_0 != header.hash_0 or command.hash_1 != header.hash_1):
+        header.fault = Fault.HASH_MISMATCH
+        return used
     hash_0, hash_1 = state_hash(state)
     header.hash_sequence = header.sequence
     header.hash_0 = hash_0
@@ -220,6 +220,6 @@ def apply(state: State, commands: Any, first: int, count: int, events: Any, used
             header.sequence -= 1
             header.ts_ns = ts_ns
             return done, used, Status.FAULT
-        any_event(events, used - 1).flags = EventFlag.LAST
+        any_event(events, used - 1)["flags"] = EventFlag.LAST
         header.event_count += used - before
     return count, used, Status.DONE

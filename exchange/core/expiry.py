@@ -1,7 +1,8 @@
 """When GTD orders end: a binary heap of (expire_ts_ns, order_id, slot).
 
-Owns the heap. An order that closes earlier leaves its entry behind; such stale entries are dropped when they come to the top
-or when the heap is full. An entry is stale when its slot no longer holds its order id (ids are never used twice).
+Owns the heap. An order that closes earlier leaves its entry behind; such stale entries are dropped when they come to
+the top or when the heap is full. An entry is stale when its slot no longer holds its order id (ids are never used
+twice).
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ def _before(state: State, left: int, right: int) -> bool:
     """Whether heap entry `left` comes before `right`."""
     a = state.expiries[left]
     b = state.expiries[right]
-    return a.expire_ts_ns < b.expire_ts_ns or (a.expire_ts_ns == b.expire_ts_ns and a.order_id < b.order_id)
+    before: bool = a.expire_ts_ns < b.expire_ts_ns or (a.expire_ts_ns == b.expire_ts_ns and a.order_id < b.order_id)
+    return before
 
 
 @inlined
@@ -80,7 +82,8 @@ def pop_expiry(state: State) -> int:
 @inlined
 def _is_stale(state: State, position: int) -> bool:
     entry = state.expiries[position]
-    return state.orders[entry.slot].order_id != entry.order_id
+    stale: bool = state.orders[entry.slot].order_id != entry.order_id
+    return stale
 
 
 @kernel

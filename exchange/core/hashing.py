@@ -1,8 +1,8 @@
 """The state hash: what the state means, in 2 x 64 bits.
 
-Owns the rows of docs/engine.md section 7. One function per table writes a row into the scratch row; `state_hash` folds the rows
-and `canonical` lists them, so what is hashed and what is compared are the same thing. Row hashes are summed, which makes
-the result independent of the order in which slots are visited.
+Owns the rows of docs/engine.md section 7. One function per table writes a row into the scratch row; `state_hash`
+folds the rows and `canonical` lists them, so what is hashed and what is compared are the same thing. Row hashes are
+summed, which makes the result independent of the order in which slots are visited.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What must be true of a state between two commands.
 
-Owns the checks; each is an English sentence over its condition. Never repairs anything. Numbers in brackets are the invariants
-of docs/engine.md section 8. Written for clarity: plain Python over copies, used by tests, audits and recovery.
+Owns the checks; each is an English sentence over its condition. Never repairs anything. Numbers in brackets are the
+invariants of docs/engine.md section 8. Written for clarity: plain Python over copies, used by tests, audits and
+recovery.
 """
 
 from __future__ import annotations
@@ -50,14 +51,14 @@ def _check_books(state: State) -> dict[tuple[int, int], int]:
     seen: set[int] = set()
     levels = 0
     for symbol in range(1, len(state.symbols)):
-        best: list[int | None] = [None, None]
+        best: list[int] = []
         for side in (Side.BUY, Side.SELL):
             index = symbol * 2 + side
             prices = _check_side(state, index, side, seen, locked)
             levels += len(prices)
-            best[side] = prices[0] if prices else None
+            best += prices[:1]
             _check_tree(state, index, [price if side == Side.BUY else -price for price in prices])
-        if best[Side.BUY] is not None and best[Side.SELL] is not None:
+        if len(best) == 2:
             _hold_that(best[Side.BUY] < best[Side.SELL], f"the book of symbol {symbol} is not crossed [7]")
     _hold_that(levels == state.header[0].levels, "the levels in use are those on the books [9]")
     _hold_that(seen == set(_resting(state)), "every order in the pool is in exactly one queue [9]")

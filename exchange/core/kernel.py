@@ -1,6 +1,7 @@
 """The engine as Python sees it: a state, batches of commands in, batches of events out.
 
-Owns the loop around `apply` and the growth of the state. The live sequencer enters `apply` itself and calls `grow` when it asks.
+Owns the loop around `apply` and the growth of the state. The live sequencer enters `apply` itself and calls `grow`
+when it asks.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Matching: the life of an order from PLACE to its close.
 
-Owns the order pool and the commands PLACE, CANCEL, REDUCE, CANCEL_ALL and TICK. Price-time priority; the taker trades at the
-maker's price. Each function returns the next free event slot.
+Owns the order pool and the commands PLACE, CANCEL, REDUCE, CANCEL_ALL and TICK. Price-time priority; the taker trades
+at the maker's price. Each function returns the next free event slot.
 
     place ──► risk.check_* ──► "from here the command must succeed" ──► take (match loop) ──► rest | close
 
@@ -74,7 +74,7 @@ from exchange.core.state import CLOSED_BIT, EXPIRIES_PER_TICK, State
 def _new_order(state: State, place: Any, lots: int) -> int:
     """A slot for an accepted order, with its ids in the indexes."""
     header = state.header[0]
-    slot = header.order_free
+    slot: int = header.order_free
     if slot != 0:
         header.order_free = i64(state.orders[slot].next)
     else:
@@ -465,7 +465,7 @@ def cancel_order(state: State, commands: Any, i: int, events: Any, used: int) ->
     slot = _find_target(state, target)
     code = _check_target(state, target, slot)
     if code != RejectCode.NONE:
-        if target.flags & CommandFlag.LINKED and not target.flags & CommandFlag.ALLOW_FAILURE:
+        if target["flags"] & CommandFlag.LINKED and not target["flags"] & CommandFlag.ALLOW_FAILURE:
             state.header[0].link_failed_sequence = state.header[0].sequence
         return emit_rejected(state, commands, i, events, used, code)
     return _close_resting(state, slot, CloseReason.CANCELED, OrderStatus.CANCELED, CommandKind.CANCEL, events, used)
@@ -501,7 +501,7 @@ def reduce_order(state: State, commands: Any, i: int, events: Any, used: int) ->
 def cancel_all(state: State, commands: Any, i: int, events: Any, used: int) -> int:
     """CANCEL_ALL: an account's orders on one symbol or, symbol zero, on every one that is not HALTED."""
     target = target_command(commands, i)
-    code = RejectCode.NONE
+    code: int = RejectCode.NONE
     if not is_user(state, target.account):
         code = RejectCode.UNKNOWN_ACCOUNT
     elif target.symbol != 0 and not is_symbol(state, target.symbol):

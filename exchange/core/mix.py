@@ -1,7 +1,7 @@
 """The 64-bit mixing step under the hash tables and the state hash.
 
-Owns the one piece of arithmetic that wraps around on purpose. Compiled it is two multiplications; as plain Python it masks
-big integers, because NumPy would warn about the wrap. Source of the constants: the finaliser of SplitMix64.
+Owns the one piece of arithmetic that wraps around on purpose. Compiled it is two multiplications; as plain Python it
+masks big integers, because NumPy would warn about the wrap. Source of the constants: the finaliser of SplitMix64.
 """
 
 from __future__ import annotations

@@ -204,7 +204,7 @@ def _find(state: State, account: int, order_id: int, named: Any, copy: Any) -> b
 
 def _order_views(copies: Any) -> list[OrderView]:
     return [
-        OrderView(*row[:17], bool(row[17]), row[18].decode("ascii", "replace"))
+        OrderView._make((*row[:17], bool(row[17]), row[18].decode("ascii", "replace")))
         for row in np.asarray(copies).view(_ORDER_TEXT).tolist()
     ]
 

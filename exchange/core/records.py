@@ -45,7 +45,8 @@ _HEAD: tuple[Field, ...] = (
     ("sequence", "<i8", 0),  # gapless from 1, one per command; written by the ring's publisher
     ("ts_ns", "<i8", 8),  # engine time, never decreasing; written by the ring's publisher
     ("kind", "u1", 16),  # CommandKind / EventKind
-    ("flags", "u1", 17),  # CommandFlag / EventFlag bits
+    # CommandFlag / EventFlag bits; to be read as record["flags"], because NumPy's scalars have a .flags of their own
+    ("flags", "u1", 17),
 )
 _CLIENT_ID: tuple[Field, ...] = (
     ("client_id_0", "<i4", 92),  # the 36 characters as one i4 and four i8, so that kernels compare words
@@ -321,42 +322,26 @@ def _view(buffer: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> Any:
 def view_commands(buffer: np.ndarray[Any, Any]) -> Commands:
     """The views of a command buffer; `buffer` is contiguous u1 with a size that is a multiple of RECORD_BYTES."""
     dtypes = (ANY, PLACE, TARGET, TRANSFER, ASSET, SYMBOL, ACCOUNT, MODE, LIMIT, HASH)
-    return Commands(*(_view(buffer, dtype) for dtype in dtypes), bytes=buffer.reshape(-1, RECORD_BYTES))
+    return Commands._make([*(_view(buffer, dtype) for dtype in dtypes), buffer.reshape(-1, RECORD_BYTES)])
 
 
 def view_events(buffer: np.ndarray[Any, Any]) -> Events:
     """The views of an event buffer; `buffer` is contiguous u1 with a size that is a multiple of RECORD_BYTES."""
-    return Events(
-        *(
-            _view(buffer, d)
-            for d in (
-                ANY,
-                ORDER_EVENT,
-                TRADE,
-                PREVENTED,
-                TRANSFER_EVENT,
-                CANCELED_ALL,
-                TICKED,
-                ASSET,
-                SYMBOL,
-                ACCOUNT,
-                MODE,
-                LIMIT,
-                HASH,
-            )
-        ),
-        bytes=buffer.reshape(-1, RECORD_BYTES),
-        words=buffer.reshape(-1).view(np.int64).reshape(-1, RECORD_BYTES // 8),
-    )
+    dtypes = (
+        ANY, ORDER_EVENT, TRADE, PREVENTED, TRANSFER_EVENT, CANCELED_ALL, TICKED,
+        ASSET, SYMBOL, ACCOUNT, MODE, LIMIT, HASH,
+    )  # fmt: skip
+    words = buffer.reshape(-1).view(np.int64).reshape(-1, RECORD_BYTES // 8)
+    return Events._make([*(_view(buffer, dtype) for dtype in dtypes), buffer.reshape(-1, RECORD_BYTES), words])
 
 
 def event_dict(slot: np.ndarray[Any, Any]) -> dict[str, int]:
-    """One event slot (128 u1) as {field: int} by its kind, with "client_id" and "name" as text. For people and tests."""
+    """One event slot (128 u1) as {field: int} by its kind, "client_id" and "name" as text. For people and tests."""
     return _as_dict(slot, EVENT_DTYPES[EventKind(int(slot[16]))])
 
 
 def command_dict(slot: np.ndarray[Any, Any]) -> dict[str, int]:
-    """One command slot (128 u1) as {field: int} by its kind, with "client_id" and "name" as text. For people and tests."""
+    """One command slot (128 u1) as {field: int} by its kind, "client_id" and "name" as text. For people and tests."""
     return _as_dict(slot, COMMAND_DTYPES[CommandKind(int(slot[16]))])
 
 

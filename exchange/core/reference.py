@@ -1,7 +1,7 @@
 """Reference data: assets, symbols, accounts, fees, trading modes and limits.
 
-Owns the commands of docs/engine.md section 3. Each function returns the next free event slot. These commands are rare, so
-nothing here is tuned.
+Owns the commands of docs/engine.md section 3. Each function returns the next free event slot. These commands are
+rare, so nothing here is tuned.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def _echo(state: State, commands: Any, i: int, events: Any, used: int, kind: int
     for field in range(112):
         events[used, 16 + field] = commands[i, 16 + field]
     any_event(events, used).kind = kind
-    any_event(events, used).flags = 0
+    any_event(events, used)["flags"] = 0
     return used + 1
 
 
@@ -122,9 +122,7 @@ def _check_new_symbol(state: State, command: Any) -> int:
     if is_symbol(state, command.symbol):
         return RejectCode.ALREADY_EXISTS
     base_digits = i64(state.assets[command.base_asset].scale) - i64(command.qty_scale)
-    quote_digits = (
-        i64(state.assets[command.quote_asset].scale) - i64(command.price_scale) - i64(command.qty_scale)
-    )
+    quote_digits = i64(state.assets[command.quote_asset].scale) - i64(command.price_scale) - i64(command.qty_scale)
     if command.base_asset == command.quote_asset or base_digits < 0 or quote_digits < 0:
         return RejectCode.INVALID_SCALE
     base_lot = _POWERS[base_digits]

@@ -1,7 +1,7 @@
 """Risk: what is checked before an order may touch the book.
 
-Owns the refusals of PLACE, CANCEL and REDUCE and the walk that prices MARKET and FOK orders. Never changes the state. The
-order of the checks is the order of RejectCode.
+Owns the refusals of PLACE, CANCEL and REDUCE and the walk that prices MARKET and FOK orders. Never changes the state.
+The order of the checks is the order of RejectCode.
 """
 
 from __future__ import annotations
@@ -77,11 +77,8 @@ def check_shape(state: State, place: Any) -> int:
         return RejectCode.INVALID_TIME_IN_FORCE
     if place.stp_mode > StpMode.DECREMENT:
         return RejectCode.INVALID_STP_MODE
-    if tif == TimeInForce.GTD:
-        expiry_fits = place.expire_ts_ns > state.header[0].ts_ns
-    else:
-        expiry_fits = place.expire_ts_ns == 0
-    if not expiry_fits:
+    expires = tif == TimeInForce.GTD
+    if (expires and place.expire_ts_ns <= state.header[0].ts_ns) or (not expires and place.expire_ts_ns != 0):
         return RejectCode.INVALID_EXPIRY
     if has_reserved(place):
         return RejectCode.UNSUPPORTED_FIELD
@@ -91,11 +88,12 @@ def check_shape(state: State, place: Any) -> int:
 @leaf
 def has_reserved(place: Any) -> bool:
     """Whether a field that belongs to order types still to come is set."""
-    return (
+    reserved: bool = (
         (place.stop_price_ticks | place.iceberg_lots | place.order_list_id) != 0
         or (place.trailing_bips | place.peg_offset_ticks) != 0
         or (place.list_role | place.peg_type) != 0
     )
+    return reserved
 
 
 @inlined
@@ -146,9 +144,9 @@ def check_caps(state: State, place: Any) -> int:
             return RejectCode.TOO_MANY_ORDERS
         if state.header[0].open_orders >= state.limits[Limit.OPEN_ORDERS]:
             return RejectCode.VENUE_FULL
-        if state.header[0].levels >= state.limits[Limit.LEVELS]:
-            if find_level(state, side_index, price_key(place.side, place.price_ticks)) == 0:
-                return RejectCode.TOO_MANY_LEVELS
+        levels_full = state.header[0].levels >= state.limits[Limit.LEVELS]
+        if levels_full and find_level(state, side_index, price_key(place.side, place.price_ticks)) == 0:
+            return RejectCode.TOO_MANY_LEVELS
     if place.order_type == OrderType.LIMIT_MAKER:
         best = state.sides[side_index ^ 1].best
         if best != 0 and crosses(place.side, place.price_ticks, state.levels[best].price_ticks):
@@ -162,8 +160,8 @@ def walk(
 ) -> tuple[int, int, int]:
     """What an order would fill now: (order_lots, fill_lots, fill_quote_atoms), see docs/engine.md section 4.3.
 
-    `price_ticks` 0 means MARKET. With `quote_atoms` > 0 the quantity is what that amount trades, and order_lots says how
-    much that is; else order_lots is `lots`.
+    `price_ticks` 0 means MARKET. With `quote_atoms` > 0 the quantity is what that amount trades, and order_lots says
+    how much that is; else order_lots is `lots`.
     """
     row = state.symbols[symbol]
     by_quote = quote_atoms > 0
@@ -215,10 +213,10 @@ def can_pay(state: State, place: Any, fill_lots: int, fill_quote_atoms: int) -> 
     symbol = state.symbols[place.symbol]
     buys = place.side == Side.BUY
     asset = symbol.quote_asset if buys else symbol.base_asset
-    available = state.balances[balance_of(state, place.account, asset)].available
+    available: int = state.balances[balance_of(state, place.account, asset)].available
     market = place.order_type == OrderType.MARKET
     if not buys:
-        return max(place.qty_lots, fill_lots if market else 0) <= available // symbol.base_atoms_per_lot
+        return i64(max(place.qty_lots, fill_lots if market else 0)) <= available // i64(symbol.base_atoms_per_lot)
     if market:
-        return max(place.quote_atoms, fill_quote_atoms) <= available
-    return place.price_ticks * place.qty_lots * symbol.quote_atoms_per_tick_lot <= available
+        return i64(max(place.quote_atoms, fill_quote_atoms)) <= available
+    return i64(place.price_ticks * place.qty_lots * symbol.quote_atoms_per_tick_lot) <= available

@@ -1,7 +1,8 @@
 """Records inside a buffer of 128-byte slots: one accessor per dtype.
 
-`place_command(buffer, i)` is slot `i` of a (n, 128) u1 buffer read as a PLACE record: compiled it is an address, interpreted a view;
-writing a field writes the buffer. Kernels thereby take one array instead of one a dtype, which is what a call costs.
+`place_command(buffer, i)` is slot `i` of a (n, 128) u1 buffer read as a PLACE record: compiled it is an address,
+interpreted a view; writing a field writes the buffer. Kernels thereby take one array instead of one a dtype, which is
+what a call costs.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from exchange.core import records
 from exchange.core.compile import INTERPRETED
 
 Accessor = Callable[[Any, int], Any]
+_make_array: Any = arrayobj.make_array
 
 
 def accessor(dtype: np.dtype[Any]) -> Accessor:
@@ -32,17 +34,18 @@ def accessor(dtype: np.dtype[Any]) -> Accessor:
 
     record = numba.from_dtype(dtype)
 
-    @intrinsic  # type: ignore[untyped-decorator]  # numba has no stubs
+    @intrinsic
     def address(_context: Any, buffer: Any, slot: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            array = arrayobj.make_array(signature.args[0])(context, builder, args[0])
+            array = _make_array(signature.args[0])(context, builder, args[0])
             offset = builder.mul(args[1], args[1].type(records.RECORD_BYTES))
             return builder.bitcast(builder.gep(array.data, [offset]), context.get_value_type(record))
 
         return record(buffer, types.int64), codegen
 
-    compiled: Accessor = address
-    return compiled
+    compiled: Any = address  # its stub types the expansion, not the call inside a kernel
+    inside_kernels: Accessor = compiled
+    return inside_kernels
 
 
 any_command = accessor(records.ANY)

@@ -1,7 +1,7 @@
 """Transfers: money between the world and an account, each by an id that is never used twice.
 
-Owns DEPOSIT, WITHDRAW_HOLD, WITHDRAW_SETTLE and WITHDRAW_RELEASE. A repeated command gives the transfer's present state and
-moves nothing, so a caller may send it again until it knows.
+Owns DEPOSIT, WITHDRAW_HOLD, WITHDRAW_SETTLE and WITHDRAW_RELEASE. A repeated command gives the transfer's present
+state and moves nothing, so a caller may send it again until it knows.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ def _is_same_transfer(state: State, slot: int, command: Any) -> bool:
     """Whether a transfer is the one the command names: its account, asset, amount and sort."""
     transfer = state.transfers[slot]
     deposited = transfer.state == TransferState.DEPOSITED
-    return (
+    same: bool = (
         transfer.account == command.account
         and transfer.asset == command.asset
         and transfer.amount_atoms == command.amount_atoms
         and deposited == (command.kind == CommandKind.DEPOSIT)
     )
+    return same
 
 
 @inlined
@@ -42,9 +43,9 @@ def _check_new(state: State, command: Any) -> int:
         return RejectCode.UNKNOWN_TRANSFER
     if state.header[0].transfers >= state.limits[Limit.TRANSFERS]:
         return RejectCode.TOO_MANY_TRANSFERS
-    if command.kind == CommandKind.WITHDRAW_HOLD:
-        if command.amount_atoms > state.balances[balance_of(state, command.account, command.asset)].available:
-            return RejectCode.INSUFFICIENT_BALANCE
+    available = state.balances[balance_of(state, command.account, command.asset)].available
+    if command.kind == CommandKind.WITHDRAW_HOLD and command.amount_atoms > available:
+        return RejectCode.INSUFFICIENT_BALANCE
     return RejectCode.NONE
 
 
@@ -62,7 +63,7 @@ def transfer(state: State, commands: Any, i: int, events: Any, used: int) -> int
     after = _state_after(kind)
     slot = i64(0)
     repeated = False
-    code = RejectCode.NONE
+    code: int = RejectCode.NONE
     if not is_user(state, command.account):
         code = RejectCode.UNKNOWN_ACCOUNT
     elif not is_asset(state, command.asset):
