@@ -19,7 +19,7 @@ from exchange.core.codes import (
 from tests.oracle.matching import match, tell_order
 from tests.oracle.venue import Account, Order, Symbol, Venue
 from tests.oracle.walking import Walk, walk_by_quantity, walk_by_quote
-from tests.oracle.words import Command, Refused, refuse_if
+from tests.oracle.words import Command, Refused, names_an_order, refuse_if
 
 ALLOWED_TIMES = {
     OrderType.LIMIT: set(TimeInForce),
@@ -52,7 +52,7 @@ CONTENT = (
 def place(venue: Venue, command: Command) -> None:
     refuse_if(command["account"] not in venue.accounts, RejectCode.UNKNOWN_ACCOUNT)
     account = venue.accounts[command["account"]]
-    known = venue.by_client_id.get((account.account, command["client_id"])) if command["client_id"] else None
+    known = venue.by_client_id.get((account.account, command["client_id"]))
     if known is not None:
         refuse_if(not _same_content(command, known), RejectCode.CLIENT_ORDER_ID_CONFLICT)
         tell_order(venue, EventKind.ORDER_DUPLICATE, known, CommandKind.PLACE, qty_lots=known.total_lots)
@@ -73,7 +73,7 @@ def place(venue: Venue, command: Command) -> None:
     hold_atoms = _hold(venue, symbol, order)
 
     venue.next_order_id += 1
-    if order.client_id:
+    if names_an_order(order.client_id):
         venue.by_client_id[order.account, order.client_id] = order
     tell_order(
         venue,

@@ -25,7 +25,7 @@ from exchange.core.codes import (
     TransferState,
 )
 from tests.oracle.clearing import Ledger
-from tests.oracle.words import Event, event
+from tests.oracle.words import Event, event, names_an_order
 
 DEFAULT_LIMITS = {
     Limit.ASSETS: 64,
@@ -218,7 +218,7 @@ class Venue:
         order.closed_as, order.closed_lots, order.leaves_lots = status, order.leaves_lots, 0
         if self.open_orders.pop(order.order_id, None) is not None:
             self.symbols[order.symbol].sides[order.side].remove(order)
-        if order.client_id:
+        if names_an_order(order.client_id):
             self.window.append((self.next_ordinal, order))
             self.next_ordinal += 1
             self.forget_closed_orders()

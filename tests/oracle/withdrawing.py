@@ -9,7 +9,7 @@ from exchange.core.codes import CloseReason, CommandKind, EventKind, RejectCode,
 from tests.oracle.matching import close, tell_order
 from tests.oracle.placing import refuse_if_closed
 from tests.oracle.venue import Order, Venue
-from tests.oracle.words import Command, Refused, refuse_if
+from tests.oracle.words import Command, Refused, names_an_order, refuse_if
 
 EXPIRIES_PER_TICK = 1_000
 MAY_CANCEL = {TradingMode.OPEN, TradingMode.CANCEL_ONLY}
@@ -71,7 +71,7 @@ def _target(venue: Venue, command: Command) -> Order:
         order is None
         or order.closed_as is not None
         or order.account != command["account"]
-        or command["client_id"] not in ("", order.client_id)
+        or (names_an_order(command["client_id"]) and command["client_id"] != order.client_id)
         or command["symbol"] not in (0, order.symbol)
     ):
         raise Refused(RejectCode.UNKNOWN_ORDER)

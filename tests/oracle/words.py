@@ -58,6 +58,11 @@ _TOLD_BY_A_REFUSAL = (
 )
 
 
+def names_an_order(client_id: str) -> bool:
+    """Whether this is a client id at all; a text does not begin with four zero bytes."""
+    return client_id != "" and not client_id.startswith("\0\0\0\0")
+
+
 def rejected(command: Command, code: RejectCode) -> Event:
     """The REJECTED event of a command: what it asked for, as far as an order event can say it."""
     if code is RejectCode.UNKNOWN_KIND:
