@@ -307,6 +307,8 @@ SPOILED: dict[str, Callable[[State], None]] = {
     "transfer state": _transfer_field("state", TransferState.SETTLED),
     "transfer state unknown": _transfer_field("state", 9),
     "transfer id twice": _transfer_field("transfer_id", 1),
+    "transfer index entry lost": _index_entry_lost("transfer_index"),
+    "transfer index entry of another": _index_entry_of_another("transfer_index"),
     "expiry time": _expiry_field("expire_ts_ns", -1),
     "expiry order": _expiry_field("order_id", 1_000),
     "expiry slot": _expiry_field("slot", 1),
