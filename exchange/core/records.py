@@ -45,8 +45,7 @@ _HEAD: tuple[Field, ...] = (
     ("sequence", "<i8", 0),  # gapless from 1, one per command; written by the ring's publisher
     ("ts_ns", "<i8", 8),  # engine time, never decreasing; written by the ring's publisher
     ("kind", "u1", 16),  # CommandKind / EventKind
-    # CommandFlag / EventFlag bits; to be read as record["flags"], because NumPy's scalars have a .flags of their own
-    ("flags", "u1", 17),
+    ("flags", "u1", 17),  # CommandFlag / EventFlag bits
 )
 _CLIENT_ID: tuple[Field, ...] = (
     ("client_id_0", "<i4", 92),  # the 36 characters as one i4 and four i8, so that kernels compare words
@@ -275,15 +274,6 @@ class Commands(NamedTuple):
     any: Any
     place: Any
     target: Any
-    transfer: Any
-    asset: Any
-    symbol: Any
-    account: Any
-    mode: Any
-    limit: Any
-    hash: Any
-    bytes: Any
-    """Shape (n, RECORD_BYTES), u1."""
 
 
 class Events(NamedTuple):
@@ -292,20 +282,6 @@ class Events(NamedTuple):
     any: Any
     order: Any
     trade: Any
-    prevented: Any
-    transfer: Any
-    canceled_all: Any
-    ticked: Any
-    asset: Any
-    symbol: Any
-    account: Any
-    mode: Any
-    limit: Any
-    hash: Any
-    bytes: Any
-    """Shape (n, RECORD_BYTES), u1."""
-    words: Any
-    """Shape (n, 16), i8: the same slots as words, so that a slot is zeroed in a few wide stores."""
 
 
 def slots(count: int) -> np.ndarray[Any, Any]:
@@ -321,18 +297,12 @@ def _view(buffer: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> Any:
 
 def view_commands(buffer: np.ndarray[Any, Any]) -> Commands:
     """The views of a command buffer; `buffer` is contiguous u1 with a size that is a multiple of RECORD_BYTES."""
-    dtypes = (ANY, PLACE, TARGET, TRANSFER, ASSET, SYMBOL, ACCOUNT, MODE, LIMIT, HASH)
-    return Commands._make([*(_view(buffer, dtype) for dtype in dtypes), buffer.reshape(-1, RECORD_BYTES)])
+    return Commands(_view(buffer, ANY), _view(buffer, PLACE), _view(buffer, TARGET))
 
 
 def view_events(buffer: np.ndarray[Any, Any]) -> Events:
     """The views of an event buffer; `buffer` is contiguous u1 with a size that is a multiple of RECORD_BYTES."""
-    dtypes = (
-        ANY, ORDER_EVENT, TRADE, PREVENTED, TRANSFER_EVENT, CANCELED_ALL, TICKED,
-        ASSET, SYMBOL, ACCOUNT, MODE, LIMIT, HASH,
-    )  # fmt: skip
-    words = buffer.reshape(-1).view(np.int64).reshape(-1, RECORD_BYTES // 8)
-    return Events._make([*(_view(buffer, dtype) for dtype in dtypes), buffer.reshape(-1, RECORD_BYTES), words])
+    return Events(_view(buffer, ANY), _view(buffer, ORDER_EVENT), _view(buffer, TRADE))
 
 
 def event_dict(slot: np.ndarray[Any, Any]) -> dict[str, int]:
