@@ -220,6 +220,6 @@ def apply(state: State, commands: Any, first: int, count: int, events: Any, used
             header.sequence -= 1
             header.ts_ns = ts_ns
             return done, used, Status.FAULT
-        any_event(events, used - 1).flags = EventFlag.LAST
+        any_event(events, used - 1)["flags"] = EventFlag.LAST
         header.event_count += used - before
     return count, used, Status.DONE

@@ -14,7 +14,7 @@ import numpy as np
 
 from exchange.core.codes import Account, Limit, OrderType, Side, TimeInForce, TransferState
 from exchange.core.compile import kernel
-from exchange.core.index import find_client, find_order
+from exchange.core.index import find_client, find_order, find_transfer
 from exchange.core.state import CLOSED_BIT, NODE_KEYS, State
 
 
@@ -127,7 +127,10 @@ def _check_tree(state: State, index: int, keys_best_first: list[int]) -> None:
             reference = int(state.node_refs[node, position])
             if record.is_leaf:
                 found.append(int(state.node_keys[node, position]))
-                _hold_that(int(state.levels[reference].leaf) == node, f"level {reference} knows its leaf")
+                level = state.levels[reference]
+                key = int(level.price_ticks) * (1 if index % 2 == Side.BUY else -1)
+                _hold_that(int(level.leaf) == node, f"level {reference} knows its leaf")
+                _hold_that(key == found[-1], f"level {reference} stands behind the key of its price")
             else:
                 first = len(found)
                 visit(reference, node, depth + 1)
@@ -221,11 +224,19 @@ def _check_closed_window(state: State) -> None:
         _hold_that(found == CLOSED_BIT | position, f"{where} is found by its client id [15]")
 
 
+@kernel
+def _find_transfer_slot(state: State, transfer_id: int) -> int:
+    return find_transfer(state, transfer_id)
+
+
 def _check_transfers(state: State, locked: dict[tuple[int, int], int]) -> None:
     """Transfers have legal states and unique ids; adds what pending withdrawals lock to `locked`."""
     used = int(state.header[0].transfers)
     rows = np.asarray(state.transfers[1 : used + 1])
-    _hold_that(len(set(rows["transfer_id"].tolist())) == used, "transfer ids are unique [20]")
+    entries = int(np.count_nonzero(state.transfer_index))
+    _hold_that(entries == used, "the transfer index has one entry a transfer [20]")
+    for slot, transfer_id in enumerate(rows["transfer_id"].tolist(), 1):
+        _hold_that(_find_transfer_slot(state, transfer_id) == slot, f"transfer {transfer_id} is found by its id [20]")
     net: dict[int, int] = defaultdict(int)
     for row in rows:
         status, asset, amount = int(row["state"]), int(row["asset"]), int(row["amount_atoms"])

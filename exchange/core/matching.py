@@ -465,7 +465,7 @@ def cancel_order(state: State, commands: Any, i: int, events: Any, used: int) ->
     slot = _find_target(state, target)
     code = _check_target(state, target, slot)
     if code != RejectCode.NONE:
-        if target.flags & CommandFlag.LINKED and not target.flags & CommandFlag.ALLOW_FAILURE:
+        if target["flags"] & CommandFlag.LINKED and not target["flags"] & CommandFlag.ALLOW_FAILURE:
             state.header[0].link_failed_sequence = state.header[0].sequence
         return emit_rejected(state, commands, i, events, used, code)
     return _close_resting(state, slot, CloseReason.CANCELED, OrderStatus.CANCELED, CommandKind.CANCEL, events, used)

@@ -45,7 +45,8 @@ _HEAD: tuple[Field, ...] = (
     ("sequence", "<i8", 0),  # gapless from 1, one per command; written by the ring's publisher
     ("ts_ns", "<i8", 8),  # engine time, never decreasing; written by the ring's publisher
     ("kind", "u1", 16),  # CommandKind / EventKind
-    ("flags", "u1", 17),  # CommandFlag / EventFlag bits
+    # CommandFlag / EventFlag bits; to be read as record["flags"], because NumPy's scalars have a .flags of their own
+    ("flags", "u1", 17),
 )
 _CLIENT_ID: tuple[Field, ...] = (
     ("client_id_0", "<i4", 92),  # the 36 characters as one i4 and four i8, so that kernels compare words

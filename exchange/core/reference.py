@@ -37,7 +37,7 @@ def _echo(state: State, commands: Any, i: int, events: Any, used: int, kind: int
     for field in range(112):
         events[used, 16 + field] = commands[i, 16 + field]
     any_event(events, used).kind = kind
-    any_event(events, used).flags = 0
+    any_event(events, used)["flags"] = 0
     return used + 1
 
 

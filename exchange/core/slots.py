@@ -20,31 +20,21 @@ from exchange.core import records
 from exchange.core.compile import INTERPRETED
 
 Accessor = Callable[[Any, int], Any]
-_make_array: Any = arrayobj.make_array  # untyped in numba
-_intrinsic: Any = intrinsic  # numba types the body, not the call
-
-
-class _Slot(np.record):  # type: ignore[misc]  # NumPy forbids it to arrays of our own, not to views
-    """A record whose field `flags` is not hidden by NumPy's attribute of that name."""
-
-    @property
-    def flags(self) -> Any:
-        """The field."""
-        return self["flags"]
+_make_array: Any = arrayobj.make_array
 
 
 def accessor(dtype: np.dtype[Any]) -> Accessor:
     """A function (buffer, slot) -> record of `dtype`, usable in kernels and in plain Python alike when interpreted."""
     if INTERPRETED:
-        visible = np.dtype((_Slot, dtype))
 
         def view(buffer: Any, slot: int) -> Any:
-            return buffer[slot].view(visible)[0]
+            return buffer[slot].view(dtype).view(np.recarray)[0]
 
         return view
 
     record = numba.from_dtype(dtype)
 
+    @intrinsic
     def address(_context: Any, buffer: Any, slot: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             array = _make_array(signature.args[0])(context, builder, args[0])
@@ -53,8 +43,9 @@ def accessor(dtype: np.dtype[Any]) -> Accessor:
 
         return record(buffer, types.int64), codegen
 
-    compiled: Accessor = _intrinsic(address)
-    return compiled
+    compiled: Any = address  # its stub types the expansion, not the call inside a kernel
+    inside_kernels: Accessor = compiled
+    return inside_kernels
 
 
 any_command = accessor(records.ANY)
