@@ -14,9 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -30,6 +28,7 @@ from exchange.settings import Settings
 from journal import recovery as journals
 from journal.errors import Refused
 from journal.format import GROUP_HEADER_BYTES, RECORD_BYTES, SEGMENT_HEADER_BYTES, Bytes
+from journal.reader import groups
 from journal.segments import Position
 from journal.writer import Writer
 
@@ -47,11 +46,6 @@ class Recovered:
     report: tuple[str, ...]
 
 
-class _Journals(NamedTuple):
-    commands: journals.Recovered
-    events: journals.Recovered
-
-
 class _EventsUnusable(Exception):
     """The event journal can not be continued; it is set aside and computed anew. A sentence."""
 
@@ -64,38 +58,36 @@ def recover(directory: DataDirectory, settings: Settings) -> Recovered:
     report: list[str] = []
     bases = list(checkpoint.usable(directory.snapshots, report))
     newest = bases[0] if bases else checkpoint.genesis()
-    commands = _check_commands(directory, newest, report)
+    complaint = ""
     try:
-        engine, events = _replay(directory, settings, newest, commands, report)
+        events = _check_events(directory, newest)
     except _EventsUnusable as error:
-        oldest = checkpoint.genesis() if commands.first_sequence == 1 else (bases or [newest])[-1]
-        _set_aside(directory.events, f"{error}", report)
-        engine, events = _replay(directory, settings, oldest, commands, report)
-    position = journals.begin_epoch(directory.commands, commands, segment_bytes=settings.segment_bytes)
-    return Recovered(engine, position, events, tuple(report))
-
-
-def _check_commands(directory: DataDirectory, newest: Checkpoint, report: list[str]) -> journals.Recovered:
-    """The command journal by the decision table, with the newest snapshot as the outside watermark."""
+        events, complaint = None, str(error)
+    watermarks = {"event journal": _last_event_sequence(directory, events)} if events else {}
     if newest.path:
         report.append(f"Snapshot {newest.path.name} is proven: sequence {newest.sequence}.")
+        watermarks["newest snapshot"] = newest.sequence
     with _progress("checking the journal", "bytes") as shown:
-        found = journals.recover(
+        commands = journals.recover(
             directory.commands,
             stream=COMMANDS,
             cluster_id=directory.cluster_id,
-            watermarks={"newest snapshot": newest.sequence} if newest.path else {},
+            watermarks=watermarks,
             first_needed=newest.sequence + 1,
             progress=shown,
         )
-    report += found.report
-    return found
+    report += commands.report
+    base = newest
+    if events is None:
+        base = checkpoint.genesis() if commands.first_sequence == 1 else (bases or [newest])[-1]
+        events = _set_aside(directory, base, complaint, report)
+    engine, position = _replay(directory, settings, base, commands, events, report)
+    begun = journals.begin_epoch(directory.commands, commands, segment_bytes=settings.segment_bytes)
+    return Recovered(engine, begun, position, tuple(report))
 
 
-def _replay(
-    directory: DataDirectory, settings: Settings, base: Checkpoint, commands: journals.Recovered, report: list[str]
-) -> tuple[Engine, Position]:
-    """Replay from `base` to the end of the commands; returns the engine and where the event journal goes on."""
+def _check_events(directory: DataDirectory, base: Checkpoint) -> journals.Recovered:
+    """The event journal, if it can be continued from `base`."""
     try:
         events = journals.recover(
             directory.events,
@@ -106,14 +98,47 @@ def _replay(
         )
     except Refused as error:
         raise _EventsUnusable(f"The event journal is damaged: {error}") from error
-    if events.records and events.last_sequence < base.event_count:
+    if events.last_sequence < base.event_count:
         raise _EventsUnusable(
             f"The event journal ends at event {events.last_sequence}, the snapshot has seen {base.event_count}."
         )
+    return events
+
+
+def _last_event_sequence(directory: DataDirectory, events: journals.Recovered) -> int:
+    """The command that the last recorded event belongs to: it was on disk before it was applied. 0: none."""
+    last = 0
+    for group in groups(directory.events, events.last_sequence) if events.records else ():
+        last = int.from_bytes(group.payload[-1, :8].tobytes(), "little")
+    return last
+
+
+def _set_aside(directory: DataDirectory, base: Checkpoint, reason: str, report: list[str]) -> journals.Recovered:
+    """Rename the event journal, which is derived, and begin an empty one behind `base`."""
+    number = 1
+    while (aside := directory.events.with_name(f"events-aside-{number}")).exists():
+        number += 1
+    directory.events.rename(aside)
+    directory.events.mkdir(mode=0o700)
+    report.append(f"{reason} It is kept as {aside} and computed anew from the commands.")
+    empty = journals.recover(directory.events, stream=EVENTS, cluster_id=directory.cluster_id, watermarks={})
+    last = base.event_count
+    return replace(empty, first_sequence=last + 1, last_sequence=last, durable_upto=last)
+
+
+def _replay(
+    directory: DataDirectory,
+    settings: Settings,
+    base: Checkpoint,
+    commands: journals.Recovered,
+    events: journals.Recovered,
+    report: list[str],
+) -> tuple[Engine, Position]:
+    """Replay from `base` to the end of the commands; returns the engine and where the event journal goes on."""
     position = journals.begin_epoch(directory.events, events, segment_bytes=settings.segment_bytes)
     group_slots = (settings.segment_bytes - SEGMENT_HEADER_BYTES - GROUP_HEADER_BYTES) // RECORD_BYTES
+    missing = 0
     with Writer(directory.events, position) as writer:
-        missing = 0
 
         def write_missing(computed: Bytes) -> None:
             nonlocal missing
@@ -123,24 +148,20 @@ def _replay(
                 writer.append(computed[first : first + step])
 
         began_s = time.monotonic()
-        replay = Replay(Engine(base.state), directory.commands, directory.events, events.last_sequence, write_missing)
+        engine = Engine(base.state)
+        replay = Replay(engine, directory.commands, directory.events, events.last_sequence, write_missing)
         try:
             _run(replay, commands.last_sequence)
-            if replay.recorded_left:
-                raise _EventsUnusable(
-                    "The event journal has events of commands that the command journal does not have."
-                )
         finally:
             replay.close()
         writer.sync()
-        replayed = commands.last_sequence - base.sequence
-        if replayed:
-            elapsed_s = time.monotonic() - began_s
-            report.append(
-                f"Replayed {replayed} commands from sequence {base.sequence + 1} in {elapsed_s:.1f} s; "
-                f"{missing} of their events were missing in the event journal and are there again."
-            )
-        return replay.engine, writer.position
+        position = writer.position
+    if commands.last_sequence > base.sequence:
+        report.append(
+            f"Replayed {commands.last_sequence - base.sequence} commands from sequence {base.sequence + 1} in "
+            f"{time.monotonic() - began_s:.1f} s; {missing} of their events were missing and are there again."
+        )
+    return engine, position
 
 
 def _run(replay: Replay, last_sequence: int) -> None:
@@ -150,16 +171,6 @@ def _run(replay: Replay, last_sequence: int) -> None:
             if not replay.step():
                 break
             shown(replay.sequence - first, last_sequence - first)
-
-
-def _set_aside(events: Path, reason: str, report: list[str]) -> None:
-    """Rename the event journal: it is derived and is computed anew from the commands."""
-    number = 1
-    while (aside := events.with_name(f"{events.name}-aside-{number}")).exists():
-        number += 1
-    events.rename(aside)
-    events.mkdir(mode=0o700)
-    report.append(f"{reason} It is kept as {aside} and computed anew from the commands.")
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from exchange.core.kernel import Engine, EngineFault
-from exchange.core.records import event_dict
+from exchange.core.records import event_dict, slots
 from journal.format import Bytes
 from journal.reader import Tailer
 
@@ -45,7 +45,7 @@ class Replay:
         self.engine = engine
         self._commands = Tailer(commands, int(header.sequence) + 1)
         self._events = Tailer(events, int(header.event_count) + 1)
-        self._recorded: list[Bytes] = []
+        self._recorded: Bytes = slots(0)
         self._computed: list[Bytes] = []
         self._recorded_left = recorded_upto - int(header.event_count)
         self._on_new = on_new
@@ -65,13 +65,14 @@ class Replay:
 
         Also raises journal.errors.Refused and OSError.
         """
-        applied = 0
-        for group in self._commands.poll():
-            for first in range(0, group.count, CHUNK_COMMANDS):
-                self._apply(group.payload[first : first + CHUNK_COMMANDS])
-            applied += group.count
-        self._match()
-        return applied
+        found = self._commands.poll_records()
+        if found is None:
+            self._match()
+            return 0
+        _, commands = found
+        for first in range(0, len(commands), CHUNK_COMMANDS):
+            self._apply(commands[first : first + CHUNK_COMMANDS])
+        return len(commands)
 
     def close(self) -> None:
         """Give the files back."""
@@ -96,20 +97,20 @@ class Replay:
             if self._recorded_left == 0 and self._on_new is not None:
                 self._on_new(self._computed.pop(0))
                 continue
-            if not self._recorded:
-                self._recorded = [group.payload for group in self._events.poll()]
-            if not self._recorded:
-                break
-            recorded = self._recorded[0]
+            if not len(self._recorded):
+                found = self._events.poll_records()
+                if found is None:
+                    break
+                self._recorded = found[1]
+            recorded = self._recorded
             count = min(len(computed), len(recorded), self._recorded_left)
             if not np.array_equal(computed[:count], recorded[:count]):
                 self._complain(computed[:count], recorded[:count])
             self._recorded_left -= count
-            self._computed[0], self._recorded[0] = computed[count:], recorded[count:]
+            self._recorded = recorded[count:]
+            self._computed[0] = computed[count:]
             if count == len(computed):
                 self._computed.pop(0)
-            if count == len(recorded):
-                self._recorded.pop(0)
 
     def _complain(self, computed: Bytes, recorded: Bytes) -> None:
         differs = np.flatnonzero((computed != recorded).any(axis=1))[0]
@@ -117,11 +118,6 @@ class Replay:
             "Replay gives another event than the event journal has. Computed: "
             f"{event_dict(computed[differs])}. Recorded: {_readable(recorded[differs])}."
         )
-
-    @property
-    def recorded_left(self) -> int:
-        """Recorded events, up to `recorded_upto`, that no command has given yet."""
-        return self._recorded_left
 
 
 def _readable(slot: Bytes) -> str:
