@@ -32,13 +32,15 @@ from exchange.core.slots import (
     asset_command,
     hash_command,
     hash_event,
+    limit_command,
     place_command,
     symbol_command,
     target_command,
 )
-from exchange.core.state import EXPIRIES_PER_TICK, Room, State
+from exchange.core.state import EXPIRIES_PER_TICK, LIMIT_MAX, Room, State
 from exchange.core.transfers import transfer
 
+_CLOSED_ORDERS_MAX = LIMIT_MAX[Limit.CLOSED_ORDERS]
 NODES_PER_COMMAND = 16
 """Nodes one new level can take: a split on every storey of the tallest possible tree, and a new root."""
 EVENTS_PER_COMMAND = 4
@@ -87,8 +89,10 @@ def _room_for_rare(state: State, commands: Any, i: int) -> int:
     elif kind == CommandKind.OPEN_ACCOUNT:
         if len(state.accounts) <= account_command(commands, i).account <= state.limits[Limit.ACCOUNTS]:
             room = Room.ACCOUNTS
-    elif len(state.closed) < state.limits[Limit.CLOSED_ORDERS]:
-        room = Room.CLOSED
+    elif kind == CommandKind.SET_LIMIT:
+        command = limit_command(commands, i)
+        if command.limit == Limit.CLOSED_ORDERS and len(state.closed) < command.value <= _CLOSED_ORDERS_MAX:
+            room = Room.CLOSED
     return room
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from exchange.core.codes import Limit
 from exchange.core.compile import i64, kernel
 from exchange.core.index import client_hash, has_client_id, put_client, put_order, put_transfer
 from exchange.core.state import CLOSED, CLOSED_BIT, Room, State, grown, new_index, new_records, restrided
@@ -44,10 +43,10 @@ def reindexed(state: State) -> State:
 
 
 def _more_closed(state: State) -> State:
-    """Room for the whole window; an ordinal's position depends on the ring's length, so all entries move."""
+    """A ring twice as long; an ordinal's position depends on the ring's length, so all entries move."""
     header = state.header[0]
     ordinals = np.arange(int(header.closed_first), int(header.closed_next))
-    closed = new_records(int(state.limits[Limit.CLOSED_ORDERS]), CLOSED)
+    closed = new_records(2 * len(state.closed), CLOSED)
     closed[ordinals % len(closed)] = state.closed[ordinals % len(state.closed)]
     return reindexed(state._replace(closed=closed))
 

@@ -215,6 +215,7 @@ def _check_closed_window(state: State) -> None:
     _hold_that(
         0 <= first <= last and last - first <= int(state.limits[Limit.CLOSED_ORDERS]), "the window keeps to its limit"
     )
+    _hold_that(int(state.limits[Limit.CLOSED_ORDERS]) <= len(state.closed), "the window has room for its limit")
     for ordinal in range(first, last):
         position = ordinal % len(state.closed)
         closed = state.closed[position]

@@ -188,6 +188,10 @@ def _window_beyond_its_limit(state: State) -> None:
     state.limits[Limit.CLOSED_ORDERS] = 1
 
 
+def _limit_beyond_the_window(state: State) -> None:
+    state.limits[Limit.CLOSED_ORDERS] = len(state.closed) + 1
+
+
 def _transfer_field(field: str, value: Any) -> Callable[[State], None]:
     def spoil(state: State) -> None:
         held = int(np.flatnonzero(state.transfers["state"] == TransferState.HELD)[0])
@@ -301,6 +305,7 @@ SPOILED: dict[str, Callable[[State], None]] = {
     "closed account": _closed_field("account", 1),
     "closed client id": _closed_field("client_id_1", 1),
     "window beyond its limit": _window_beyond_its_limit,
+    "window too small for its limit": _limit_beyond_the_window,
     "transfer amount": _transfer_field("amount_atoms", up),
     "transfer account": _transfer_field("account", 17),
     "transfer asset": _transfer_field("asset", 1),

@@ -12,6 +12,7 @@ from exchange.core.codes import (
     Account,
     CommandKind,
     EventKind,
+    Limit,
     OrderType,
     Scope,
     Side,
@@ -304,3 +305,23 @@ def test_commands_on_unshared_accounts_and_assets_commute(seed: int) -> None:
         assert all(len(told) > COMMANDS // 20 for told in trades)
         results.append((rows["balance"], sorted(books), trades, rows["symbol"]))
     assert results[0] == results[1] == results[2]
+
+
+@pytest.mark.skipif(SLOW_KERNELS, reason="100,000 orders are for compiled kernels")
+def test_window_enlarged_after_it_wrapped_around_is_the_window_that_was_large_from_the_start() -> None:
+    opening = _opened({"symbol": 1, "base_asset": 1, "quote_asset": 2}, accounts=(16,))
+    default, large, small = 100_000, 150_000, 99_000
+    fields = {"account": 16, "symbol": 1, "order_type": OrderType.LIMIT, "time_in_force": TimeInForce.IOC}
+    order = command(CommandKind.PLACE, "-" * 36, price_ticks=1, qty_lots=1, **fields)
+    orders = [order.copy() for _ in range(default + 50)]
+    for number, slot in enumerate(orders):
+        slot[92:100] = np.frombuffer(f"{number:08d}".encode(), np.uint8)
+    results = []
+    for first in (default, large):
+        limits = [command(CommandKind.SET_LIMIT, limit=Limit.CLOSED_ORDERS, value=v) for v in (first, small, large)]
+        commands = _numbered([*opening, limits[0], *orders, *limits[1:], *orders[-10:], orders[0]])
+        events, state = _run(commands)
+        results.append((events[-12:], state_hash(state)))
+    assert results[0] == results[1]
+    duplicates = [event["kind"] == EventKind.ORDER_DUPLICATE for event in results[0][0]]
+    assert duplicates == [True] * 10 + [False] * 2
