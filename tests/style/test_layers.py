@@ -11,7 +11,8 @@ import pytest
 from tests.style import source
 
 _ENGINE = {"exchange.core", "exchange.disruptor", "journal", "snapshots"}
-_SERVICES = {"exchange.settings", "exchange.datadir", "exchange.recovery", "exchange.follower", "exchange.timekeeper"}
+_REPLAY = {"exchange.replay", "exchange.checkpoint", "exchange.recovery", "exchange.follower"}
+_SERVICES = {"exchange.settings", "exchange.datadir", "exchange.timekeeper", *_REPLAY}
 _EDGES = {"exchange.gateway", "exchange.marketdata"}
 
 # A module's layer is the longest prefix that it matches. It may import its own layer, and the ones named here.
@@ -23,8 +24,10 @@ LAYERS: dict[str, set[str]] = {
     "exchange.datadir": set(),
     "exchange.core": set(),
     "exchange.disruptor": {"exchange.core", "journal"},
-    "exchange.recovery": {*_ENGINE, "exchange.datadir", "exchange.settings"},
-    "exchange.follower": {*_ENGINE, "exchange.datadir", "exchange.recovery", "exchange.settings"},
+    "exchange.replay": {"exchange.core", "journal"},
+    "exchange.checkpoint": {"exchange.core", "snapshots"},
+    "exchange.recovery": {*_ENGINE, "exchange.replay", "exchange.checkpoint", "exchange.datadir", "exchange.settings"},
+    "exchange.follower": {*_ENGINE, "exchange.replay", "exchange.checkpoint", "exchange.datadir", "exchange.settings"},
     "exchange.timekeeper": {"exchange.core", "exchange.disruptor"},
     "exchange.marketdata": {"exchange.core", "exchange.disruptor", "exchange.settings"},
     "exchange.gateway": {"exchange.core", "exchange.disruptor", "exchange.marketdata", "exchange.settings"},

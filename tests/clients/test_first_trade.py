@@ -1,0 +1,71 @@
+"""The first trade of the README, pasted into a shell as it stands, against a demo exchange in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+KEYS_LINE = ". ./var/demo-keys.env"
+URL_LINE = "URL=http://127.0.0.1:8080"
+
+
+@pytest.fixture(name="venue")
+def fixture_venue(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """The data directory of a demo exchange that answers; it is stopped by SIGTERM and must end with 0."""
+    environ = {**os.environ, "HTTP_PORT": "0", "WS_PORT": "0", "EXCHANGE_DATA_DIR": str(tmp_path / "var")}
+    with subprocess.Popen(
+        [sys.executable, "-m", "exchange", "serve", "--demo"],
+        cwd=tmp_path,
+        env=environ,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+        assert server.stdout is not None
+        try:
+            printed = []
+            for line in server.stdout:
+                printed.append(line)
+                if "Ctrl-C" in line:
+                    break
+            assert server.poll() is None, "".join(printed)
+            yield tmp_path / "var"
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.stdout.read()
+    assert server.returncode == 0
+
+
+def _script(data_dir: pathlib.Path) -> str:
+    """The README's block, with nothing changed but where the keys lie and where the exchange listens."""
+    block = re.search(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert block
+    port = json.loads((data_dir / "ports.json").read_text(encoding="utf-8"))["http"]
+    script = block[1]
+    assert KEYS_LINE in script
+    assert URL_LINE in script
+    return script.replace(KEYS_LINE, f". {data_dir}/demo-keys.env").replace(URL_LINE, f"URL=http://127.0.0.1:{port}")
+
+
+@pytest.mark.skipif(not (shutil.which("curl") and shutil.which("openssl")), reason="needs curl and openssl")
+def test_first_trade_of_the_readme_pasted_into_a_shell_trades(venue: pathlib.Path) -> None:
+    done = subprocess.run(["sh", "-eu"], input=_script(venue), capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    sell, buy, account, depth = (json.loads(line) for line in done.stdout.splitlines() if line)
+    assert (sell["side"], sell["status"]) == ("SELL", "NEW")
+    assert (buy["side"], buy["status"], buy["executedQty"]) == ("BUY", "FILLED", "0.01000000")
+    balances: dict[str, dict[str, Any]] = {balance["asset"]: balance for balance in account["balances"]}
+    # 100 BTC and 10,000,000 USDT to begin with; 0.01 BTC bought at 60,000 with a fee of 0.1 % in BTC.
+    assert (balances["BTC"]["free"], balances["BTC"]["locked"]) == ("100.00999000", "0.00000000")
+    assert (balances["USDT"]["free"], balances["USDT"]["locked"]) == ("9999400.00000000", "0.00000000")
+    assert depth["asks"] == depth["bids"] == []
