@@ -1,9 +1,10 @@
 """Time and self-checks for the engine: TICK, so that time passes, and HASH, so that the log checks itself.
 
-Owns when the two are sent. TICK: once a second while an order can expire, else once a minute. HASH: after so many
-commands or minutes, carrying the hash that the last one found; the engine stops if its own memory disagrees. Never
-moves money by a clock it does not trust: when the wall clock jumps ahead of the boot clock by more than a minute, no
-TICK is sent until it is back or the process is started again (the operator's confirmation).
+Owns when the two are sent. TICK: when the first of the orders that can expire is due, looked at once a second; so an
+idle venue's sequence stands still. HASH: after so many commands or minutes, carrying the hash that the last one
+found; the engine stops if its own memory disagrees. Never moves money by a clock it does not trust: when the wall
+clock jumps ahead of the boot clock by more than a minute, no TICK is sent until it is back or the process is started
+again (the operator's confirmation).
 """
 
 from __future__ import annotations
@@ -21,15 +22,19 @@ from exchange.disruptor.errors import PipelineError, Refused
 from exchange.disruptor.pipeline import Pipeline
 
 log = logging.getLogger("exchange.timekeeper")
-IDLE_TICK_S = 60.0
 JUMP_AHEAD_MAX_NS = 60 * 10**9
 JUMP_BACK_MAX_NS = 10**9
 
 
-def _facts(state: State) -> tuple[int, int, int, int]:
-    """Orders that may expire, and the last HASH with what it found."""
+def _next_expiry_ts_ns(state: State) -> int:
+    """When the first order that can expire is due; zero when there is none."""
+    return int(state.expiries[0].expire_ts_ns) if state.header[0].expiries else 0
+
+
+def _last_hash(state: State) -> tuple[int, int, int]:
+    """The sequence of the last HASH, and what it found."""
     header = state.header[0]
-    return int(header.expiries), int(header.hash_sequence), int(header.hash_0), int(header.hash_1)
+    return int(header.hash_sequence), int(header.hash_0), int(header.hash_1)
 
 
 def _command(kind: CommandKind, **fields: int) -> bytes:
@@ -45,9 +50,8 @@ class Timekeeper:
         self._pipeline = pipeline
         self._hash_every = hash_every
         self._hash_interval_s = hash_interval_s
-        (_, *self._hashed), self._hash_from = pipeline.read(_facts)
+        self._hashed, self._hash_from = pipeline.read(_last_hash)
         self._hash_due_s = time.monotonic() + hash_interval_s
-        self._tick_due_s = 0.0
         self._wall_ahead_ns = self._ahead_ns()
         self._trusted = True
         self._in_flight: asyncio.Future[bytes] | None = None
@@ -80,11 +84,9 @@ class Timekeeper:
         self._trusted = trusted
 
     def _tick_if_due(self) -> None:
-        (expiries, *_), _ = self._pipeline.read(_facts)
-        now_s = time.monotonic()
-        if self._trusted and (expiries or now_s >= self._tick_due_s):
+        due_ns, _ = self._pipeline.read(_next_expiry_ts_ns)
+        if self._trusted and 0 < due_ns <= time.time_ns():
             self._expect(_command(CommandKind.TICK))
-            self._tick_due_s = now_s + IDLE_TICK_S
 
     def _hash_if_due(self) -> None:
         commands = self._pipeline.last_sequence - self._hash_from
@@ -110,7 +112,7 @@ class Timekeeper:
             return
         events = future.result()
         found = np.frombuffer(events[-RECORD_BYTES:], dtype=HASH)[0]
-        self._hashed = [int(found["at_sequence"]), int(found["hash_0"]), int(found["hash_1"])]
+        self._hashed = int(found["at_sequence"]), int(found["hash_0"]), int(found["hash_1"])
         self._hash_from = self._hashed[0]
 
 

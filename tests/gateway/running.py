@@ -35,7 +35,7 @@ class Answer(NamedTuple):
 class Exchange:
     """One process at a time on one data directory."""
 
-    def __init__(self, data_dir: pathlib.Path, *, demo: bool = True, **environ: str) -> None:
+    def __init__(self, data_dir: pathlib.Path, *, demo: bool = True, environ: Mapping[str, str] = {}) -> None:
         self.data_dir = data_dir
         self.demo = demo
         self.environ = {"HTTP_PORT": "0", "WS_PORT": "0", **environ}

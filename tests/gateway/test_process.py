@@ -155,7 +155,7 @@ def test_restart_keeps_keys_orders_and_balances_and_prints_no_secret_again(tmp_p
 def test_demo_keys_are_refused_outside_demo_mode(tmp_path: pathlib.Path) -> None:
     exchange = Exchange(tmp_path / "var").start()
     assert exchange.stop() == 0
-    strict = Exchange(tmp_path / "var", demo=False, **SECRETS).start()
+    strict = Exchange(tmp_path / "var", demo=False, environ=SECRETS).start()
     denied = strict.trader("alice").call("GET", "/v1/account")
     assert (denied.status, denied.json["code"]) == (401, -2015)
     assert strict.trader("alice").public("/health").json["demo"] is False
@@ -164,7 +164,7 @@ def test_demo_keys_are_refused_outside_demo_mode(tmp_path: pathlib.Path) -> None
 
 
 def test_sync_off_is_said_by_banner_and_health(tmp_path: pathlib.Path) -> None:
-    exchange = Exchange(tmp_path / "var", EXCHANGE_SYNC="off").start()
+    exchange = Exchange(tmp_path / "var", environ={"EXCHANGE_SYNC": "off"}).start()
     assert any("sync       OFF" in line for line in exchange.lines)
     health = exchange.trader("alice").public("/health").json
     assert (health["sync"], health["durable"]) == ("off", False)

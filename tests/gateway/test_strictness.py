@@ -220,5 +220,5 @@ def test_parameters_may_be_in_the_query_the_body_or_both_whatever_the_content_ty
             answer = alice.send("POST", f"/v1/order?{query}", raw, headers)
             assert answer.status == 200, answer
     order_id = alice.call("GET", "/v1/openOrders").json[0]["orderId"]
-    body = alice.signed_bytes("", f"symbol=BTC_USDT&orderId={order_id}")
-    assert alice.send("DELETE", "/v1/order", body, {"X-MBX-APIKEY": alice.api_key}).json["status"] == "CANCELED"
+    raw = alice.signed_bytes("", f"symbol=BTC_USDT&orderId={order_id}")
+    assert alice.send("DELETE", "/v1/order", raw, {"X-MBX-APIKEY": alice.api_key}).json["status"] == "CANCELED"
