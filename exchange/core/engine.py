@@ -15,7 +15,7 @@ from exchange.core.codes import CommandKind, EventFlag, EventKind, Fault, Limit,
 from exchange.core.compile import i64, inlined, kernel
 from exchange.core.emit import begin_event, emit_rejected
 from exchange.core.hashing import state_hash
-from exchange.core.matching import cancel_all, cancel_order, place_order, reduce_order, tick
+from exchange.core.matching import place_order
 from exchange.core.reference import (
     add_asset,
     add_symbol,
@@ -25,6 +25,7 @@ from exchange.core.reference import (
     set_limit,
     set_trading_mode,
 )
+from exchange.core.resting import cancel_all, cancel_order, reduce_order, tick
 from exchange.core.slots import (
     account_command,
     any_command,

@@ -13,7 +13,7 @@ import numpy as np
 from exchange.core.codes import Account, EventKind, Limit, RejectCode, Scope, TradingMode
 from exchange.core.compile import i64, inlined, kernel, leaf
 from exchange.core.emit import begin_event, emit_rejected
-from exchange.core.matching import forget_oldest
+from exchange.core.pool import forget_oldest
 from exchange.core.risk import is_asset, is_symbol, is_user
 from exchange.core.slots import (
     account_command,

@@ -1,0 +1,113 @@
+"""The order pool, and the window of closed orders.
+
+Owns the slots of orders: who gets one, and where an order goes when it leaves (into the window if it has a client id,
+else for good). Keeps the indexes of order ids and client ids in step. Never touches a book, a balance or an event.
+
+Invariants: a free slot has order id 0; the window holds the last `limits[CLOSED_ORDERS]` at most; an id of either sort
+leads to exactly one place.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from exchange.core.codes import Limit
+from exchange.core.compile import i64, inlined, kernel
+from exchange.core.emit import copy_client_id, copy_order_codes
+from exchange.core.index import (
+    client_hash,
+    erase_client,
+    erase_order,
+    has_client_id,
+    move_client,
+    move_order,
+    put_client,
+    put_order,
+)
+from exchange.core.state import CLOSED_BIT, State
+
+
+@inlined
+def new_order(state: State, place: Any, lots: int) -> int:
+    """A slot for an accepted order, with its ids in the indexes."""
+    header = state.header[0]
+    slot: int = header.order_free
+    if slot != 0:
+        header.order_free = i64(state.orders[slot].next)
+    else:
+        slot = header.order_high
+        header.order_high += 1
+    order = state.orders[slot]
+    order.order_id = header.next_order_id
+    header.next_order_id += 1
+    order.price_ticks = place.price_ticks
+    order.leaves_lots = lots
+    order.filled_lots = 0
+    order.account = place.account
+    order.symbol = place.symbol
+    copy_order_codes(order, place)
+    detail = state.details[slot]
+    detail.filled_quote_atoms = 0
+    detail.submitted_lots = place.qty_lots
+    detail.created_ts_ns = header.ts_ns
+    detail.updated_ts_ns = header.ts_ns
+    detail.expire_ts_ns = place.expire_ts_ns
+    copy_client_id(detail, place)
+    put_order(state, order.order_id, slot)
+    if has_client_id(detail):
+        put_client(state, client_hash(state, place.account, detail), slot)
+    return slot
+
+
+@kernel
+def forget_oldest(state: State) -> None:
+    """Drop the oldest closed order from the window; its client id is free again."""
+    header = state.header[0]
+    position = header.closed_first % len(state.closed)
+    closed = state.closed[position]
+    erase_order(state, closed.order_id, CLOSED_BIT | position)
+    erase_client(state, client_hash(state, i64(closed.account), closed), CLOSED_BIT | position)
+    header.closed_first += 1
+
+
+@kernel
+def _remember(state: State, slot: int, status: int, closed_lots: int, quote_atoms: int) -> None:
+    """Move an order from the pool into the window of closed ones."""
+    header = state.header[0]
+    if header.closed_next - header.closed_first >= state.limits[Limit.CLOSED_ORDERS]:
+        forget_oldest(state)
+    order = state.orders[slot]
+    detail = state.details[slot]
+    position = header.closed_next % len(state.closed)
+    header.closed_next += 1
+    closed = state.closed[position]
+    closed.order_id = order.order_id
+    closed.price_ticks = order.price_ticks
+    closed.closed_lots = closed_lots
+    closed.filled_lots = order.filled_lots
+    closed.filled_quote_atoms = detail.filled_quote_atoms
+    closed.submitted_lots = detail.submitted_lots
+    closed.quote_atoms = quote_atoms
+    closed.created_ts_ns = detail.created_ts_ns
+    closed.updated_ts_ns = header.ts_ns
+    closed.expire_ts_ns = detail.expire_ts_ns
+    closed.account = order.account
+    closed.symbol = order.symbol
+    closed.status = status
+    copy_order_codes(closed, order)
+    copy_client_id(closed, detail)
+    move_order(state, order.order_id, slot, CLOSED_BIT | position)
+    move_client(state, client_hash(state, i64(order.account), detail), slot, CLOSED_BIT | position)
+
+
+@inlined
+def leave_pool(state: State, slot: int, status: int, closed_lots: int, quote_atoms: int) -> None:
+    """An order that is off the book leaves the pool: into the window if it has a client id, else for good."""
+    order = state.orders[slot]
+    if has_client_id(state.details[slot]):
+        _remember(state, slot, status, closed_lots, quote_atoms)
+    else:
+        erase_order(state, order.order_id, slot)
+    order.order_id = 0
+    order.next = state.header[0].order_free
+    state.header[0].order_free = slot
