@@ -22,7 +22,7 @@ import numpy as np
 
 from bench import clock
 from bench.flow import Broken, Flow, Shape, cached, load
-from bench.flow_engine import Wrong, checked_run, event_buffer, prepare, timed_run
+from bench.flow_engine import ACCOUNTS, Wrong, checked_run, event_buffer, prepare, timed_run
 from exchange.core.state import State
 
 RUNS = 5
@@ -42,7 +42,10 @@ def bytes_per_order(state: State) -> float:
 
 
 def measure(flow: Flow, *, runs: int, client_ids: bool, first: int = 0) -> dict[str, Any]:
-    """All figures of a flow; those of speed are about commands `first` and later. Raises Wrong."""
+    """All figures of a flow; those of speed are about commands `first` and later. Raises Wrong.
+
+    `limits` are what the run was free to use: accounts that trade, and the capacity that its tables grew to.
+    """
     prepared = prepare(flow, client_ids=client_ids)
     checked = checked_run(prepared)
     events = event_buffer(checked)
@@ -64,6 +67,7 @@ def measure(flow: Flow, *, runs: int, client_ids: bool, first: int = 0) -> dict[
         "trades": int(flow.expected["trades"]),
         "commands": timed,
         "runs": runs,
+        "limits": {"accounts": ACCOUNTS, "orders": len(checked.state.orders), "levels": len(checked.state.levels)},
     }
 
 
@@ -85,12 +89,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Run; 0 if every check held, 1 if not, 2 if the flow can not be read."""
     parser = argparse.ArgumentParser(prog="python -m bench.engine", description="The engine alone on a flow file.")
     parser.add_argument("--flow", type=pathlib.Path, help="flow file with its .json beside it (default: made here)")
+    parser.add_argument("--walk", type=float, default=0.02, help="of the flow made here: 0 makes a deep book")
     parser.add_argument("--client-ids", action="store_true", help="give every order a client id of 36 characters")
     parser.add_argument("--runs", type=int, default=RUNS, help=f"timed runs (default: {RUNS})")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
     try:
-        flow = load(options.flow) if options.flow else cached(Shape("touch"))
+        flow = load(options.flow) if options.flow else cached(Shape("touch", walk=options.walk))
         figures = measure(flow, runs=max(1, options.runs), client_ids=options.client_ids)
     except Broken as error:
         print(f"bench.engine: {error}", file=sys.stderr)
