@@ -181,7 +181,7 @@ def fold(
             head.symbols_added += 1
         head.sequence = event.sequence
         head.ts_ns = event.ts_ns
-        head.is_whole = event.flags & EventFlag.LAST
+        head.is_whole = event["flags"] & EventFlag.LAST
         head.events += 1
     return len(batch)
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from exchange.core.compile import INTERPRETED, inlined, kernel
+from exchange.core.compile import INTERPRETED, i64, inlined, kernel
 
 LEVEL = np.dtype(
     [
@@ -75,7 +75,7 @@ def new_levels(capacity: int) -> Levels:
 @inlined
 def home(book: int, price_ticks: int, mask: int) -> int:
     """Where an entry would like to be: price and book mixed without overflow, high bits folded into the low ones."""
-    mixed = ((price_ticks & _LOW_31) ^ (book * _MIX_BOOK & _LOW_31)) * _MIX_PRICE + (price_ticks >> 31) * _MIX_HIGH
+    mixed = ((price_ticks & _LOW_31) ^ (i64(book) * _MIX_BOOK & _LOW_31)) * _MIX_PRICE + (price_ticks >> 31) * _MIX_HIGH
     return (mixed ^ (mixed >> 32) ^ (mixed >> 16)) & mask
 
 

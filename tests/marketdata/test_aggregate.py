@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import pytest
 from exchange.core.codes import CommandKind, EventFlag, EventKind, OrderType, Side
 from exchange.core.compile import INTERPRETED
 from exchange.core.records import event_dict, slots, view_events
+from exchange.core.state import MAX_ATOMS
 from exchange.marketdata import table
 from exchange.marketdata.aggregate import NS_PER_MINUTE, WINDOW_MINUTES, fold, new_tables, view_batch, window
 from exchange.marketdata.market import MarketData
@@ -250,12 +250,12 @@ def test_window_sums_beyond_64_bits_are_exact() -> None:
         trade[k].flags = EventFlag.LAST
         trade[k].ts_ns = START_NS + k
         trade[k].symbol = BTC_USDT
-        trade[k].price_ticks = 1
-        trade[k].qty_lots = (1 << 62) - 1
+        trade[k].price_ticks = k + 1
+        trade[k].qty_lots = MAX_ATOMS // (k + 1)
     tables = new_tables()
     noted = np.zeros(16, dtype=np.int64)
     batch = view_batch(memoryview(buffer.tobytes()), 16)
     assert fold(*tables, *table.new_levels(1 << 10), noted, batch, 0) == 16
     found = window(tables, BTC_USDT, START_NS // NS_PER_MINUTE)
-    assert found.lots == found.tick_lots == 16 * ((1 << 62) - 1)
-    assert Fraction(found.tick_lots, found.lots) == 1
+    assert found.lots == sum(MAX_ATOMS // k for k in range(1, 17)) > 1 << 63
+    assert found.tick_lots == sum(MAX_ATOMS // k * k for k in range(1, 17)) > 1 << 65
