@@ -21,6 +21,7 @@ from exchange.core.invariants import InvariantBroken
 from exchange.market_replay import day
 from exchange.market_replay.engine_venue import VenueRefused
 from exchange.market_replay.lobster import Malformed
+from exchange.market_replay.replay import Counts
 from exchange.market_replay.server_venue import Credentials, ServerRefused, ServerVenue, parse_share
 
 app = typer.Typer(
@@ -140,18 +141,26 @@ def summary(report: day.Report) -> dict[str, Any]:
     return {**dataclasses.asdict(report), "sums": [one._asdict() for one in report.sums], **rates}
 
 
+def _queue_rows(counts: Counts) -> list[tuple[str, str]]:
+    """How often the tape and our queue agree on who was executed."""
+    if counts.makers_unnamed:
+        return [("  the venue did not name the maker", str(counts.makers_unnamed))]
+    return [
+        ("  the order the tape names was first in our queue", str(counts.front_of_queue)),
+        ("  one from before our view, and such liquidity was first", str(counts.seeded)),
+        ("  another order was first", str(counts.out_of_turn)),
+        ("  in turn", f"{counts.front_of_queue + counts.seeded} of {counts.executions}"),
+    ]
+
+
 def _print(report: day.Report, levels: int, out: pathlib.Path) -> None:
     counts = report.counts
-    possible = counts.front_of_queue + counts.seeded
     rows: list[tuple[str, str]] = [
         ("our book", f"{out}, {counts.messages} rows of {levels} levels"),
         ("equal to the recorded one", f"{report.rows_equal} rows ({report.rows_equal / counts.messages:.4%})"),
         ("commands", f"{report.commands} in {report.seconds:.1f} s, {report.commands / report.seconds:,.0f} a second"),
         ("executions of visible orders", str(counts.executions)),
-        ("  the order the tape names was first in our queue", str(counts.front_of_queue)),
-        ("  one from before our view, and such liquidity was first", str(counts.seeded)),
-        ("  another order was first", str(counts.out_of_turn)),
-        ("  in turn", f"{possible} of {counts.executions}"),
+        *_queue_rows(counts),
         ("cancels of more than their order had left", str(counts.cancels_in_excess)),
         ("lots of the tape that our book did not have", str(counts.unmatched_lots)),
         ("orders forgotten beyond the window, levels adopted", f"{counts.forgotten}, {counts.adopted}"),

@@ -101,6 +101,7 @@ class Counts:
     front_of_queue: int = 0  # the tape's order was the one our queue put first
     seeded: int = 0  # one from before our view, and seeded liquidity was first
     out_of_turn: int = 0  # another one
+    makers_unnamed: int = 0  # executions whose maker the venue did not name
     cancels_in_excess: int = 0  # took away more than their order, or the seeded liquidity, had left
     unmatched_lots: int = 0  # executions and cancels of what our book did not have
     forgotten: int = 0
@@ -204,8 +205,11 @@ class Replay:
         named = self.ledger.by_tape_id.get(message.order_id)
         taker_side = Side.SELL if message.side == Side.BUY else Side.BUY
         outcome = yield from self._act(Place(Owner.TAKER, taker_side, message.price, message.size))
-        met = self.ledger.orders.get(outcome.fills[0].order_id) if outcome.fills else None
-        if met is not None and met is named:
+        first = outcome.fills[0].order_id if outcome.fills else -1
+        met = self.ledger.orders.get(first)
+        if first == 0:
+            counts.makers_unnamed += 1
+        elif met is not None and met is named:
             counts.front_of_queue += 1
         elif met is not None and named is None and met.tape_id == SEEDED:
             counts.seeded += 1
