@@ -177,7 +177,8 @@ def _run(replay: Replay, last_sequence: int) -> None:
 def _progress(title: str, unit: str) -> Iterator[journals.Progress]:
     """A progress bar on standard error for what takes longer than a moment; silent where that is no terminal."""
     columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=None)
 
         def show(done: int, total: int) -> None:

@@ -29,7 +29,7 @@ from exchange.gateway.parameters import check_names, parse
 from exchange.gateway.replies import Answer, answer, refusal_answer
 from exchange.gateway.routes import ROUTES, Route
 from exchange.gateway.signing import Call, authenticate
-from exchange.gateway.venue import RETRY_AFTER_S, Venue
+from exchange.gateway.venue import Venue, shutting_down
 
 log = logging.getLogger("exchange.gateway")
 HEADER_BYTES_MAX = 8190
@@ -38,7 +38,6 @@ LINGERING_S = 1.0
 BACKLOG = 1024
 _UNITS_NS = {None: 1_000_000, "MILLISECOND": 1_000_000, "MICROSECOND": 1_000}
 _NOBODY = Key("", "", 0, frozenset())
-_SHUTTING_DOWN = Refusal(503, -1016, "This service is shutting down.", retry_after_s=RETRY_AFTER_S)
 _BROKEN = Refusal(500, -1000, "The request could not be answered; the operator's log says why.", outcome="unknown")
 
 
@@ -180,7 +179,7 @@ class Gateway:
         """Everything between the bytes and the route: limits, parameters, signature."""
         headers = request.headers
         if not self.venue.admitting and route.permission is not None:
-            raise _SHUTTING_DOWN
+            raise shutting_down()
         if len(body) > self.venue.settings.body_bytes:
             raise self._too_large()
         if "Content-Encoding" in headers:

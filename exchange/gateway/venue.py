@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from exchange.core import readers
-from exchange.disruptor.errors import OutcomeUnknown, Refused, StorageLow
+from exchange.disruptor.errors import OutcomeUnknown, Refused, Stopped, StorageLow
 from exchange.disruptor.pipeline import Pipeline
 from exchange.gateway.errors import Refusal, unknown_outcome
 from exchange.gateway.keys import KeyStore
@@ -26,6 +26,11 @@ T = TypeVar("T")
 RETRY_AFTER_S = 1
 OVERLOADED = "Server is currently overloaded with other requests. Please try again in a few minutes."
 _LATE = "The venue did not answer in time."
+
+
+def shutting_down() -> Refusal:
+    """What everyone is told from the moment a stop was asked for."""
+    return Refusal(503, -1016, "This service is shutting down.", retry_after_s=RETRY_AFTER_S)
 
 
 class Venue:
@@ -53,6 +58,8 @@ class Venue:
             futures = self.pipeline.submit(commands, cancel=cancel)
         except StorageLow as error:
             raise Refusal(503, -1008, f"{error.detail} {error.hint}", retry_after_s=RETRY_AFTER_S) from None
+        except Stopped:
+            raise shutting_down() from None
         except Refused:
             raise Refusal(503, -1008, OVERLOADED, retry_after_s=RETRY_AFTER_S) from None
         self._waiting.append((time.monotonic() + self.settings.order_timeout_s, futures[-1]))
@@ -68,3 +75,4 @@ class Venue:
             future = waiting.popleft()[1]
             if not future.done():
                 future.set_exception(OutcomeUnknown(_LATE))
+                future.exception()  # a client that has gone away leaves no warning behind

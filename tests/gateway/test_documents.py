@@ -1,0 +1,42 @@
+"""docs/api.md and the router describe the same endpoints, parameters and codes."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+
+from exchange.gateway.errors import PROBLEMS
+from exchange.gateway.keys import Permission
+from exchange.gateway.routes import ROUTES, SIGNATURE
+
+PACKAGE = pathlib.Path(__file__).resolve().parent.parent.parent
+PAGE = (PACKAGE / "docs" / "api.md").read_text(encoding="utf-8")
+_ROW = re.compile(r"^\| `(GET|POST|PUT|DELETE) (/[^`]*)` \|(.*)\|$", re.MULTILINE)
+
+
+def test_page_lists_exactly_the_routes_with_their_permission() -> None:
+    listed = {(method, path): rest.split("|")[0].strip() for method, path, rest in _ROW.findall(PAGE)}
+    assert set(listed) == {(route.method, route.path) for route in ROUTES}
+    for route in ROUTES:
+        if route.permission is not None:
+            assert Permission(listed[route.method, route.path]) is route.permission
+
+
+def test_page_names_every_parameter_of_every_route() -> None:
+    rows = {(method, path): rest for method, path, rest in _ROW.findall(PAGE)}
+    order_form = PAGE[PAGE.index("## 6.") : PAGE.index("## 7.")]
+    for route in ROUTES:
+        where = rows[route.method, route.path]
+        if route.path in ("/v1/order", "/v1/order/cancelReplace") and route.method == "POST":
+            where += order_form
+        missing = [name for name in route.parameters - SIGNATURE if f"`{name}`" not in where]
+        assert missing == [], route.path
+
+
+def test_page_explains_every_code_that_the_gateway_uses() -> None:
+    codes = PAGE[PAGE.index("## 7.") :]
+    explained = {int(code) for code in re.findall(r"-[12][0-9]{3}\b", codes)}
+    used = {problem.code for problem in PROBLEMS.values()}
+    for source in (*PACKAGE.glob("exchange/gateway/*.py"), PACKAGE / "exchange" / "marketdata" / "market.py"):
+        used |= {int(code) for code in re.findall(r"-[12][0-9]{3}\b", source.read_text(encoding="utf-8"))}
+    assert used == explained

@@ -1,0 +1,98 @@
+"""Outcomes at the edge of the pipeline: full, late, faulty. The pipeline is real; its threads stand still.
+
+A pipeline that was not started takes commands into its ring and answers none of them, which is what a stuck disk
+looks like.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pathlib
+import time
+
+import pytest
+
+from exchange.core.codes import CommandKind
+from exchange.core.kernel import Engine
+from exchange.disruptor.errors import EXIT_IO, PipelineFault
+from exchange.disruptor.pipeline import Pipeline
+from exchange.gateway.errors import Refusal
+from exchange.gateway.keys import FileKeyStore
+from exchange.gateway.venue import Venue
+from exchange.gateway.wire import target
+from exchange.marketdata.market import MarketData
+from exchange.settings import load
+from journal import recovery
+
+CANCEL = target(CommandKind.CANCEL, 16, order_id=1)
+RING_SLOTS = 64
+
+
+def standing_venue(folder: pathlib.Path) -> Venue:
+    """A venue whose pipeline was not started."""
+    positions = []
+    for stream in (1, 2):
+        place = folder / str(stream)
+        place.mkdir()
+        found = recovery.recover(place, stream=stream, cluster_id=bytes(16), watermarks={})
+        positions.append(recovery.begin_epoch(place, found, segment_bytes=1 << 16))
+    pipeline = Pipeline(
+        Engine(), *positions, sync=True, loop=asyncio.get_running_loop(), ring_slots=RING_SLOTS, event_slots=256
+    )
+    settings = load({}, demo=True, data_dir=folder)
+    return Venue(settings, pipeline, FileKeyStore(folder / "keys.json", demo=True), MarketData())
+
+
+async def refusal(waiting: asyncio.Task[list[bytes]]) -> Refusal:
+    """How a command that was not accepted ended."""
+    with pytest.raises(Refusal) as caught:
+        await waiting
+    return caught.value
+
+
+async def test_full_ring_is_rejected_with_retry_after(tmp_path: pathlib.Path) -> None:
+    venue = standing_venue(tmp_path)
+    waiting = [asyncio.ensure_future(venue.run((CANCEL,))) for _ in range(RING_SLOTS + 1)]
+    full = await refusal(waiting[-1])
+    assert (full.status, full.code, full.outcome, full.retry_after_s) == (503, -1008, "rejected", 1)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_late_answer_is_unknown_and_never_a_rejection(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    venue = standing_venue(tmp_path)
+    waiting = asyncio.ensure_future(venue.run((CANCEL,)))
+    await asyncio.sleep(0)
+    venue.give_up_on_late()
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    now = time.monotonic()
+    with monkeypatch.context() as patched:
+        patched.setattr(time, "monotonic", lambda: now + venue.settings.order_timeout_s)
+        venue.give_up_on_late()
+    late = await refusal(waiting)
+    assert (late.status, late.code, late.outcome) == (503, -1006, "unknown")
+
+
+async def test_fault_after_submit_is_unknown_and_later_requests_are_rejected(tmp_path: pathlib.Path) -> None:
+    venue = standing_venue(tmp_path)
+    waiting = asyncio.ensure_future(venue.run((CANCEL,)))
+    await asyncio.sleep(0)
+    venue.pipeline._fail(PipelineFault("The disk failed.", EXIT_IO))
+    unknown = await refusal(waiting)
+    assert (unknown.status, unknown.code, unknown.outcome) == (503, -1006, "unknown")
+    assert "The disk failed." in unknown.msg
+    after = await refusal(asyncio.ensure_future(venue.run((CANCEL,))))
+    assert (after.status, after.code, after.outcome) == (503, -1016, "rejected")
+
+
+async def test_client_that_is_gone_leaves_its_command_in_the_ring(tmp_path: pathlib.Path) -> None:
+    venue = standing_venue(tmp_path)
+    waiting = asyncio.ensure_future(venue.run((CANCEL,)))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert venue.pipeline.last_sequence == 1
