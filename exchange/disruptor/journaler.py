@@ -202,17 +202,21 @@ class SpareKeeper:
         self._wanted.set()
         self._thread.join(timeout_s)
 
+    def prepare(self) -> None:
+        """Prepare a spare if there is none; whether it could be done is `storage_low`."""
+        try:
+            segments.prepare_spare(self.directory, self.size_bytes)
+            self.storage_low = False
+        except OSError:
+            self.storage_low = True
+
     def _run(self) -> None:
         while True:
             self._wanted.wait(SPARE_RETRY_SECONDS if self.storage_low else None)
             self._wanted.clear()
             if self._ended.is_set():
                 return
-            try:
-                segments.prepare_spare(self.directory, self.size_bytes)
-                self.storage_low = False
-            except OSError:
-                self.storage_low = True
+            self.prepare()
 
 
 class Journaler:

@@ -56,7 +56,7 @@ def collect(events: Any, first: int, count: int, waiting: Bytes, rows: Rows) -> 
     start = 0
     for i in range(count):
         event = events[first + i]
-        last = event.flags & EventFlag.LAST != 0
+        last = event["flags"] & EventFlag.LAST != 0
         if last:
             finished = event.sequence
         if last or i == count - 1:

@@ -107,7 +107,7 @@ def _publish_events(
 
 @inlined
 def _is_linked(commands: Bytes, slot: int) -> int:
-    flags: int = any_command(commands, slot).flags & CommandFlag.LINKED
+    flags: int = any_command(commands, slot)["flags"] & CommandFlag.LINKED
     return flags
 
 

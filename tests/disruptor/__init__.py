@@ -1,0 +1,1 @@
+"""Tests of the rings, the journaler, the sequencer and the pipeline."""
