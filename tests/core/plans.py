@@ -78,7 +78,7 @@ BUSY_WEIGHTS = {
     "unknown": 1,
     "hostile": 12,
 }
-WIDE_WEIGHTS = {"place": 80, "cancel": 8, "reduce": 4, "replace": 2, "transfer": 2, "tick": 2, "hash": 1}
+WIDE_WEIGHTS = {"place": 400, "cancel": 40, "reduce": 20, "replace": 10, "transfer": 10, "tick": 10, "hash": 1}
 
 
 def command(kind: CommandKind, client_id: str = "", /, **fields: Any) -> Slot:
