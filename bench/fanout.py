@@ -2,8 +2,8 @@
 
 Ours: `Stream.publish` to connections that the stream server accepted and subscribed, which looks at every listener's
 backlog. Bare: a loop of `transport.write` over as many plain TCP connections, on the same event loop, the same bytes.
-Both write one frame a turn of the loop, in alternating rounds, and wait every few frames until nothing is buffered. All
-listeners live in one other process; each hashes what it receives, and every byte must be the one that was sent.
+Both write ten frames a turn of the loop, in alternating rounds, and wait every 20 frames until nothing is buffered.
+All listeners live in one other process; each hashes what it receives, and every byte must be the one that was sent.
 """
 
 from __future__ import annotations
@@ -30,10 +30,16 @@ from exchange.marketdata.streams import Counts, Stream
 from exchange.marketdata.text import levels_text
 
 ROUNDS = 5
+FRAMES_PER_TURN = 10
+"""As a burst of trades does; the transport then sends them with one call of the operating system."""
+
 FRAMES_BETWEEN_DRAINS = 20
 LEVELS_PER_FRAME = 10
 BUFFER_BYTES = 1 << 28
 """Nobody is slow here: the pace is set by waiting for drained buffers."""
+
+PING_S = 3_600.0
+"""No ping may stand between the frames that are compared."""
 
 REQUEST = Request("subscribe", "trades", "BTC_USDT")
 SUBSCRIBED = text_frame(messages.done_message(REQUEST))
@@ -137,7 +143,7 @@ class Bench:
 
     async def run(self, frames: list[bytes]) -> tuple[list[Round], list[Round]]:
         """ROUNDS rounds of ours and of bare. Raises Wrong."""
-        limits = Limits(connections_per_address=self._listeners, buffer_bytes=BUFFER_BYTES)
+        limits = Limits(connections_per_address=self._listeners, buffer_bytes=BUFFER_BYTES, ping_s=PING_S)
         server = StreamServer(limits, lambda _channel, _symbol: self.stream, lambda: None, lambda: "")
         bare = await asyncio.get_running_loop().create_server(lambda: Kept(self.bare), "127.0.0.1", 0)
         ports = [await server.start("127.0.0.1", 0), bare.sockets[0].getsockname()[1]]
@@ -177,7 +183,8 @@ class Bench:
             before = time.perf_counter_ns()
             send(frame)
             publish_ns.append(time.perf_counter_ns() - before)
-            await asyncio.sleep(0)
+            if number % FRAMES_PER_TURN == 0:
+                await asyncio.sleep(0)
             if number % FRAMES_BETWEEN_DRAINS == 0:
                 while any(backlog() for backlog in waiting):  # noqa: ASYNC110  no transport tells when it has drained
                     await asyncio.sleep(0)
