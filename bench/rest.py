@@ -58,11 +58,24 @@ class BenchFailed(Exception):
     """A check did not hold; the text says which."""
 
 
+class Server(NamedTuple):
+    """A running server."""
+
+    port: int
+    pid: int
+
+    def cpu_seconds(self) -> float:
+        """Processor time that it has used, user and system, all threads."""
+        fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rpartition(") ")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Round(NamedTuple):
     """One round against one server."""
 
     requests: int
     seconds: float
+    cpu_seconds: float
     latencies_ns: list[int]
     order_ids: list[int]
 
@@ -113,19 +126,19 @@ def _start(command: list[str], environ: dict[str, str]) -> subprocess.Popen[byte
 
 
 @contextmanager
-def bare_server() -> Iterator[int]:
-    """A bare aiohttp POST echo on core 0; yields its port."""
+def bare_server() -> Iterator[Server]:
+    """A bare aiohttp POST echo on core 0."""
     with _start([sys.executable, "-c", _BARE], dict(os.environ)) as process:
         assert process.stdout is not None
         try:
-            yield int(process.stdout.readline())
+            yield Server(int(process.stdout.readline()), process.pid)
         finally:
             process.terminate()
 
 
 @contextmanager
-def exchange_server(data_dir: pathlib.Path, sync: str) -> Iterator[int]:
-    """A demo exchange on core 0; yields its port. Leaving it stops it gracefully. Raises BenchFailed."""
+def exchange_server(data_dir: pathlib.Path, sync: str) -> Iterator[Server]:
+    """A demo exchange on core 0. Leaving it stops it gracefully. Raises BenchFailed."""
     environ = {**os.environ, "HTTP_PORT": "0", "WS_PORT": "0", "EXCHANGE_SYNC": sync}
     command = [sys.executable, "-m", "exchange", "serve", "--demo", "--data-dir", str(data_dir)]
     with _start(command, environ) as process:
@@ -136,7 +149,7 @@ def exchange_server(data_dir: pathlib.Path, sync: str) -> Iterator[int]:
         else:
             raise BenchFailed(f"The exchange did not start and ended with {process.wait()}.")
         try:
-            yield int(json.loads((data_dir / "ports.json").read_text())["http"])
+            yield Server(int(json.loads((data_dir / "ports.json").read_text())["http"]), process.pid)
         finally:
             process.send_signal(signal.SIGTERM)
             process.stdout.read()
@@ -181,9 +194,9 @@ class Client:
         return self.received if end else b""
 
 
-def load(port: int, requests: list[bytes], clients: int, seconds: float) -> Round:
+def load(server: Server, requests: list[bytes], clients: int, seconds: float) -> Round:
     """Send requests for `seconds` or until there are none left, then wait for the last answers. Raises BenchFailed."""
-    connections = {client.socket.fileno(): client for client in (Client(port) for _ in range(clients))}
+    connections = {client.socket.fileno(): client for client in (Client(server.port) for _ in range(clients))}
     epoll = select.epoll()
     for fd in connections:
         epoll.register(fd, select.EPOLLIN)
@@ -191,6 +204,7 @@ def load(port: int, requests: list[bytes], clients: int, seconds: float) -> Roun
     latencies: list[int] = []
     answers: list[bytes] = []
     in_flight = 0
+    cpu_before = server.cpu_seconds()
     started = time.perf_counter_ns()
     end_ns = started + int(seconds * 1e9)
     for client in connections.values():
@@ -211,6 +225,7 @@ def load(port: int, requests: list[bytes], clients: int, seconds: float) -> Roun
             else:
                 client.send(request)
     elapsed = (time.perf_counter_ns() - started) / 1e9
+    cpu = server.cpu_seconds() - cpu_before
     epoll.close()
     for client in connections.values():
         client.socket.close()
@@ -218,7 +233,7 @@ def load(port: int, requests: list[bytes], clients: int, seconds: float) -> Roun
     if bad:
         raise BenchFailed(f"{len(bad)} of {len(answers)} answers are not 200, for example {bad[0][-300:]!r}")
     order_ids = [int(match[1]) for answer in answers if (match := _ORDER_ID.search(answer))]
-    return Round(len(answers), elapsed, latencies, order_ids)
+    return Round(len(answers), elapsed, cpu, latencies, order_ids)
 
 
 def _check(rounds: list[Round], data_dir: pathlib.Path) -> None:
@@ -233,6 +248,11 @@ def _check(rounds: list[Round], data_dir: pathlib.Path) -> None:
         raise BenchFailed(f"{sent} orders were answered and {journaled} are in the journal.")
 
 
+def _cpu_us(rounds: list[Round]) -> float:
+    """Processor time of a server per request, in microseconds."""
+    return round(1e6 * sum(one.cpu_seconds for one in rounds) / sum(one.requests for one in rounds), 1)
+
+
 def run(clients: int, seconds: float, sync: str) -> dict[str, object]:
     """The figures of one run. Raises BenchFailed."""
     each = seconds / ROUNDS
@@ -240,15 +260,15 @@ def run(clients: int, seconds: float, sync: str) -> dict[str, object]:
     rounds: list[Round] = []
     with tempfile.TemporaryDirectory() as folder:
         data_dir = pathlib.Path(folder) / "var"
-        with bare_server() as bare_port, exchange_server(data_dir, sync) as port:
+        with bare_server() as bare, exchange_server(data_dir, sync) as server:
             shell_keys = (data_dir / "demo-keys.env").read_text()
             sender = Sender({f"{who}_{what}": value for who, what, value in _KEYS.findall(shell_keys)})
             _pin(1)
             count = int(each * PRESIGNED_PER_SECOND) + clients
             for _ in range(ROUNDS):
                 requests = sender.requests(count)
-                bare_rounds.append(load(bare_port, requests, clients, each))
-                rounds.append(load(port, requests, clients, each))
+                bare_rounds.append(load(bare, requests, clients, each))
+                rounds.append(load(server, requests, clients, each))
         _check(rounds, data_dir)
     latencies = sorted(latency for one in rounds for latency in one.latencies_ns)
     rates = [one.requests / one.seconds for one in rounds]
@@ -261,6 +281,8 @@ def run(clients: int, seconds: float, sync: str) -> dict[str, object]:
         "requests_per_second": round(statistics.median(rates)),
         "bare_requests_per_second": round(statistics.median(bare_rates)),
         "ratio_to_bare": round(statistics.median(ours / bare for ours, bare in zip(rates, bare_rates, strict=True)), 3),
+        "cpu_us_per_request": _cpu_us(rounds),
+        "bare_cpu_us_per_request": _cpu_us(bare_rounds),
         "p50_ns": latencies[len(latencies) // 2],
         "p99_ns": latencies[int(len(latencies) * 0.99)],
         "p999_ns": latencies[int(len(latencies) * 0.999)],
@@ -288,6 +310,9 @@ def main() -> None:
     print(f"orders over REST, sync {figures['sync']}, {figures['clients']} connections, {figures['requests']} checked")
     print(f"  {figures['requests_per_second']:>8} requests/s, p50 {figures['p50_ns']} ns, p99 {figures['p99_ns']} ns")
     print(f"  {figures['bare_requests_per_second']:>8} requests/s of a bare aiohttp POST echo")
+    print(
+        f"  {figures['cpu_us_per_request']:>8} us of processor time a request, {figures['bare_cpu_us_per_request']} bare"
+    )
     print(f"  {figures['ratio_to_bare']:>8} of it (median of {ROUNDS} alternating rounds)")
 
 

@@ -165,12 +165,12 @@ async def run(directory: DataDirectory, settings: Settings, recovered: Recovered
         parts.timekeeper.step()
         follower.step()
         await asyncio.wait((stop_asked,), timeout=1.0)
-    follower.stop()
     fault = stop_asked.result()
     if fault is None:
         say("Stopping: nothing new is taken, what is in flight is answered.")
         try:
             await _stop(parts, settings)
+            await asyncio.to_thread(follower.stop)
         except PipelineFault as raised:
             fault = raised
     if fault is not None:

@@ -143,7 +143,7 @@ def main() -> None:
     try:
         app(prog_name="exchange")
     except Exception as error:  # noqa: BLE001  # the last place that can keep a stack trace from the user
-        path = pathlib.Path(os.environ.get("EXCHANGE_DATA_DIR") or ".") / "crash.log"
+        path = pathlib.Path(os.environ.get("EXCHANGE_DATA_DIR") or "var") / "crash.log"
         try:
             path.write_text(traceback.format_exc(), encoding="utf-8")
             details = f"The details are in {path}."
