@@ -29,6 +29,7 @@ from journal import recovery as journals
 from journal.errors import Refused
 from journal.format import GROUP_HEADER_BYTES, RECORD_BYTES, SEGMENT_HEADER_BYTES, Bytes
 from journal.reader import groups
+from journal.scan import Progress as ShowProgress
 from journal.segments import Position
 from journal.writer import Writer
 
@@ -174,7 +175,7 @@ def _run(replay: Replay, last_sequence: int) -> None:
 
 
 @contextmanager
-def _progress(title: str, unit: str) -> Iterator[journals.Progress]:
+def _progress(title: str, unit: str) -> Iterator[ShowProgress]:
     """A progress bar on standard error for what takes longer than a moment; silent where that is no terminal."""
     columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn())
     console = Console(stderr=True)

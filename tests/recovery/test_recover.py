@@ -22,7 +22,7 @@ from journal.writer import Writer
 from tests.recovery.workload import COUNT, assert_same_state, check, settings_for, stream
 
 
-def _stamped(first: int, upto: int) -> np.ndarray:  # type: ignore[type-arg]  # (n, 128) u1
+def _stamped(first: int, upto: int) -> np.ndarray:
     """Commands `first` .. `upto` of the stream (from 1) with sequence and time."""
     commands = stream()[first - 1 : upto]
     commands[:, :8] = np.arange(first, upto + 1, dtype=np.int64).view(np.uint8).reshape(-1, 8)

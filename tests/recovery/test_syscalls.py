@@ -1,7 +1,7 @@
 """Killed at an exact system call: every write, sync, rename and truncation of a fixed run, one run each.
 
-strace counts calls per thread, so `when=N` kills at the N-th call of whichever thread gets there first. By default every
-fourth N is tried, all of them with RECOVERY_POINTS=all.
+strace counts calls per thread, so `when=N` kills at the N-th call of whichever thread gets there first. By default
+every fourth N is tried, all of them with RECOVERY_POINTS=all.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="strace i
 def _victim(data_dir: pathlib.Path, *strace: str) -> tuple[int, int]:
     """Run the victim under strace; returns its exit code (137: killed) and the last acknowledged sequence."""
     command = ["strace", "-f", "-qq", *strace, sys.executable, "-m", "tests.recovery.victim", str(data_dir)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, timeout=120)
+    done = subprocess.run(command, capture_output=True, check=False, timeout=120)
     lines = done.stdout.split()
     return done.returncode, int(lines[-1]) if lines else 0
 

@@ -14,6 +14,8 @@ from tests.style import source
 README = pathlib.PurePosixPath("README.md")
 REFERENCE = [path for path in source.documents() if path == README or path.parts[0] == "docs"]
 _VARIABLE = re.compile(r"\bEXCHANGE_[A-Z0-9_]*[A-Z0-9]\b")
+_FAMILY = re.compile(r"^EXCHANGE_[A-Z0-9_]*_$")
+"""The beginning of an f-string that names one variable of several: EXCHANGE_REPLAY_ and a name."""
 _TOP = "exchange|journal|snapshots|bench|tests|docs|requirements"
 _PATH = re.compile(rf"(?<![\w./-])(?:{_TOP})/[\w./*{{}}-]*[\w}}*]")
 _LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)(?:#[^)]*)?\)")
@@ -37,6 +39,16 @@ def variables_in_code() -> set[str]:
         if path.name in ("Dockerfile", "Makefile"):
             found |= set(_VARIABLE.findall(source.text(path)))
     return found
+
+
+def families_in_code() -> set[str]:
+    """Every beginning that an f-string of the shipped code completes to the name of a variable."""
+    return {
+        value
+        for path in source.modules(*source.SHIPPED)
+        for _, value in source.strings(source.tree(path))
+        if _FAMILY.match(value)
+    }
 
 
 def dangling(path: pathlib.PurePosixPath, text: str) -> list[str]:
@@ -65,15 +77,17 @@ def dangling(path: pathlib.PurePosixPath, text: str) -> list[str]:
 def test_setting_in_code_is_documented() -> None:
     documented = {name for path in REFERENCE for name in _VARIABLE.findall(source.text(path))}
     assert variables_in_code() - documented == set()
+    assert {family for family in families_in_code() if not any(name.startswith(family) for name in documented)} == set()
 
 
 def test_setting_in_documents_exists() -> None:
     known = variables_in_code()
+    families = tuple(families_in_code())
     unknown = {
         (str(path), name)
         for path in source.documents()
         for name in _VARIABLE.findall(source.text(path))
-        if name not in known
+        if name not in known and not name.startswith(families)
     }
     assert unknown == set()
 
