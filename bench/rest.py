@@ -311,7 +311,8 @@ def main() -> None:
     print(f"  {figures['requests_per_second']:>8} requests/s, p50 {figures['p50_ns']} ns, p99 {figures['p99_ns']} ns")
     print(f"  {figures['bare_requests_per_second']:>8} requests/s of a bare aiohttp POST echo")
     print(
-        f"  {figures['cpu_us_per_request']:>8} us of processor time a request, {figures['bare_cpu_us_per_request']} bare"
+        f"  {figures['cpu_us_per_request']:>8} us of processor time a request, "
+        f"{figures['bare_cpu_us_per_request']} of the bare one"
     )
     print(f"  {figures['ratio_to_bare']:>8} of it (median of {ROUNDS} alternating rounds)")
 

@@ -75,18 +75,16 @@ def placed(placement: Placement, events: bytes, unit_ns: int) -> Json:
         raise refused(first.reject, CommandKind.PLACE)
     rules = placement.rules
     time_units = first.ts_ns // unit_ns
-    answer: Json = {
-        "symbol": rules.view.name,
-        "orderId": first.order_id,
-        "orderListId": -1,
-        "clientOrderId": placement.client_id,
-        "transactTime": time_units,
-    }
     duplicate = first.kind == _DUPLICATE
-    if duplicate:
-        answer["duplicate"] = True
     if placement.answer == ACK:
-        return answer
+        ack: Json = {
+            "symbol": rules.view.name,
+            "orderId": first.order_id,
+            "orderListId": -1,
+            "clientOrderId": placement.client_id,
+            "transactTime": time_units,
+        }
+        return ack | {"duplicate": True} if duplicate else ack
     filled_lots, filled_atoms, status = first.filled_lots, first.filled_quote_atoms, first.status
     fills: list[Json] = []
     prevented_lots = 0
@@ -105,10 +103,27 @@ def placed(placement: Placement, events: bytes, unit_ns: int) -> Json:
                 status = OrderStatus.EXPIRED_IN_MATCH
         elif kind == _CLOSED:
             status = OrderStatus(order_event(events, at).status)
-    answer |= _amounts(rules, first, first.qty_lots, filled_lots, filled_atoms)
-    answer |= _terms(first, status)
-    answer["workingTime"] = time_units
-    answer["selfTradePreventionMode"] = STP_NAMES[first.stp_mode]
+    quantity, quote = rules.quantity.text, rules.quote_grid.text
+    answer: Json = {
+        "symbol": rules.view.name,
+        "orderId": first.order_id,
+        "orderListId": -1,
+        "clientOrderId": placement.client_id,
+        "transactTime": time_units,
+        "price": rules.price.text(first.price_ticks),
+        "origQty": quantity(first.qty_lots),
+        "executedQty": quantity(filled_lots),
+        "origQuoteOrderQty": quote(first.quote_atoms),
+        "cummulativeQuoteQty": quote(filled_atoms),
+        "status": STATUS_NAMES[status],
+        "timeInForce": TIME_IN_FORCE_NAMES[first.time_in_force],
+        "type": TYPE_NAMES[first.order_type],
+        "side": SIDE_NAMES[first.side],
+        "workingTime": time_units,
+        "selfTradePreventionMode": STP_NAMES[first.stp_mode],
+    }
+    if duplicate:
+        answer["duplicate"] = True
     if prevented_lots:
         answer["preventedQuantity"] = rules.quantity.text(prevented_lots)
     if placement.answer == FULL and not duplicate:

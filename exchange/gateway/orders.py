@@ -37,7 +37,7 @@ async def place(venue: Venue, call: Call) -> Reply:
     form = placement(call, venue.reference)
     call.check_age()
     (events,) = await venue.run((form.command,))
-    return Reply(answers.placed(form, events, call.unit_ns), order_event(events).sequence)
+    return Reply(answers.placed(form, events, call.unit_ns), int.from_bytes(events[:8], "little"))
 
 
 def _named_order(params: Params, by_id: str, by_client_id: str) -> tuple[int, str]:

@@ -17,6 +17,8 @@ CLIENT_ID_PATTERN = "^[a-zA-Z0-9-_]{1,36}$"
 INT64_MAX = (1 << 63) - 1
 _client_id = re.compile(r"[a-zA-Z0-9_-]{1,36}", re.ASCII).fullmatch
 _digits = re.compile(r"[0-9]{1,20}", re.ASCII).fullmatch
+_special = re.compile(r"[%+\x00-\x1f\x7f]").search
+_ESCAPES = b"%+\x7f" + bytes(range(32))
 _control = re.compile(r"[\x00-\x1f\x7f]").search
 _NOT_ASCII = "Illegal characters found in the {}; bytes that are not ASCII must be percent-encoded."
 _broken_escape = re.compile(r"%(?![0-9a-fA-F]{2})").search
@@ -74,7 +76,8 @@ def parse(query: str, body: bytes) -> Signed:
         raise Refusal(400, -1100, _NOT_ASCII.format("query"))
     joined = f"{query}&{form}" if query and form else query or form
     pieces = joined.split("&") if joined else []
-    if "%" in joined or "+" in joined or not joined.isprintable():
+    plain = len(body.translate(None, _ESCAPES)) == len(body) and (not query or _special(query) is None)
+    if not plain:
         params = _pairs(pieces)
     else:
         try:
@@ -85,10 +88,9 @@ def parse(query: str, body: bytes) -> Signed:
             params = _pairs(pieces)
     signature = params.get("signature", "")
     if not signature:
-        payload = query + form
-    else:
-        head, mark, tail = form.rpartition("&signature=")
-        payload = query + head if mark and "&" not in tail else _without_signature(query) + _without_signature(form)
+        return Signed(params, f"{query}{form}".encode("ascii"), "")
+    head, mark, tail = form.rpartition("&signature=")
+    payload = query + head if mark and "&" not in tail else _without_signature(query) + _without_signature(form)
     return Signed(params, payload.encode("ascii"), signature)
 
 

@@ -9,6 +9,7 @@ Source: the API contract, section "Signing"; its test vectors are in `tests/gate
 
 from __future__ import annotations
 
+import functools
 import hmac
 import re
 import secrets
@@ -63,10 +64,8 @@ def signature_matches(secret: str, payload: bytes, signature: str) -> bool:
     return hmac.compare_digest(hmac.digest(secret.encode("ascii"), payload, "sha256"), given)
 
 
-def _window_us(params: Params) -> int:
-    text = params.get("recvWindow")
-    if text is None:
-        return RECV_WINDOW_DEFAULT_US
+@functools.lru_cache(maxsize=256)
+def _window_us(text: str) -> int:
     match = _window(text)
     if match is None:
         raise illegal_characters("recvWindow", r"^([0-9]{1,9})(\.[0-9]{1,3})?$")
@@ -78,16 +77,16 @@ def _window_us(params: Params) -> int:
 
 def authenticate(keys: KeyStore, api_keys: list[str], signed: Signed, permission: Permission, unit_ns: int) -> Call:
     """The verified call. `api_keys`: every X-MBX-APIKEY header that came. Raises Refusal."""
-    if len(api_keys) != 1 or not _api_key(api_keys[0]):
+    key = keys.find(api_keys[0]) if len(api_keys) == 1 else None
+    if key is None and (len(api_keys) != 1 or not _api_key(api_keys[0])):
         raise Refusal(401, -2014, "API-key format invalid.")
     params = signed.params
     stamp = params.get("timestamp", "")
     if not _timestamp(stamp):
         raise mandatory("timestamp")
-    window_us = _window_us(params)
+    window_us = _window_us(params["recvWindow"]) if "recvWindow" in params else RECV_WINDOW_DEFAULT_US
     if not signed.signature:
         raise mandatory("signature")
-    key = keys.find(api_keys[0])
     matches = signature_matches((key or _NOBODY).secret, signed.payload, signed.signature)
     if key is None or (matches and permission not in key.permissions):
         raise Refusal(401, -2015, "Invalid API-key, IP, or permissions for action.")
