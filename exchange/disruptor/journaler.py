@@ -77,6 +77,11 @@ class Lines(NamedTuple):
     parked: int
     stop: int
     next_parked: int
+    then_parked: int
+    """Of the stage behind the next one, woken at the same time; NOBODY if there is none."""
+
+
+NOBODY = -1
 
 
 class Staging(NamedTuple):
@@ -144,6 +149,7 @@ def journal_groups(
     synced: bool,
     own_fd: int,
     next_fd: int,
+    then_fd: int,
 ) -> int:
     """Write groups until the stage is stopped, the segment is full or a call fails; returns Ended."""
     done = load_acquire(sequences, lines.own)
@@ -173,6 +179,8 @@ def journal_groups(
             store_release(sequences, lines.durable, done)
         store_release(sequences, lines.own, done)
         wake(sequences, lines.next_parked, next_fd)
+        if lines.then_parked != NOBODY:
+            wake(sequences, lines.then_parked, then_fd)
 
 
 class SpareKeeper:
@@ -232,13 +240,14 @@ class Journaler:
         synced: bool,
         own_fd: int,
         next_fd: int,
+        then_fd: int = NOBODY,
     ) -> None:
         self._ring = ring.reshape(-1).view(np.uint64)
         self._slot_mask = len(ring) - 1
         self._sequences = sequences
         self._lines = lines
         self._synced = synced
-        self._fds = (own_fd, next_fd)
+        self._fds = (own_fd, next_fd, then_fd)
         self.position = position
         room = (position.size_bytes - SEGMENT_HEADER_BYTES - GROUP_HEADER_BYTES) // RECORD_BYTES
         self._group_slots = min(GROUP_SLOTS_MAX, room, len(ring))

@@ -30,7 +30,7 @@ from exchange.disruptor.errors import (
     Stopped,
     StorageLow,
 )
-from exchange.disruptor.journaler import GROUP_SLOTS_MIN, Journaler, Lines
+from exchange.disruptor.journaler import GROUP_SLOTS_MIN, NOBODY, Journaler, Lines
 from exchange.disruptor.replies import Listener, Replies
 from exchange.disruptor.ring import CommandRing, advance, new_sequences
 from exchange.disruptor.sequencer import Sequencer
@@ -42,7 +42,13 @@ T = TypeVar("T")
 _FLAGS_BYTE = 17
 
 _COMMAND_LINES = Lines(
-    ring.CURSOR, ring.JOURNALED, ring.DURABLE, ring.JOURNALER_PARKED, ring.JOURNALER_STOP, ring.ENGINE_PARKED
+    ring.CURSOR,
+    ring.JOURNALED,
+    ring.DURABLE,
+    ring.JOURNALER_PARKED,
+    ring.JOURNALER_STOP,
+    ring.ENGINE_PARKED,
+    ring.LOOP_PARKED,
 )
 _EVENT_LINES = Lines(
     ring.EVENT_CURSOR,
@@ -51,6 +57,7 @@ _EVENT_LINES = Lines(
     ring.EVENT_JOURNALER_PARKED,
     ring.EVENT_JOURNALER_STOP,
     ring.ENGINE_PARKED,
+    NOBODY,
 )
 
 
@@ -117,7 +124,14 @@ class Pipeline:
         self._replies = Replies(event_slots, self._ring, loop, engine_fd, events.last_sequence)
         self._replies.after_batch = self._after_batch
         self._journaler = Journaler(
-            self._ring.buffer, sequences, _COMMAND_LINES, commands, synced=sync, own_fd=journal_fd, next_fd=engine_fd
+            self._ring.buffer,
+            sequences,
+            _COMMAND_LINES,
+            commands,
+            synced=sync,
+            own_fd=journal_fd,
+            next_fd=engine_fd,
+            then_fd=self._replies.fd,
         )
         self._event_journaler = Journaler(
             self._replies.buffer,

@@ -142,7 +142,7 @@ class Replies:
         self._drain()
 
     def _park(self) -> None:
-        if park_event_loop(self._sequences) != self.drained:
+        if park_event_loop(self._sequences, self.drained) != self.drained:
             self._loop.call_soon(self._drain)
 
     def _drain(self) -> None:

@@ -57,6 +57,9 @@ LINES = 18
 LOOKS = 20
 """Looks at a cursor, each giving way to other threads, before a stage sleeps: `bench.pipeline`, docs/pipeline.md."""
 
+LOOKS_AHEAD = 100
+"""Looks of the event loop at the event cursor while the engine applies: about 30 us."""
+
 STAMP = struct.Struct("<qq")
 """`sequence` and `ts_ns`, the first 16 bytes of a command."""
 
@@ -90,8 +93,20 @@ def advance(sequences: Sequences, line: int, value: int, parked: int, fd: int) -
 
 
 @kernel
-def park_event_loop(sequences: Sequences) -> int:
-    """Announce that the event loop goes back to its selector; returns the event cursor to look at once more."""
+def park_event_loop(sequences: Sequences, drained: int) -> int:
+    """Announce that the event loop goes back to its selector; returns the event cursor to look at once more.
+
+    The journaler wakes the event loop together with the engine, which takes longer to wake than the engine to apply one
+    command. So while the engine has something to apply, look for its events for a moment first.
+    """
+    looks = 0
+    while (
+        looks < LOOKS_AHEAD
+        and load_acquire(sequences, EVENT_CURSOR) == drained
+        and load_acquire(sequences, JOURNALED) != load_acquire(sequences, APPLIED)
+    ):
+        looks += 1
+        give_way()
     store_release(sequences, LOOP_PARKED, 1)
     fence()
     return load_acquire(sequences, EVENT_CURSOR)

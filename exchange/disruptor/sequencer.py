@@ -101,8 +101,8 @@ def _publish_events(
             ring[target + i] = events[source + i]
         copied += count
         store_release(sequences, EVENT_CURSOR, cursor + count)
-        wake(sequences, EVENT_JOURNALER_PARKED, journaler_fd)
         wake(sequences, LOOP_PARKED, loop_fd)
+        wake(sequences, EVENT_JOURNALER_PARKED, journaler_fd)
 
 
 @inlined

@@ -28,7 +28,7 @@ class Bench:
         sequences = new_sequences()
         position = begin(directory, Stream.COMMANDS, segment_bytes)
         self.ring = CommandRing(RING_SLOTS, sequences, position.last_sequence, 0)
-        self.fds = (os.eventfd(0), os.eventfd(0))
+        self.fds = (os.eventfd(0), os.eventfd(0), os.eventfd(0))
         self.journaler = Journaler(
             self.ring.buffer,
             sequences,
@@ -37,6 +37,7 @@ class Bench:
             synced=synced,
             own_fd=self.fds[0],
             next_fd=self.fds[1],
+            then_fd=self.fds[2],
         )
         sequences[ring.JOURNALER_STOP] = 1  # the loop returns instead of waiting
 
