@@ -164,7 +164,7 @@ class Replies:
         if found:
             self._resolve(bytes(batch), found)
         if finished:
-            self._commands.replied = finished
+            self._commands.replied = int(finished)
         self.drained += count
         advance(sequences, EVENTS_REPLIED, self.drained, ENGINE_PARKED, self._engine_fd)
         self.after_batch()

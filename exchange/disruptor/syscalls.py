@@ -94,7 +94,7 @@ def _plain_pwrite_all(fd: int, data: Bytes, size_bytes: int, offset: int) -> int
     done = 0
     try:
         while done < size_bytes:
-            taken = os.pwrite(fd, view[done:], offset + done)
+            taken = os.pwrite(int(fd), view[done:], int(offset) + done)
             if taken == 0:
                 return -EIO
             done += taken
@@ -105,7 +105,7 @@ def _plain_pwrite_all(fd: int, data: Bytes, size_bytes: int, offset: int) -> int
 
 def _plain_sync(fd: int) -> int:
     try:
-        os.fdatasync(fd)
+        os.fdatasync(int(fd))
     except OSError as error:
         return -(error.errno or EIO)
     return 0
