@@ -123,24 +123,8 @@ class Pipeline:
         journal_fd, engine_fd, event_journal_fd = (os.eventfd(0, os.EFD_CLOEXEC) for _ in range(3))
         self._replies = Replies(event_slots, self._ring, loop, engine_fd, events.last_sequence)
         self._replies.after_batch = self._after_batch
-        self._journaler = Journaler(
-            self._ring.buffer,
-            sequences,
-            _COMMAND_LINES,
-            commands,
-            synced=sync,
-            own_fd=journal_fd,
-            next_fd=engine_fd,
-            then_fd=self._replies.fd,
-        )
-        self._event_journaler = Journaler(
-            self._replies.buffer,
-            sequences,
-            _EVENT_LINES,
-            events,
-            synced=False,
-            own_fd=event_journal_fd,
-            next_fd=engine_fd,
+        self._journaler, self._event_journaler = self._new_journalers(
+            commands, events, (journal_fd, engine_fd, event_journal_fd)
         )
         self._sequencer = Sequencer(
             engine, self._ring.buffer, self._replies.buffer, sequences, (engine_fd, event_journal_fd, self._replies.fd)
@@ -169,6 +153,32 @@ class Pipeline:
         self._publish_scheduled = False
         self._stopping = False
         self._drained: asyncio.Future[None] = loop.create_future()
+
+    def _new_journalers(
+        self, commands: Position, events: Position, fds: tuple[int, int, int]
+    ) -> tuple[Journaler, Journaler]:
+        """The journalers of commands and of events; `fds` are the eventfds of the three stages, in their order."""
+        journal_fd, engine_fd, event_journal_fd = fds
+        journaler = Journaler(
+            self._ring.buffer,
+            self._sequences,
+            _COMMAND_LINES,
+            commands,
+            synced=self.sync,
+            own_fd=journal_fd,
+            next_fd=engine_fd,
+            then_fd=self._replies.fd,
+        )
+        event_journaler = Journaler(
+            self._replies.buffer,
+            self._sequences,
+            _EVENT_LINES,
+            events,
+            synced=False,
+            own_fd=event_journal_fd,
+            next_fd=engine_fd,
+        )
+        return journaler, event_journaler
 
     # ---- starting and stopping ------------------------------------------------------------------------------------
 
