@@ -320,8 +320,9 @@ def test_window_enlarged_after_it_wrapped_around_is_the_window_that_was_large_fr
     for first in (default, large):
         limits = [command(CommandKind.SET_LIMIT, limit=Limit.CLOSED_ORDERS, value=v) for v in (first, small, large)]
         commands = _numbered([*opening, limits[0], *orders, *limits[1:], *orders[-10:], orders[0]])
-        events, state = _run(commands)
-        results.append((events[-12:], state_hash(state)))
+        engine = Engine()
+        results.append((event_dicts(engine.run(commands)[-12:]), state_hash(engine.state)))
+        check_all(engine.state)
     assert results[0] == results[1]
     duplicates = [event["kind"] == EventKind.ORDER_DUPLICATE for event in results[0][0]]
     assert duplicates == [True] * 10 + [False] * 2
