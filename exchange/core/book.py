@@ -16,18 +16,20 @@ infinity).
 
 from __future__ import annotations
 
+from typing import Any
+
 from exchange.core.codes import Side
-from exchange.core.compile import i64, inlined, kernel, leaf
+from exchange.core.compile import i64, inlined, part
 from exchange.core.state import NODE_KEYS, State
 
 
-@leaf
+@inlined
 def price_key(side: int, price_ticks: int) -> int:
     """The tree key of a price: larger is better."""
     return price_ticks if side == Side.BUY else -price_ticks
 
 
-@leaf
+@inlined
 def crosses(side: int, price_ticks: int, opposite_price_ticks: int) -> bool:
     """Whether an order of `side` at `price_ticks` may trade with an opposite order at `opposite_price_ticks`."""
     return price_key(side, price_ticks) >= price_key(side, opposite_price_ticks)
@@ -36,7 +38,7 @@ def crosses(side: int, price_ticks: int, opposite_price_ticks: int) -> bool:
 # ---- the level tree -----------------------------------------------------------------------------------------------
 
 
-@kernel
+@part
 def descend(state: State, node: int, key: int) -> int:
     """The leaf below `node` in whose range `key` falls."""
     while state.nodes[node].is_leaf == 0:
@@ -115,7 +117,7 @@ def _adopt(state: State, node: int, position: int) -> None:
         state.nodes[reference].parent = node
 
 
-@kernel
+@part
 def _put_key(state: State, node: int, position: int, key: int, reference: int) -> None:
     """Insert a key into a node that has room."""
     count = i64(state.nodes[node].count)
@@ -128,7 +130,7 @@ def _put_key(state: State, node: int, position: int, key: int, reference: int) -
     _adopt(state, node, position)
 
 
-@kernel
+@part
 def _cut_key(state: State, node: int, reference: int) -> int:
     """Remove the key whose reference is given; returns how many are left."""
     count = i64(state.nodes[node].count)
@@ -142,7 +144,7 @@ def _cut_key(state: State, node: int, reference: int) -> int:
     return count - 1
 
 
-@kernel
+@part
 def _split(state: State, side_index: int, node: int) -> None:
     """Move the upper half of a full node into a new right neighbour; full parents are split on the way up first."""
     parent = i64(state.nodes[node].parent)
@@ -167,7 +169,7 @@ def _split(state: State, side_index: int, node: int) -> None:
         state.sides[side_index].best_leaf = right
 
 
-@kernel
+@part
 def _make_room(state: State, side_index: int, leaf: int) -> None:
     """Split a full leaf, and before it every full node above it, from the top down."""
     while True:
@@ -181,7 +183,7 @@ def _make_room(state: State, side_index: int, leaf: int) -> None:
             break
 
 
-@kernel
+@part
 def _drop_empty(state: State, side_index: int, node: int) -> None:
     """Free an empty node and what becomes empty above it, and find the best leaf anew."""
     side = state.sides[side_index]
@@ -204,7 +206,7 @@ def _drop_empty(state: State, side_index: int, node: int) -> None:
 # ---- levels -------------------------------------------------------------------------------------------------------
 
 
-@kernel
+@part
 def add_level(state: State, side_index: int, key: int, price_ticks: int) -> int:
     """A new, still empty level; its key must not be on the side. Returns its slot."""
     header = state.header[0]
@@ -248,7 +250,7 @@ def add_level(state: State, side_index: int, key: int, price_ticks: int) -> int:
     return level
 
 
-@kernel
+@part
 def drop_level(state: State, level: int) -> None:
     """Remove an empty level."""
     header = state.header[0]
@@ -311,29 +313,37 @@ def unlink(state: State, slot: int) -> None:
     """Take an order out of its queue and its account's list; a level without orders goes. Leaves must still be those
     that the level counts."""
     order = state.orders[slot]
-    level = state.levels[order.level]
+    owned = state.owned[i64(order.account) * len(state.symbols) + order.symbol]
+    _leave_owned(state.orders, owned, order)
+    _leave_queue(state.orders, state.levels[order.level], order)
+    state.sides[state.levels[order.level].side].orders -= 1
+    state.header[0].open_orders -= 1
+    if state.levels[order.level].orders == 0:
+        drop_level(state, i64(order.level))
+
+
+@inlined
+def _leave_queue(orders: Any, level: Any, order: Any) -> None:
     if order.prev != 0:
-        state.orders[order.prev].next = order.next
+        orders[order.prev].next = order.next
     else:
         level.head = order.next
     if order.next != 0:
-        state.orders[order.next].prev = order.prev
+        orders[order.next].prev = order.prev
     else:
         level.tail = order.prev
     level.lots -= order.leaves_lots
     level.orders -= 1
-    state.sides[level.side].orders -= 1
-    if level.orders == 0:
-        drop_level(state, i64(order.level))
 
-    owned = state.owned[i64(order.account) * len(state.symbols) + order.symbol]
+
+@inlined
+def _leave_owned(orders: Any, owned: Any, order: Any) -> None:
     if order.owner_prev != 0:
-        state.orders[order.owner_prev].owner_next = order.owner_next
+        orders[order.owner_prev].owner_next = order.owner_next
     else:
         owned.head = order.owner_next
     if order.owner_next != 0:
-        state.orders[order.owner_next].owner_prev = order.owner_prev
+        orders[order.owner_next].owner_prev = order.owner_prev
     else:
         owned.tail = order.owner_prev
     owned.count -= 1
-    state.header[0].open_orders -= 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from exchange.core.codes import Account, Side
-from exchange.core.compile import i64, inlined, leaf
+from exchange.core.compile import i64, inlined, kernel
 from exchange.core.slots import trade_event
 from exchange.core.state import State
 
@@ -20,7 +20,7 @@ def balance_of(state: State, account: int, asset: int) -> int:
     return i64(account) * len(state.assets) + i64(asset)
 
 
-@leaf
+@kernel
 def fee_atoms(received_atoms: int, rate_ppm: int) -> int:
     """ceil(received * rate / 10^6) without overflow: the quotient and the remainder by 10^6 are charged apart."""
     whole = received_atoms // 1_000_000
@@ -28,26 +28,25 @@ def fee_atoms(received_atoms: int, rate_ppm: int) -> int:
 
 
 @inlined
-def hold_atoms(state: State, symbol: int, side: int, price_ticks: int, lots: int) -> int:
-    """What a limit order of this size locks, in the asset its side pays with."""
-    row = state.symbols[symbol]
-    atoms: int = price_ticks * row.quote_atoms_per_tick_lot if side == Side.BUY else row.base_atoms_per_lot
+def hold_atoms(symbol: Any, side: int, price_ticks: int, lots: int) -> int:
+    """What a limit order of this size on a symbol (its row) locks, in the asset its side pays with."""
+    atoms: int = price_ticks * symbol.quote_atoms_per_tick_lot if side == Side.BUY else symbol.base_atoms_per_lot
     return lots * atoms
 
 
 @inlined
-def pay_balance(state: State, account: int, symbol: int, side: int) -> int:
-    """The index of the balance that an order pays from."""
-    row = state.symbols[symbol]
-    return balance_of(state, account, row.quote_asset if side == Side.BUY else row.base_asset)
+def payer(state: State, order: Any) -> Any:
+    """The balance that an order pays from; takes an order or a PLACE."""
+    symbol = state.symbols[order.symbol]
+    asset = symbol.quote_asset if order.side == Side.BUY else symbol.base_asset
+    return state.balances[i64(order.account) * len(state.assets) + i64(asset)]
 
 
 @inlined
-def hold(state: State, balance: int, amount_atoms: int) -> None:
+def hold(balance: Any, amount_atoms: int) -> None:
     """available -> locked; negative releases."""
-    record = state.balances[balance]
-    record.available -= amount_atoms
-    record.locked += amount_atoms
+    balance.available -= amount_atoms
+    balance.locked += amount_atoms
 
 
 @inlined

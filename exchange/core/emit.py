@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from exchange.core.codes import CommandKind, EventKind, RejectCode
-from exchange.core.compile import inlined, kernel, leaf
+from exchange.core.compile import inlined, part
 from exchange.core.records import RECORD_BYTES
 from exchange.core.slots import (
     account_command,
@@ -22,21 +22,20 @@ from exchange.core.slots import (
     target_command,
     transfer_command,
 )
-from exchange.core.state import State
 
 
 @inlined
-def begin_event(state: State, events: Any, used: int, kind: int) -> None:
+def begin_event(header: Any, events: Any, used: int, kind: int) -> None:
     """Zero the slot `used` and write sequence, time and kind of the command being applied."""
     for byte in range(RECORD_BYTES):
         events[used, byte] = 0
     head = any_event(events, used)
-    head.sequence = state.header[0].sequence
-    head.ts_ns = state.header[0].ts_ns
+    head.sequence = header.sequence
+    head.ts_ns = header.ts_ns
     head.kind = kind
 
 
-@leaf
+@inlined
 def copy_client_id(target: Any, source: Any) -> None:
     """Copy the 36 characters of a client id from one record to another."""
     target.client_id_0 = source.client_id_0
@@ -46,7 +45,7 @@ def copy_client_id(target: Any, source: Any) -> None:
     target.client_id_4 = source.client_id_4
 
 
-@leaf
+@inlined
 def copy_order_codes(target: Any, source: Any) -> None:
     """Copy side, type, time in force and STP mode from one record to another."""
     target.side = source.side
@@ -55,10 +54,10 @@ def copy_order_codes(target: Any, source: Any) -> None:
     target.stp_mode = source.stp_mode
 
 
-@kernel
-def emit_rejected(state: State, commands: Any, i: int, events: Any, used: int, reject: int) -> int:
+@part
+def emit_rejected(header: Any, commands: Any, i: int, events: Any, used: int, reject: int) -> int:
     """REJECTED for command slot `i`; returns the next free event slot."""
-    begin_event(state, events, used, EventKind.REJECTED)
+    begin_event(header, events, used, EventKind.REJECTED)
     event = order_event(events, used)
     event.reject = reject
     kind = any_command(commands, i).kind
@@ -94,20 +93,26 @@ def emit_rejected(state: State, commands: Any, i: int, events: Any, used: int, r
 
 @inlined
 def emit_order(
-    state: State, slot: int, events: Any, used: int, kind: int, command_kind: int, qty_lots: int, hold_delta: int
+    header: Any,
+    order: Any,
+    detail: Any,
+    events: Any,
+    used: int,
+    kind: int,
+    command_kind: int,
+    qty_lots: int,
+    hold_delta_atoms: int,
 ) -> int:
-    """ORDER_ACCEPTED, ORDER_REDUCED or ORDER_CLOSED of an order in its slot; the caller sets status and reason."""
-    begin_event(state, events, used, kind)
+    """ORDER_ACCEPTED, ORDER_REDUCED or ORDER_CLOSED of an order and its detail; the caller sets status and reason."""
+    begin_event(header, events, used, kind)
     event = order_event(events, used)
-    order = state.orders[slot]
-    detail = state.details[slot]
     copy_order_codes(event, order)
     event.account = order.account
     event.symbol = order.symbol
     event.order_id = order.order_id
     event.price_ticks = order.price_ticks
     event.qty_lots = qty_lots
-    event.hold_delta_atoms = hold_delta
+    event.hold_delta_atoms = hold_delta_atoms
     event.filled_lots = order.filled_lots
     event.filled_quote_atoms = detail.filled_quote_atoms
     event.command_kind = command_kind

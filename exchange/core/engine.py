@@ -12,7 +12,7 @@ from enum import IntEnum
 from typing import Any
 
 from exchange.core.codes import CommandKind, EventFlag, EventKind, Fault, Limit, RejectCode
-from exchange.core.compile import i64, inlined, kernel
+from exchange.core.compile import i64, inlined, kernel, part
 from exchange.core.emit import begin_event, emit_rejected
 from exchange.core.hashing import state_hash
 from exchange.core.matching import place_order
@@ -73,7 +73,7 @@ def _room_for_place(state: State) -> int:
     return room
 
 
-@kernel
+@part
 def _room_for_rare(state: State, commands: Any, i: int) -> int:
     """The table that a transfer or a reference-data command would not fit in, Room.NONE if there is none."""
     kind = any_command(commands, i).kind
@@ -110,7 +110,7 @@ def _events_needed(state: State, commands: Any, i: int) -> int:
     return needed
 
 
-@kernel
+@part
 def _events_of_sweep(state: State, commands: Any, i: int) -> int:
     """How many orders a CANCEL_ALL or TICK may close."""
     kind = any_command(commands, i).kind
@@ -125,7 +125,7 @@ def _events_of_sweep(state: State, commands: Any, i: int) -> int:
     return needed
 
 
-@kernel
+@part
 def _hash(state: State, commands: Any, i: int, events: Any, used: int) -> int:
     """HASH: check the hash the command repeats, then emit and remember the present one."""
     header = state.header[0]
@@ -138,7 +138,7 @@ def _hash(state: State, commands: Any, i: int, events: Any, used: int) -> int:
     header.hash_sequence = header.sequence
     header.hash_0 = hash_0
     header.hash_1 = hash_1
-    begin_event(state, events, used, EventKind.HASHED)
+    begin_event(state.header[0], events, used, EventKind.HASHED)
     event = hash_event(events, used)
     event.at_sequence = header.sequence
     event.hash_0 = hash_0
@@ -146,7 +146,7 @@ def _hash(state: State, commands: Any, i: int, events: Any, used: int) -> int:
     return used + 1
 
 
-@kernel
+@part
 def _apply_rare(state: State, commands: Any, i: int, events: Any, used: int) -> int:
     """Everything but PLACE and CANCEL."""
     kind = any_command(commands, i).kind
@@ -175,7 +175,7 @@ def _apply_rare(state: State, commands: Any, i: int, events: Any, used: int) -> 
     elif kind == CommandKind.SET_LIMIT:
         used = set_limit(state, commands, i, events, used)
     else:
-        used = emit_rejected(state, commands, i, events, used, RejectCode.UNKNOWN_KIND)
+        used = emit_rejected(state.header[0], commands, i, events, used, RejectCode.UNKNOWN_KIND)
     return used
 
 

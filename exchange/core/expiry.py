@@ -7,7 +7,7 @@ twice).
 
 from __future__ import annotations
 
-from exchange.core.compile import i64, inlined, kernel
+from exchange.core.compile import i64, inlined, kernel, part
 from exchange.core.state import State
 
 
@@ -42,7 +42,7 @@ def _swap(state: State, left: int, right: int) -> None:
     b.slot = slot
 
 
-@kernel
+@part
 def _sift_down(state: State, position: int) -> None:
     count = state.header[0].expiries
     while 2 * position + 1 < count:
@@ -55,7 +55,7 @@ def _sift_down(state: State, position: int) -> None:
         position = child
 
 
-@kernel
+@part
 def push_expiry(state: State, expire_ts_ns: int, order_id: int, slot: int) -> None:
     """Add an order; the heap must have room (`compact` and growth happen between commands)."""
     position = state.header[0].expiries
@@ -69,7 +69,7 @@ def push_expiry(state: State, expire_ts_ns: int, order_id: int, slot: int) -> No
         position = (position - 1) // 2
 
 
-@kernel
+@part
 def pop_expiry(state: State) -> int:
     """Remove the first entry; returns its slot."""
     slot = state.expiries[0].slot
@@ -86,7 +86,7 @@ def _is_stale(state: State, position: int) -> bool:
     return stale
 
 
-@kernel
+@part
 def reap(state: State) -> None:
     """Drop stale entries from the top."""
     while state.header[0].expiries > 0 and _is_stale(state, 0):

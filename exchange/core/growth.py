@@ -18,14 +18,18 @@ def fill_indexes(state: State) -> None:
     header = state.header[0]
     for slot in range(1, header.order_high):
         if state.orders[slot].order_id != 0:
-            put_order(state, state.orders[slot].order_id, slot)
+            put_order(state.order_index, state.orders[slot].order_id, slot)
             if has_client_id(state.details[slot]):
-                put_client(state, client_hash(state, i64(state.orders[slot].account), state.details[slot]), slot)
+                put_client(
+                    state.client_index,
+                    client_hash(state.header[0], i64(state.orders[slot].account), state.details[slot]),
+                    slot,
+                )
     for ordinal in range(header.closed_first, header.closed_next):
         position = ordinal % len(state.closed)
         closed = state.closed[position]
-        put_order(state, closed.order_id, CLOSED_BIT | position)
-        put_client(state, client_hash(state, i64(closed.account), closed), CLOSED_BIT | position)
+        put_order(state.order_index, closed.order_id, CLOSED_BIT | position)
+        put_client(state.client_index, client_hash(state.header[0], i64(closed.account), closed), CLOSED_BIT | position)
     for slot in range(1, header.transfers + 1):
         put_transfer(state, state.transfers[slot].transfer_id, slot)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from exchange.core.compile import i64, inlined, kernel, leaf
+from exchange.core.compile import i64, inlined, kernel, part
 from exchange.core.mix import add, mix
 from exchange.core.state import State
 
@@ -19,7 +19,7 @@ _SEEDS = (0x243F6A8885A308D3, 0x13198A2E03707344)
 """The first digits of pi: two independent lanes."""
 
 
-@leaf
+@part
 def _put(row: Any, position: int, value: int) -> int:
     row[position] = value
     return position + 1
@@ -111,7 +111,7 @@ def balance_row(state: State, balance: int) -> int:
     return _put(row, n, record.locked)
 
 
-@leaf
+@part
 def _put_client_id(row: Any, n: int, record: Any) -> int:
     n = _put(row, n, record.client_id_0)
     n = _put(row, n, record.client_id_1)
@@ -120,7 +120,7 @@ def _put_client_id(row: Any, n: int, record: Any) -> int:
     return _put(row, n, record.client_id_4)
 
 
-@leaf
+@part
 def _put_codes(row: Any, n: int, record: Any) -> int:
     n = _put(row, n, record.side)
     n = _put(row, n, record.order_type)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from exchange.core.compile import i64, inlined, leaf
+from exchange.core.compile import i64, inlined, part
 from exchange.core.mix import mix
 from exchange.core.state import CLOSED_BIT, State
 
@@ -42,9 +42,8 @@ def find_order(state: State, order_id: int) -> int:
 
 
 @inlined
-def put_order(state: State, order_id: int, reference: int) -> None:
+def put_order(index: Any, order_id: int, reference: int) -> None:
     """Insert a new order id, or change the reference of a known one (`reference` must resolve to `order_id`)."""
-    index = state.order_index
     mask = len(index) - 1
     position = order_id & mask
     while index[position] != 0:
@@ -53,9 +52,8 @@ def put_order(state: State, order_id: int, reference: int) -> None:
 
 
 @inlined
-def move_order(state: State, order_id: int, old: int, new: int) -> None:
+def move_order(index: Any, order_id: int, old: int, new: int) -> None:
     """Let the entry of `order_id` point to `new` instead of `old`."""
-    index = state.order_index
     mask = len(index) - 1
     position = order_id & mask
     while index[position] != old:
@@ -64,26 +62,25 @@ def move_order(state: State, order_id: int, old: int, new: int) -> None:
 
 
 @inlined
-def _order_home(state: State, reference: int) -> int:
+def _order_home(orders: Any, closed: Any, reference: int) -> int:
     """The home position that the order behind a reference asks for (before masking)."""
     if reference & CLOSED_BIT:
-        home: int = state.closed[reference & (CLOSED_BIT - 1)].order_id
+        home: int = closed[reference & (CLOSED_BIT - 1)].order_id
     else:
-        home = state.orders[reference].order_id
+        home = orders[reference].order_id
     return home
 
 
 @inlined
-def erase_order(state: State, order_id: int, reference: int) -> None:
+def erase_order(index: Any, orders: Any, closed: Any, order_id: int, reference: int) -> None:
     """Remove the entry of an order id; the records that later entries point to must still be readable."""
-    index = state.order_index
     mask = len(index) - 1
     hole = order_id & mask
     while index[hole] != reference:
         hole = (hole + STRIDE) & mask
     position = (hole + STRIDE) & mask
     while index[position] != 0:
-        home = _order_home(state, i64(index[position])) & mask
+        home = _order_home(orders, closed, i64(index[position])) & mask
         # steps from home to here, and from the hole to here, both counted in strides
         if (((position - home) * _UNSTRIDE) & mask) >= (((position - hole) * _UNSTRIDE) & mask):
             index[hole] = index[position]
@@ -93,9 +90,9 @@ def erase_order(state: State, order_id: int, reference: int) -> None:
 
 
 @inlined
-def client_hash(state: State, account: int, owner: Any) -> int:
+def client_hash(header: Any, account: int, owner: Any) -> int:
     """Home of an account's client id, before masking. Seeded, so that clients can not choose ids that collide."""
-    seed = mix(state.header[0].index_seed, account)
+    seed = mix(header.index_seed, account)
     seed = mix(mix(seed, owner.client_id_0), owner.client_id_1)
     return mix(mix(mix(seed, owner.client_id_2), owner.client_id_3), owner.client_id_4)
 
@@ -104,13 +101,13 @@ def client_hash(state: State, account: int, owner: Any) -> int:
 def _client_home(state: State, reference: int) -> int:
     if reference & CLOSED_BIT:
         closed = state.closed[reference & (CLOSED_BIT - 1)]
-        home = client_hash(state, closed.account, closed)
+        home = client_hash(state.header[0], closed.account, closed)
     else:
-        home = client_hash(state, state.orders[reference].account, state.details[reference])
+        home = client_hash(state.header[0], state.orders[reference].account, state.details[reference])
     return home
 
 
-@leaf
+@inlined
 def same_client_id(left: Any, right: Any) -> bool:
     """Whether two records carry the same 36 characters."""
     same: bool = (
@@ -123,7 +120,7 @@ def same_client_id(left: Any, right: Any) -> bool:
     return same
 
 
-@leaf
+@inlined
 def has_client_id(record: Any) -> bool:
     """Whether a record carries a client id at all (it is ASCII, so its first four bytes are not all zero)."""
     given: bool = record.client_id_0 != 0
@@ -135,7 +132,7 @@ def find_client(state: State, account: int, wanted: Any) -> int:
     """The reference of an account's order with the client id of `wanted`, 0 if there is none."""
     index = state.client_index
     mask = len(index) - 1
-    position = client_hash(state, account, wanted) & mask
+    position = client_hash(state.header[0], account, wanted) & mask
     found = 0
     while index[position] != 0:
         reference = i64(index[position])
@@ -151,10 +148,9 @@ def find_client(state: State, account: int, wanted: Any) -> int:
     return found
 
 
-@inlined
-def put_client(state: State, home: int, reference: int) -> None:
+@part
+def put_client(index: Any, home: int, reference: int) -> None:
     """Insert a client id whose `client_hash` is `home`."""
-    index = state.client_index
     mask = len(index) - 1
     position = home & mask
     while index[position] != 0:
@@ -162,10 +158,9 @@ def put_client(state: State, home: int, reference: int) -> None:
     index[position] = reference
 
 
-@inlined
-def move_client(state: State, home: int, old: int, new: int) -> None:
+@part
+def move_client(index: Any, home: int, old: int, new: int) -> None:
     """Let the entry of the client id whose `client_hash` is `home` point to `new` instead of `old`."""
-    index = state.client_index
     mask = len(index) - 1
     position = home & mask
     while index[position] != old:

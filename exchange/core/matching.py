@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from exchange.core.book import crosses, rest, unlink
-from exchange.core.clearing import hold, hold_atoms, pay_balance, settle_trade
+from exchange.core.clearing import hold, hold_atoms, payer, settle_trade
 from exchange.core.codes import (
     CloseReason,
     CommandKind,
@@ -26,7 +26,7 @@ from exchange.core.codes import (
     TimeInForce,
     TradingMode,
 )
-from exchange.core.compile import i64, inlined, kernel
+from exchange.core.compile import i64, inlined, part
 from exchange.core.emit import begin_event, copy_client_id, copy_order_codes, emit_order, emit_rejected
 from exchange.core.expiry import push_expiry
 from exchange.core.index import find_client, has_client_id
@@ -47,11 +47,11 @@ from exchange.core.slots import order_event, place_command, prevented_event, tra
 from exchange.core.state import CLOSED_BIT, State
 
 
-@kernel
+@part
 def _answer_repeated(state: State, commands: Any, i: int, reference: int, events: Any, used: int) -> int:
     """The client id is taken: the same content gives ORDER_DUPLICATE, other content a refusal."""
     place = place_command(commands, i)
-    begin_event(state, events, used, EventKind.ORDER_DUPLICATE)
+    begin_event(state.header[0], events, used, EventKind.ORDER_DUPLICATE)
     event = order_event(events, used)
     if reference & CLOSED_BIT:
         closed = state.closed[reference & (CLOSED_BIT - 1)]
@@ -92,7 +92,7 @@ def _answer_repeated(state: State, commands: Any, i: int, reference: int, events
         and not has_reserved(place)
     )
     if not same:
-        return emit_rejected(state, commands, i, events, used, RejectCode.CLIENT_ORDER_ID_CONFLICT)
+        return emit_rejected(state.header[0], commands, i, events, used, RejectCode.CLIENT_ORDER_ID_CONFLICT)
     event.account = place.account
     event.command_kind = CommandKind.PLACE
     copy_client_id(event, place)
@@ -109,9 +109,9 @@ def _check_place(state: State, place: Any) -> int:
         return RejectCode.UNKNOWN_SYMBOL
     code = check_modes(state, place.account, place.symbol, TradingMode.OPEN)
     if code == RejectCode.NONE:
-        code = check_shape(state, place)
+        code = check_shape(state.header[0].ts_ns, place)
     if code == RejectCode.NONE:
-        code = check_filters(state, place)
+        code = check_filters(state.symbols[place.symbol], place)
     if code == RejectCode.NONE:
         code = check_caps(state, place)
     return code
@@ -122,7 +122,7 @@ def place_order(state: State, commands: Any, i: int, events: Any, used: int) -> 
     """PLACE: refuse, or accept and match and let the rest stay or close."""
     place = place_command(commands, i)
     if not is_user(state, place.account):
-        return emit_rejected(state, commands, i, events, used, RejectCode.UNKNOWN_ACCOUNT)
+        return emit_rejected(state.header[0], commands, i, events, used, RejectCode.UNKNOWN_ACCOUNT)
     if has_client_id(place):
         reference = find_client(state, place.account, place)
         if reference != 0:
@@ -146,21 +146,23 @@ def place_order(state: State, commands: Any, i: int, events: Any, used: int) -> 
         if not can_pay(state, place, fill_lots, fill_quote_atoms):
             code = RejectCode.INSUFFICIENT_BALANCE
     if code != RejectCode.NONE:
-        return emit_rejected(state, commands, i, events, used, code)
+        return emit_rejected(state.header[0], commands, i, events, used, code)
 
     # From here the command must succeed.
     if place.order_type != OrderType.MARKET:
-        held = hold_atoms(state, place.symbol, place.side, place.price_ticks, lots)
+        held = hold_atoms(state.symbols[place.symbol], place.side, place.price_ticks, lots)
     else:
         held = (
             fill_quote_atoms if place.side == Side.BUY else fill_lots * state.symbols[place.symbol].base_atoms_per_lot
         )
-    hold(state, pay_balance(state, place.account, place.symbol, place.side), held)
+    hold(payer(state, place), held)
+    header = state.header[0]
     slot = new_order(state, place, lots)
-    used = emit_order(state, slot, events, used, EventKind.ORDER_ACCEPTED, CommandKind.PLACE, lots, held)
+    order = state.orders[slot]
+    detail = state.details[slot]
+    used = emit_order(header, order, detail, events, used, EventKind.ORDER_ACCEPTED, CommandKind.PLACE, lots, held)
     order_event(events, used - 1).status = OrderStatus.NEW
     order_event(events, used - 1).quote_atoms = place.quote_atoms
-    order = state.orders[slot]
     if place.time_in_force == TimeInForce.FOK and fill_lots < lots:
         return _close_taker(state, slot, place.quote_atoms, CloseReason.FOK_UNFILLABLE, events, used)
     prevented = False
@@ -180,16 +182,18 @@ def place_order(state: State, commands: Any, i: int, events: Any, used: int) -> 
     return used
 
 
-@kernel
+@part
 def _close_taker(state: State, slot: int, quote_atoms: int, reason: int, events: Any, used: int) -> int:
     """ORDER_CLOSED for a taker that may not rest; what a limit order still holds is released."""
+    header = state.header[0]
     order = state.orders[slot]
+    detail = state.details[slot]
     released = i64(0)
     if order.order_type != OrderType.MARKET:
-        released = hold_atoms(state, order.symbol, order.side, order.price_ticks, order.leaves_lots)
-        hold(state, pay_balance(state, order.account, order.symbol, order.side), -released)
+        released = hold_atoms(state.symbols[order.symbol], order.side, order.price_ticks, order.leaves_lots)
+        hold(payer(state, order), -released)
     used = emit_order(
-        state, slot, events, used, EventKind.ORDER_CLOSED, CommandKind.PLACE, order.leaves_lots, -released
+        header, order, detail, events, used, EventKind.ORDER_CLOSED, CommandKind.PLACE, order.leaves_lots, -released
     )
     event = order_event(events, used - 1)
     event.status = OrderStatus.EXPIRED
@@ -222,7 +226,7 @@ def _take(state: State, slot: int, events: Any, used: int) -> tuple[int, bool]:
             closed_lots = prevented_event(events, used).maker_prevented_lots
         else:
             lots = min(taker.leaves_lots, maker.leaves_lots)
-            begin_event(state, events, used, EventKind.TRADE)
+            begin_event(state.header[0], events, used, EventKind.TRADE)
             release_ticks = taker.price_ticks - maker.price_ticks if buys_at_limit else 0
             settle_trade(state, events, used, slot, maker_slot, lots, release_ticks)
             taker.leaves_lots -= lots
@@ -252,7 +256,7 @@ def _take(state: State, slot: int, events: Any, used: int) -> tuple[int, bool]:
     return used, prevented
 
 
-@kernel
+@part
 def _prevent(state: State, slot: int, maker_slot: int, events: Any, used: int) -> None:
     """Self-trade prevention instead of a fill: PREVENTED, with what comes off either order no longer held."""
     taker = state.orders[slot]
@@ -270,16 +274,16 @@ def _prevent(state: State, slot: int, maker_slot: int, events: Any, used: int) -
         off_maker = maker.leaves_lots
     taker_release = i64(0)
     if taker.order_type != OrderType.MARKET:
-        taker_release = hold_atoms(state, taker.symbol, taker.side, taker.price_ticks, off_taker)
-    maker_release = hold_atoms(state, maker.symbol, maker.side, maker.price_ticks, off_maker)
-    hold(state, pay_balance(state, taker.account, taker.symbol, taker.side), -taker_release)
-    hold(state, pay_balance(state, maker.account, maker.symbol, maker.side), -maker_release)
+        taker_release = hold_atoms(state.symbols[taker.symbol], taker.side, taker.price_ticks, off_taker)
+    maker_release = hold_atoms(state.symbols[maker.symbol], maker.side, maker.price_ticks, off_maker)
+    hold(payer(state, taker), -taker_release)
+    hold(payer(state, maker), -maker_release)
     taker.leaves_lots -= off_taker
     maker.leaves_lots -= off_maker
     state.levels[maker.level].lots -= off_maker
     if off_maker != 0:
         state.details[maker_slot].updated_ts_ns = state.header[0].ts_ns
-    begin_event(state, events, used, EventKind.PREVENTED)
+    begin_event(state.header[0], events, used, EventKind.PREVENTED)
     event = prevented_event(events, used)
     event.side = taker.side
     event.stp_mode = mode

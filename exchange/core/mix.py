@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from exchange.core.compile import INTERPRETED, leaf
+from exchange.core.compile import INTERPRETED, inlined, part
 
 _K0 = 0xBF58476D1CE4E5B9
 _K1 = 0x94D049BB133111EB
@@ -30,14 +30,14 @@ if INTERPRETED:
 
 else:
 
-    @leaf
+    @inlined
     def mix(seed: int, word: int) -> int:
         """Fold a word into a running hash; any int64 in, an int64 out."""
         value = np.uint64(seed ^ word) * np.uint64(_K0)
         value = (value ^ (value >> np.uint64(29))) * np.uint64(_K1)
         return np.int64(value ^ (value >> np.uint64(32)))  # type: ignore[return-value]  # int64 is an int to kernels
 
-    @leaf
+    @part
     def add(left: int, right: int) -> int:
         """Sum that wraps around at 64 bits."""
         return left + right

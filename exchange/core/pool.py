@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from exchange.core.codes import Limit
-from exchange.core.compile import i64, inlined, kernel
+from exchange.core.compile import i64, inlined, part
 from exchange.core.emit import copy_client_id, copy_order_codes
 from exchange.core.index import (
     client_hash,
@@ -53,24 +53,24 @@ def new_order(state: State, place: Any, lots: int) -> int:
     detail.updated_ts_ns = header.ts_ns
     detail.expire_ts_ns = place.expire_ts_ns
     copy_client_id(detail, place)
-    put_order(state, order.order_id, slot)
+    put_order(state.order_index, order.order_id, slot)
     if has_client_id(detail):
-        put_client(state, client_hash(state, place.account, detail), slot)
+        put_client(state.client_index, client_hash(state.header[0], place.account, detail), slot)
     return slot
 
 
-@kernel
+@part
 def forget_oldest(state: State) -> None:
     """Drop the oldest closed order from the window; its client id is free again."""
     header = state.header[0]
     position = header.closed_first % len(state.closed)
     closed = state.closed[position]
-    erase_order(state, closed.order_id, CLOSED_BIT | position)
-    erase_client(state, client_hash(state, i64(closed.account), closed), CLOSED_BIT | position)
+    erase_order(state.order_index, state.orders, state.closed, closed.order_id, CLOSED_BIT | position)
+    erase_client(state, client_hash(state.header[0], i64(closed.account), closed), CLOSED_BIT | position)
     header.closed_first += 1
 
 
-@kernel
+@part
 def _remember(state: State, slot: int, status: int, closed_lots: int, quote_atoms: int) -> None:
     """Move an order from the pool into the window of closed ones."""
     header = state.header[0]
@@ -96,8 +96,10 @@ def _remember(state: State, slot: int, status: int, closed_lots: int, quote_atom
     closed.status = status
     copy_order_codes(closed, order)
     copy_client_id(closed, detail)
-    move_order(state, order.order_id, slot, CLOSED_BIT | position)
-    move_client(state, client_hash(state, i64(order.account), detail), slot, CLOSED_BIT | position)
+    move_order(state.order_index, order.order_id, slot, CLOSED_BIT | position)
+    move_client(
+        state.client_index, client_hash(state.header[0], i64(order.account), detail), slot, CLOSED_BIT | position
+    )
 
 
 @inlined
@@ -107,7 +109,7 @@ def leave_pool(state: State, slot: int, status: int, closed_lots: int, quote_ato
     if has_client_id(state.details[slot]):
         _remember(state, slot, status, closed_lots, quote_atoms)
     else:
-        erase_order(state, order.order_id, slot)
+        erase_order(state.order_index, state.orders, state.closed, order.order_id, slot)
     order.order_id = 0
     order.next = state.header[0].order_free
     state.header[0].order_free = slot

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from exchange.core.codes import OrderStatus
-from exchange.core.compile import i64, kernel
+from exchange.core.compile import i64, kernel, part
 from exchange.core.emit import copy_client_id, copy_order_codes
 from exchange.core.index import find_client as _find_client
 from exchange.core.index import find_order as _find_order
@@ -130,7 +130,7 @@ class AccountView(NamedTuple):
     taker_fee_ppm: int
 
 
-@kernel
+@part
 def _copy_open(state: State, slot: int, copy: Any) -> None:
     order = state.orders[slot]
     detail = state.details[slot]
@@ -152,7 +152,7 @@ def _copy_open(state: State, slot: int, copy: Any) -> None:
     copy_client_id(copy, detail)
 
 
-@kernel
+@part
 def _copy_closed(state: State, position: int, copy: Any) -> None:
     closed = state.closed[position]
     copy.order_id = closed.order_id

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from exchange.core.codes import Account, EventKind, Limit, RejectCode, Scope, TradingMode
-from exchange.core.compile import i64, inlined, kernel, leaf
+from exchange.core.compile import i64, part
 from exchange.core.emit import begin_event, emit_rejected
 from exchange.core.pool import forget_oldest
 from exchange.core.risk import is_asset, is_symbol, is_user
@@ -30,10 +30,10 @@ _LIMIT_MAX = np.array(LIMIT_MAX, dtype=np.int64)
 _POWERS = np.array([10**n for n in range(SCALE_MAX + 1)], dtype=np.int64)
 
 
-@inlined
-def _echo(state: State, commands: Any, i: int, events: Any, used: int, kind: int) -> int:
+@part
+def _echo(header: Any, commands: Any, i: int, events: Any, used: int, kind: int) -> int:
     """An event with all the fields of its command."""
-    begin_event(state, events, used, kind)
+    begin_event(header, events, used, kind)
     for field in range(112):
         events[used, 16 + field] = commands[i, 16 + field]
     any_event(events, used).kind = kind
@@ -41,25 +41,25 @@ def _echo(state: State, commands: Any, i: int, events: Any, used: int, kind: int
     return used + 1
 
 
-@leaf
+@part
 def _fees_fit(maker_ppm: int, taker_ppm: int, least: int) -> bool:
     return least <= maker_ppm <= FEE_PPM_MAX and least <= taker_ppm <= FEE_PPM_MAX
 
 
-@kernel
+@part
 def set_limit(state: State, commands: Any, i: int, events: Any, used: int) -> int:
     """SET_LIMIT; a smaller window of closed orders forgets the oldest at once."""
     command = limit_command(commands, i)
     if command.limit >= len(_LIMIT_MAX) or not 1 <= command.value <= _LIMIT_MAX[command.limit]:
-        return emit_rejected(state, commands, i, events, used, RejectCode.INVALID_LIMIT)
+        return emit_rejected(state.header[0], commands, i, events, used, RejectCode.INVALID_LIMIT)
     state.limits[command.limit] = command.value
     if command.limit == Limit.CLOSED_ORDERS:
         while state.header[0].closed_next - state.header[0].closed_first > command.value:
             forget_oldest(state)
-    return _echo(state, commands, i, events, used, EventKind.LIMIT_SET)
+    return _echo(state.header[0], commands, i, events, used, EventKind.LIMIT_SET)
 
 
-@kernel
+@part
 def add_asset(state: State, commands: Any, i: int, events: Any, used: int) -> int:
     """ADD_ASSET."""
     command = asset_command(commands, i)
@@ -71,16 +71,16 @@ def add_asset(state: State, commands: Any, i: int, events: Any, used: int) -> in
     elif command.scale > SCALE_MAX:
         code = RejectCode.INVALID_SCALE
     if code != RejectCode.NONE:
-        return emit_rejected(state, commands, i, events, used, code)
+        return emit_rejected(state.header[0], commands, i, events, used, code)
     asset = state.assets[command.asset]
     asset.exists = 1
     asset.scale = command.scale
     asset.name_0 = command.name_0
     asset.name_1 = command.name_1
-    return _echo(state, commands, i, events, used, EventKind.ASSET_ADDED)
+    return _echo(state.header[0], commands, i, events, used, EventKind.ASSET_ADDED)
 
 
-@leaf
+@part
 def _parameters_fit(command: Any, price_ceiling: int, qty_ceiling: int, base_lot: int, quote_tick_lot: int) -> bool:
     """The bounds in order, and the products of the ceilings within MAX_ATOMS."""
     return (
@@ -95,7 +95,7 @@ def _parameters_fit(command: Any, price_ceiling: int, qty_ceiling: int, base_lot
     )
 
 
-@leaf
+@part
 def _set_parameters(symbol: Any, command: Any) -> None:
     symbol.price_min_ticks = command.price_min_ticks
     symbol.price_max_ticks = command.price_max_ticks
@@ -112,7 +112,7 @@ def _set_parameters(symbol: Any, command: Any) -> None:
     symbol.qty_ceiling_lots = max(symbol.qty_ceiling_lots, command.qty_max_lots)
 
 
-@kernel
+@part
 def _check_new_symbol(state: State, command: Any) -> int:
     """Refusals of ADD_SYMBOL."""
     if not is_asset(state, command.base_asset) or not is_asset(state, command.quote_asset):
@@ -135,13 +135,13 @@ def _check_new_symbol(state: State, command: Any) -> int:
     return RejectCode.NONE
 
 
-@kernel
+@part
 def add_symbol(state: State, commands: Any, i: int, events: Any, used: int) -> int:
     """ADD_SYMBOL."""
     command = symbol_command(commands, i)
     code = _check_new_symbol(state, command)
     if code != RejectCode.NONE:
-        return emit_rejected(state, commands, i, events, used, code)
+        return emit_rejected(state.header[0], commands, i, events, used, code)
     symbol = state.symbols[command.symbol]
     symbol.mode = TradingMode.OPEN
     symbol.price_scale = command.price_scale
@@ -155,10 +155,10 @@ def add_symbol(state: State, commands: Any, i: int, events: Any, used: int) -> i
     symbol.name_0 = command.name_0
     symbol.name_1 = command.name_1
     _set_parameters(symbol, command)
-    return _echo(state, commands, i, events, used, EventKind.SYMBOL_ADDED)
+    return _echo(state.header[0], commands, i, events, used, EventKind.SYMBOL_ADDED)
 
 
-@kernel
+@part
 def change_symbol(state: State, commands: Any, i: int, events: Any, used: int) -> int:
     """CHANGE_SYMBOL: everything but assets, scales and name."""
     command = symbol_command(commands, i)
@@ -176,10 +176,10 @@ def change_symbol(state: State, commands: Any, i: int, events: Any, used: int) -
         elif not _fees_fit(command.maker_fee_ppm, command.taker_fee_ppm, 0):
             code = RejectCode.INVALID_FEE
     if code != RejectCode.NONE:
-        return emit_rejected(state, commands, i, events, used, code)
+        return emit_rejected(state.header[0], commands, i, events, used, code)
     symbol = state.symbols[command.symbol]
     _set_parameters(symbol, command)
-    used = _echo(state, commands, i, events, used, EventKind.SYMBOL_CHANGED)
+    used = _echo(state.header[0], commands, i, events, used, EventKind.SYMBOL_CHANGED)
     event = symbol_event(events, used - 1)
     event.price_scale = symbol.price_scale
     event.qty_scale = symbol.qty_scale
@@ -190,7 +190,7 @@ def change_symbol(state: State, commands: Any, i: int, events: Any, used: int) -
     return used
 
 
-@kernel
+@part
 def open_account(state: State, commands: Any, i: int, events: Any, used: int) -> int:
     """OPEN_ACCOUNT."""
     command = account_command(commands, i)
@@ -202,15 +202,15 @@ def open_account(state: State, commands: Any, i: int, events: Any, used: int) ->
     elif not _fees_fit(command.maker_fee_ppm, command.taker_fee_ppm, -1):
         code = RejectCode.INVALID_FEE
     if code != RejectCode.NONE:
-        return emit_rejected(state, commands, i, events, used, code)
+        return emit_rejected(state.header[0], commands, i, events, used, code)
     account = state.accounts[command.account]
     account.mode = TradingMode.OPEN
     account.maker_fee_ppm = command.maker_fee_ppm
     account.taker_fee_ppm = command.taker_fee_ppm
-    return _echo(state, commands, i, events, used, EventKind.ACCOUNT_OPENED)
+    return _echo(state.header[0], commands, i, events, used, EventKind.ACCOUNT_OPENED)
 
 
-@kernel
+@part
 def set_fees(state: State, commands: Any, i: int, events: Any, used: int) -> int:
     """SET_FEES: an account's overrides."""
     command = account_command(commands, i)
@@ -220,14 +220,14 @@ def set_fees(state: State, commands: Any, i: int, events: Any, used: int) -> int
     elif not _fees_fit(command.maker_fee_ppm, command.taker_fee_ppm, -1):
         code = RejectCode.INVALID_FEE
     if code != RejectCode.NONE:
-        return emit_rejected(state, commands, i, events, used, code)
+        return emit_rejected(state.header[0], commands, i, events, used, code)
     account = state.accounts[command.account]
     account.maker_fee_ppm = command.maker_fee_ppm
     account.taker_fee_ppm = command.taker_fee_ppm
-    return _echo(state, commands, i, events, used, EventKind.FEES_SET)
+    return _echo(state.header[0], commands, i, events, used, EventKind.FEES_SET)
 
 
-@kernel
+@part
 def set_trading_mode(state: State, commands: Any, i: int, events: Any, used: int) -> int:
     """SET_TRADING_MODE of the venue, a symbol or an account."""
     command = mode_command(commands, i)
@@ -251,11 +251,11 @@ def set_trading_mode(state: State, commands: Any, i: int, events: Any, used: int
         elif present == TradingMode.HALTED and command.mode == TradingMode.OPEN:
             code = RejectCode.ILLEGAL_MODE_CHANGE
     if code != RejectCode.NONE:
-        return emit_rejected(state, commands, i, events, used, code)
+        return emit_rejected(state.header[0], commands, i, events, used, code)
     if command.scope == Scope.ACCOUNT:
         state.accounts[command.account].mode = command.mode
     elif command.scope == Scope.SYMBOL:
         state.symbols[command.symbol].mode = command.mode
     else:
         state.header[0].mode = command.mode
-    return _echo(state, commands, i, events, used, EventKind.TRADING_MODE_SET)
+    return _echo(state.header[0], commands, i, events, used, EventKind.TRADING_MODE_SET)

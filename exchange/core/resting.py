@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from exchange.core.book import unlink
-from exchange.core.clearing import hold, hold_atoms, pay_balance
+from exchange.core.clearing import hold, hold_atoms, payer
 from exchange.core.codes import CloseReason, CommandFlag, CommandKind, EventKind, OrderStatus, RejectCode, TradingMode
-from exchange.core.compile import i64, inlined, kernel
+from exchange.core.compile import i64, inlined, part
 from exchange.core.emit import begin_event, emit_order, emit_rejected
 from exchange.core.expiry import pop_expiry, reap
 from exchange.core.index import find_client, find_order, has_client_id, same_client_id
@@ -23,16 +23,24 @@ from exchange.core.state import CLOSED_BIT, EXPIRIES_PER_TICK, State
 @inlined
 def _close_resting(state: State, slot: int, reason: int, status: int, command_kind: int, events: Any, used: int) -> int:
     """Take an order off the book: release its hold, ORDER_CLOSED, leave."""
+    header = state.header[0]
     order = state.orders[slot]
+    detail = state.details[slot]
     leaves = order.leaves_lots
-    released = hold_atoms(state, order.symbol, order.side, order.price_ticks, leaves)
-    hold(state, pay_balance(state, order.account, order.symbol, order.side), -released)
-    used = emit_order(state, slot, events, used, EventKind.ORDER_CLOSED, command_kind, leaves, -released)
+    released = hold_atoms(state.symbols[order.symbol], order.side, order.price_ticks, leaves)
+    hold(payer(state, order), -released)
+    used = emit_order(header, order, detail, events, used, EventKind.ORDER_CLOSED, command_kind, leaves, -released)
     order_event(events, used - 1).status = status
     order_event(events, used - 1).reason = reason
     unlink(state, slot)
     leave_pool(state, slot, status, leaves, 0)
     return used
+
+
+@part
+def _sweep_order(state: State, slot: int, reason: int, status: int, command_kind: int, events: Any, used: int) -> int:
+    """`_close_resting` for the commands that close many orders: one compiled body for both."""
+    return _close_resting(state, slot, reason, status, command_kind, events, used)
 
 
 @inlined
@@ -76,11 +84,11 @@ def cancel_order(state: State, commands: Any, i: int, events: Any, used: int) ->
     if code != RejectCode.NONE:
         if target["flags"] & CommandFlag.LINKED and not target["flags"] & CommandFlag.ALLOW_FAILURE:
             state.header[0].link_failed_sequence = state.header[0].sequence
-        return emit_rejected(state, commands, i, events, used, code)
+        return emit_rejected(state.header[0], commands, i, events, used, code)
     return _close_resting(state, slot, CloseReason.CANCELED, OrderStatus.CANCELED, CommandKind.CANCEL, events, used)
 
 
-@kernel
+@part
 def reduce_order(state: State, commands: Any, i: int, events: Any, used: int) -> int:
     """REDUCE: a smaller total quantity, the same place in the queue."""
     target = target_command(commands, i)
@@ -93,20 +101,22 @@ def reduce_order(state: State, commands: Any, i: int, events: Any, used: int) ->
         if not fits or target.qty_lots % step != 0:
             code = RejectCode.INVALID_REDUCTION
     if code != RejectCode.NONE:
-        return emit_rejected(state, commands, i, events, used, code)
+        return emit_rejected(state.header[0], commands, i, events, used, code)
+    header = state.header[0]
     order = state.orders[slot]
+    detail = state.details[slot]
     off = order.filled_lots + order.leaves_lots - target.qty_lots
-    released = hold_atoms(state, order.symbol, order.side, order.price_ticks, off)
-    hold(state, pay_balance(state, order.account, order.symbol, order.side), -released)
+    released = hold_atoms(state.symbols[order.symbol], order.side, order.price_ticks, off)
+    hold(payer(state, order), -released)
     order.leaves_lots -= off
     state.levels[order.level].lots -= off
-    state.details[slot].updated_ts_ns = state.header[0].ts_ns
-    used = emit_order(state, slot, events, used, EventKind.ORDER_REDUCED, CommandKind.REDUCE, off, -released)
+    detail.updated_ts_ns = header.ts_ns
+    used = emit_order(header, order, detail, events, used, EventKind.ORDER_REDUCED, CommandKind.REDUCE, off, -released)
     order_event(events, used - 1).status = OrderStatus.PARTIALLY_FILLED if order.filled_lots > 0 else OrderStatus.NEW
     return used
 
 
-@kernel
+@part
 def cancel_all(state: State, commands: Any, i: int, events: Any, used: int) -> int:
     """CANCEL_ALL: an account's orders on one symbol or, symbol zero, on every one that is not HALTED."""
     target = target_command(commands, i)
@@ -119,7 +129,7 @@ def cancel_all(state: State, commands: Any, i: int, events: Any, used: int) -> i
         # symbol 0 does not exist, so its mode refuses nothing
         code = check_modes(state, target.account, target.symbol, TradingMode.CANCEL_ONLY)
     if code != RejectCode.NONE:
-        return emit_rejected(state, commands, i, events, used, code)
+        return emit_rejected(state.header[0], commands, i, events, used, code)
     first = i64(target.symbol)
     last = first
     if first == 0:
@@ -131,7 +141,7 @@ def cancel_all(state: State, commands: Any, i: int, events: Any, used: int) -> i
             continue
         owned = state.owned[i64(target.account) * len(state.symbols) + symbol]
         while owned.head != 0:
-            used = _close_resting(
+            used = _sweep_order(
                 state,
                 i64(owned.head),
                 CloseReason.CANCELED,
@@ -141,7 +151,7 @@ def cancel_all(state: State, commands: Any, i: int, events: Any, used: int) -> i
                 used,
             )
             count += 1
-    begin_event(state, events, used, EventKind.CANCELED_ALL)
+    begin_event(state.header[0], events, used, EventKind.CANCELED_ALL)
     event = canceled_all_event(events, used)
     event.account = target.account
     event.symbol = target.symbol
@@ -149,7 +159,7 @@ def cancel_all(state: State, commands: Any, i: int, events: Any, used: int) -> i
     return used + 1
 
 
-@kernel
+@part
 def tick(state: State, events: Any, used: int) -> int:
     """TICK: close the GTD orders whose time has come, at most EXPIRIES_PER_TICK of them."""
     count = i64(0)
@@ -160,9 +170,9 @@ def tick(state: State, events: Any, used: int) -> int:
         and state.expiries[0].expire_ts_ns <= state.header[0].ts_ns
     ):
         slot = pop_expiry(state)
-        used = _close_resting(state, slot, CloseReason.GTD_EXPIRED, OrderStatus.EXPIRED, CommandKind.TICK, events, used)
+        used = _sweep_order(state, slot, CloseReason.GTD_EXPIRED, OrderStatus.EXPIRED, CommandKind.TICK, events, used)
         count += 1
         reap(state)
-    begin_event(state, events, used, EventKind.TICKED)
+    begin_event(state.header[0], events, used, EventKind.TICKED)
     ticked_event(events, used).expired_count = count
     return used + 1

@@ -19,7 +19,7 @@ from exchange.core.codes import (
     StpMode,
     TimeInForce,
 )
-from exchange.core.compile import i64, inlined, kernel, leaf
+from exchange.core.compile import i64, inlined, part
 from exchange.core.state import State
 
 
@@ -53,14 +53,14 @@ def check_modes(state: State, account: int, symbol: int, allowed: int) -> int:
     return RejectCode.NONE
 
 
-@leaf
+@inlined
 def may_rest(time_in_force: int) -> bool:
     """Whether what is left of such an order goes onto the book."""
     return time_in_force == TimeInForce.GTC or time_in_force == TimeInForce.GTD
 
 
 @inlined
-def check_shape(state: State, place: Any) -> int:
+def check_shape(ts_ns: int, place: Any) -> int:
     """Side, type, time in force, STP mode, expiry and the reserved fields."""
     if place.side > Side.SELL:
         return RejectCode.INVALID_SIDE
@@ -78,14 +78,14 @@ def check_shape(state: State, place: Any) -> int:
     if place.stp_mode > StpMode.DECREMENT:
         return RejectCode.INVALID_STP_MODE
     expires = tif == TimeInForce.GTD
-    if (expires and place.expire_ts_ns <= state.header[0].ts_ns) or (not expires and place.expire_ts_ns != 0):
+    if (expires and place.expire_ts_ns <= ts_ns) or (not expires and place.expire_ts_ns != 0):
         return RejectCode.INVALID_EXPIRY
     if has_reserved(place):
         return RejectCode.UNSUPPORTED_FIELD
     return RejectCode.NONE
 
 
-@leaf
+@inlined
 def has_reserved(place: Any) -> bool:
     """Whether a field that belongs to order types still to come is set."""
     reserved: bool = (
@@ -97,9 +97,8 @@ def has_reserved(place: Any) -> bool:
 
 
 @inlined
-def check_filters(state: State, place: Any) -> int:
-    """Price, quantity and notional against the symbol's bounds."""
-    symbol = state.symbols[place.symbol]
+def check_filters(symbol: Any, place: Any) -> int:
+    """Price, quantity and notional against the bounds of the symbol (its row)."""
     if place.order_type == OrderType.MARKET:
         if place.price_ticks != 0:
             return RejectCode.INVALID_PRICE
@@ -154,7 +153,7 @@ def check_caps(state: State, place: Any) -> int:
     return RejectCode.NONE
 
 
-@kernel
+@part
 def walk(
     state: State, account: int, symbol: int, side: int, stp_mode: int, price_ticks: int, lots: int, quote_atoms: int
 ) -> tuple[int, int, int]:

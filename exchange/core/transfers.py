@@ -10,7 +10,7 @@ from typing import Any
 
 from exchange.core.clearing import balance_of, hold
 from exchange.core.codes import Account, CommandKind, EventKind, Limit, RejectCode, TransferState
-from exchange.core.compile import i64, inlined, kernel, leaf
+from exchange.core.compile import i64, inlined, part
 from exchange.core.emit import begin_event, emit_rejected
 from exchange.core.index import find_transfer, put_transfer
 from exchange.core.risk import is_asset, is_user
@@ -49,13 +49,13 @@ def _check_new(state: State, command: Any) -> int:
     return RejectCode.NONE
 
 
-@leaf
+@part
 def _state_after(kind: int) -> int:
     """The state that a transfer command leads to: the kinds and the states are numbered in the same order."""
     return i64(kind) - CommandKind.DEPOSIT + TransferState.DEPOSITED
 
 
-@kernel
+@part
 def transfer(state: State, commands: Any, i: int, events: Any, used: int) -> int:
     """All four transfer commands; returns the next free event slot."""
     command = transfer_command(commands, i)
@@ -82,12 +82,12 @@ def transfer(state: State, commands: Any, i: int, events: Any, used: int) -> int
             if not repeated and present != TransferState.HELD:
                 code = RejectCode.TRANSFER_FINISHED
     if code != RejectCode.NONE:
-        return emit_rejected(state, commands, i, events, used, code)
+        return emit_rejected(state.header[0], commands, i, events, used, code)
 
     # From here the command must succeed.
     if not repeated:
         slot = _move(state, command, slot, after)
-    begin_event(state, events, used, EventKind.TRANSFER_DUPLICATE if repeated else EventKind.TRANSFERRED)
+    begin_event(state.header[0], events, used, EventKind.TRANSFER_DUPLICATE if repeated else EventKind.TRANSFERRED)
     event = transfer_event(events, used)
     event.command_kind = kind
     event.transfer_state = state.transfers[slot].state
@@ -108,12 +108,12 @@ def _move(state: State, command: Any, slot: int, after: int) -> int:
         state.balances[world].available -= amount
         state.balances[balance].available += amount
     elif after == TransferState.HELD:
-        hold(state, balance, amount)
+        hold(state.balances[balance], amount)
     elif after == TransferState.SETTLED:
         state.balances[balance].locked -= amount
         state.balances[world].available += amount
     else:
-        hold(state, balance, -amount)
+        hold(state.balances[balance], -amount)
     if slot == 0:
         state.header[0].transfers += 1
         slot = state.header[0].transfers
