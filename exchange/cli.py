@@ -6,6 +6,7 @@ not be used safely). Heavy imports happen inside the commands, so that --help is
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
@@ -33,6 +34,12 @@ app = typer.Typer(
 def _fail(code: int, sentence: str) -> NoReturn:
     print(f"exchange: {sentence}", file=sys.stderr, flush=True)
     raise typer.Exit(code)
+
+
+def _say(line: str) -> None:
+    """Print a line for whoever started it; nobody may be reading any more, which is no reason to stop."""
+    with contextlib.suppress(BrokenPipeError):
+        print(line, flush=True)
 
 
 def _version(asked: bool) -> None:
@@ -86,7 +93,7 @@ def _serve(settings: settings_module.Settings) -> int:
     from journal.errors import Refused
 
     try:
-        return serve(settings, lambda line: print(line, flush=True))
+        return serve(settings, _say)
     except CannotListen as error:
         _fail(EXIT_USAGE, str(error))
     except (DirectoryRefused, KeysUnusable, DemoImpossible, HistoryDiffers, Refused) as error:
