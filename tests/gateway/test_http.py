@@ -79,7 +79,11 @@ def test_malformed_request_is_answered_in_json_and_the_connection_closed(exchang
              b"1000\r\n" + b"a" * 4096 + b"\r\n" + (b"1000\r\n" + b"a" * 4096 + b"\r\n") * 4,
             413,
         ),
-        (b"POST /v1/order HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n\x1f\x8b", 415),
+        (
+            b"POST /v1/order HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+            b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n\x1f\x8b",
+            415,
+        ),
     ],
 )  # fmt: skip
 def test_oversized_or_compressed_body_is_refused(exchange: Exchange, raw: bytes, status: int) -> None:
