@@ -106,7 +106,10 @@ def _serve(settings: settings_module.Settings) -> int:
 
 
 @app.command(hidden=True)
-def follow(data_dir: Annotated[pathlib.Path, typer.Option("--data-dir", help="The server's data directory.")]) -> None:
+def follow(
+    data_dir: Annotated[pathlib.Path, typer.Option("--data-dir", help="The server's data directory.")],
+    server_pid: Annotated[int, typer.Option("--server-pid", help="Ends when this parent does.")],
+) -> None:
     """Replay the journal of a running server and write snapshots; the server starts it."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     from exchange.follower import follow as follow_journal
@@ -115,7 +118,8 @@ def follow(data_dir: Annotated[pathlib.Path, typer.Option("--data-dir", help="Th
 
     try:
         settings = settings_module.load(os.environ, demo=True, data_dir=data_dir)
-        follow_journal(data_dir, every=settings.snapshot_every, interval_s=settings.snapshot_interval_s)
+        every, interval_s = settings.snapshot_every, settings.snapshot_interval_s
+        follow_journal(data_dir, every=every, interval_s=interval_s, server_pid=server_pid)
     except settings_module.SettingError as error:
         _fail(EXIT_USAGE, str(error))
     except (HistoryDiffers, Refused) as error:

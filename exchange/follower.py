@@ -108,8 +108,11 @@ def _sync_newest(directory: Path) -> None:
         os.close(fd)
 
 
-def follow(data_dir: Path, *, every: int, interval_s: float) -> None:
-    """Follow at the lowest priority until SIGTERM or the end of the parent. Raises what `Follower.step` raises."""
+def follow(data_dir: Path, *, every: int, interval_s: float, server_pid: int) -> None:
+    """Follow at the lowest priority until SIGTERM or the end of the server. Raises what `Follower.step` raises.
+
+    The signal at the parent's end is not enough: a server that is killed before we ask for it leaves us behind.
+    """
     os.nice(19)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     stopped = False
@@ -122,7 +125,7 @@ def follow(data_dir: Path, *, every: int, interval_s: float) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     follower = Follower(data_dir, every=every, interval_s=interval_s)
     try:
-        while not stopped:
+        while not stopped and os.getppid() == server_pid:
             if not follower.step():
                 time.sleep(POLL_S)
     finally:
@@ -133,7 +136,10 @@ class FollowerProcess:
     """The follower as a child of the server: started, watched, ended with it."""
 
     def __init__(self, data_dir: Path) -> None:
-        self._command = [sys.executable, "-m", "exchange", "follow", "--data-dir", str(data_dir)]
+        self._command = [
+            *(sys.executable, "-m", "exchange", "follow"),
+            *("--data-dir", str(data_dir), "--server-pid", str(os.getpid())),
+        ]
         self._process: subprocess.Popen[bytes] | None = None
         self._due_s = 0.0
         self.refused = False
@@ -159,4 +165,3 @@ class FollowerProcess:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-

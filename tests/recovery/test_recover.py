@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -222,3 +225,13 @@ def test_checkpoint_with_a_lost_order_is_not_usable(tmp_path: pathlib.Path, monk
 def test_data_directory_in_use_is_refused_to_a_second_process(tmp_path: pathlib.Path) -> None:
     with DataDirectory(tmp_path / "var"), pytest.raises(DirectoryRefused), DataDirectory(tmp_path / "var"):
         raise AssertionError("two processes had one data directory")
+
+
+def test_follower_whose_server_was_gone_before_it_started_ends(tmp_path: pathlib.Path) -> None:
+    _write(tmp_path / "var", 10)
+    another = str(os.getppid())
+    arguments = ["--data-dir", str(tmp_path / "var"), "--server-pid", another]
+    ended = subprocess.run(
+        [sys.executable, "-m", "exchange", "follow", *arguments], capture_output=True, check=False, timeout=120
+    )
+    assert (ended.returncode, ended.stderr) == (0, b"")
