@@ -307,22 +307,46 @@ def test_commands_on_unshared_accounts_and_assets_commute(seed: int) -> None:
     assert results[0] == results[1] == results[2]
 
 
+DEFAULT, LARGE, SMALL = 100_000, 150_000, 99_000
+
+
+def _closing_orders(first: int, count: int) -> list[Slot]:
+    """IOC orders that fill nothing, with client ids that are their numbers."""
+    fields = {"account": 16, "symbol": 1, "order_type": OrderType.LIMIT, "time_in_force": TimeInForce.IOC}
+    batch = np.tile(command(CommandKind.PLACE, "-" * 36, price_ticks=1, qty_lots=1, **fields), (count, 1))
+    for place in range(count):
+        batch[place, 92:100] = np.frombuffer(f"{first + place:08d}".encode(), np.uint8)
+    return list(batch)
+
+
+def _window(value: int) -> Slot:
+    return command(CommandKind.SET_LIMIT, limit=Limit.CLOSED_ORDERS, value=value)
+
+
+@pytest.mark.skipif(SLOW_KERNELS, reason="100,000 orders are for compiled kernels")
+def test_window_raised_beyond_its_first_room_remembers_as_many_as_it_says() -> None:
+    opening = _opened({"symbol": 1, "base_asset": 1, "quote_asset": 2}, accounts=(16,))
+    engine = Engine()
+    repeated = _closing_orders(0, 3) + _closing_orders(DEFAULT + 47, 3)
+    commands = _numbered([*opening, _window(LARGE), *_closing_orders(0, DEFAULT + 50), *repeated])
+    told = event_dicts(engine.run(commands)[-6:])
+    assert [(event["kind"], event["client_id"][:8]) for event in told] == [
+        (EventKind.ORDER_DUPLICATE, f"{number:08d}") for number in (0, 1, 2, DEFAULT + 47, DEFAULT + 48, DEFAULT + 49)
+    ]
+    check_all(engine.state)
+
+
 @pytest.mark.skipif(SLOW_KERNELS, reason="100,000 orders are for compiled kernels")
 def test_window_enlarged_after_it_wrapped_around_is_the_window_that_was_large_from_the_start() -> None:
     opening = _opened({"symbol": 1, "base_asset": 1, "quote_asset": 2}, accounts=(16,))
-    default, large, small = 100_000, 150_000, 99_000
-    fields = {"account": 16, "symbol": 1, "order_type": OrderType.LIMIT, "time_in_force": TimeInForce.IOC}
-    order = command(CommandKind.PLACE, "-" * 36, price_ticks=1, qty_lots=1, **fields)
-    orders = [order.copy() for _ in range(default + 50)]
-    for number, slot in enumerate(orders):
-        slot[92:100] = np.frombuffer(f"{number:08d}".encode(), np.uint8)
-    results = []
-    for first in (default, large):
-        limits = [command(CommandKind.SET_LIMIT, limit=Limit.CLOSED_ORDERS, value=v) for v in (first, small, large)]
-        commands = _numbered([*opening, limits[0], *orders, *limits[1:], *orders[-10:], orders[0]])
+    orders, results = _closing_orders(0, DEFAULT + 50), []
+    for first in (DEFAULT, LARGE):
         engine = Engine()
-        results.append((event_dicts(engine.run(commands)[-12:]), state_hash(engine.state)))
+        commands = _numbered(
+            [*opening, _window(first), *orders, _window(SMALL), _window(LARGE), *orders[-9:], orders[0]]
+        )
+        results.append((event_dicts(engine.run(commands)[-11:]), state_hash(engine.state)))
         check_all(engine.state)
     assert results[0] == results[1]
     duplicates = [event["kind"] == EventKind.ORDER_DUPLICATE for event in results[0][0]]
-    assert duplicates == [True] * 10 + [False] * 2
+    assert duplicates == [True] * 9 + [False] * 2
