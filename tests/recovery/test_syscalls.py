@@ -54,8 +54,8 @@ def test_kill_at_a_system_call_loses_nothing_acknowledged(tmp_path: pathlib.Path
         code, acknowledged = _victim(data_dir, *injected)
         assert code in (137, -9), f"{call} {number} was not reached: exit {code}"
         check(data_dir, acknowledged)
-        code, acknowledged = _victim(data_dir, "-o", "/dev/null", "-e", "trace=none")
-        assert (code, acknowledged) == (0, COUNT), f"the run after the kill at {call} {number} did not finish"
+        code, _ = _victim(data_dir, "-o", "/dev/null", "-e", "trace=none")
+        assert code == 0, f"the run after the kill at {call} {number} did not finish"
         check(data_dir, COUNT)
         shutil.rmtree(data_dir)
 
