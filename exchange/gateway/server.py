@@ -13,16 +13,16 @@ JSON; an exception that nobody expected becomes a 500 with a sentence and a line
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 import time
 
 from aiohttp import web
-from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
+from multidict import CIMultiDictProxy
 
+from exchange.gateway.connection import Connection, Respond
 from exchange.gateway.errors import Refusal
 from exchange.gateway.keys import Key
 from exchange.gateway.parameters import check_names, parse
@@ -31,57 +31,33 @@ from exchange.gateway.routes import ROUTES, Route
 from exchange.gateway.signing import Call, authenticate
 from exchange.gateway.venue import Venue, shutting_down
 
-log = logging.getLogger("exchange.gateway")
-HEADER_BYTES_MAX = 8190
-HEADERS_MAX = 64
-LINGERING_S = 1.0
+Headers = CIMultiDictProxy[str]
 BACKLOG = 1024
 _UNITS_NS = {None: 1_000_000, "MILLISECOND": 1_000_000, "MICROSECOND": 1_000}
 _NOBODY = Key("", "", 0, frozenset())
-_BROKEN = Refusal(500, -1000, "The request could not be answered; the operator's log says why.", outcome="unknown")
-
-
-class Connection(RequestHandler):
-    """One client connection; what aiohttp would answer by itself is answered in JSON here."""
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """The answer to a request that is not HTTP, or to an exception that nobody expected; closes the connection."""
-        if status < 500:
-            refusal = Refusal(status, -1130, "The request is not well-formed HTTP.")
-            return refusal_answer(refusal, close=True)
-        log.error("a request failed unexpectedly", exc_info=exc)
-        return refusal_answer(_BROKEN, close=True)
 
 
 class _Server(web.Server):
     """Makes our connections, and closes those beyond the limit as soon as they are made."""
 
-    connections_max = 0
-    keepalive_timeout_s = 0.0
+    def __init__(self, respond: Respond, *, keepalive_timeout_s: float, connections_max: int) -> None:
+        super().__init__(_never)
+        self._respond = respond
+        self._keepalive_timeout_s = keepalive_timeout_s
+        self._connections_max = connections_max
 
     def __call__(self) -> RequestHandler:
-        return Connection(
-            self,
-            loop=asyncio.get_running_loop(),
-            keepalive_timeout=self.keepalive_timeout_s,
-            lingering_time=LINGERING_S,
-            max_line_size=HEADER_BYTES_MAX,
-            max_field_size=HEADER_BYTES_MAX,
-            max_headers=HEADERS_MAX,
-            auto_decompress=False,
-            access_log=None,  # type: ignore[arg-type]  # None is how aiohttp turns the log off
-        )
+        return Connection(self, self._respond, keepalive_timeout_s=self._keepalive_timeout_s)
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
-        if len(self.connections) > self.connections_max:
+        if len(self.connections) > self._connections_max:
             transport.abort()
+
+
+async def _never(_request: web.BaseRequest) -> web.StreamResponse:
+    """What aiohttp's own loop would call; ours takes its place."""
+    raise NotImplementedError
 
 
 class Gateway:
@@ -99,9 +75,11 @@ class Gateway:
         """Listen; returns the port (a free one for 0). Raises OSError."""
         settings = self.venue.settings
         loop = asyncio.get_running_loop()
-        server = _Server(self._handle, request_factory=self._make_request)
-        server.connections_max = settings.connections_max
-        server.keepalive_timeout_s = settings.keepalive_timeout_s
+        server = _Server(
+            self._respond,
+            keepalive_timeout_s=settings.keepalive_timeout_s,
+            connections_max=settings.connections_max,
+        )
         self._server = server
         self._listener = await loop.create_server(server, host, port, backlog=BACKLOG, reuse_address=True)
         listening: socket.socket = self._listener.sockets[0]
@@ -137,33 +115,15 @@ class Gateway:
                 stuck[connection] = (unsent, since)
         self._stuck = stuck
 
-    def _make_request(
-        self,
-        message: RawRequestMessage,
-        payload: StreamReader,
-        protocol: RequestHandler,
-        writer: AbstractStreamWriter,
-        task: asyncio.Task[None],
-    ) -> web.BaseRequest:
-        return web.BaseRequest(
-            message,
-            payload,
-            protocol,
-            writer,
-            task,
-            asyncio.get_running_loop(),
-            client_max_size=self.venue.settings.body_bytes,
-        )
-
-    async def _handle(self, request: web.BaseRequest) -> Answer:
+    async def _respond(self, message: RawRequestMessage, payload: StreamReader, transport: asyncio.Transport) -> Answer:
         try:
-            path, _, query = request.raw_path.partition("?")
-            route = self._routes.get((request.method, path))
+            path, _, query = message.path.partition("?")
+            route = self._routes.get((message.method, path))
             if route is None:
-                return self._no_route(request.method, path)
-            content = request.content
-            body = content.read_nowait() if content.is_eof() else await self._slow_body(request)
-            call = self._call(route, request, query, body)
+                return self._no_route(message.method, path)
+            headers = message.headers
+            body = payload.read_nowait() if payload.is_eof() else await self._slow_body(headers, payload, transport)
+            call = self._call(route, headers, query, body)
             return answer(await route.handler(self.venue, call))
         except Refusal as refusal:
             return refusal_answer(refusal, close=refusal.status in (408, 413))
@@ -175,9 +135,8 @@ class Gateway:
             return refusal_answer(Refusal(405, -1020, sentence), allow=", ".join(methods))
         return refusal_answer(Refusal(404, -1020, "There is no endpoint at this path."))
 
-    def _call(self, route: Route, request: web.BaseRequest, query: str, body: bytes) -> Call:
+    def _call(self, route: Route, headers: Headers, query: str, body: bytes) -> Call:
         """Everything between the bytes and the route: limits, parameters, signature."""
-        headers = request.headers
         if not self.venue.admitting and route.permission is not None:
             raise shutting_down()
         if len(body) > self.venue.settings.body_bytes:
@@ -199,19 +158,22 @@ class Gateway:
     def _too_large(self) -> Refusal:
         return Refusal(413, -1130, f"The body is larger than {self.venue.settings.body_bytes} bytes.")
 
-    async def _slow_body(self, request: web.BaseRequest) -> bytes:
+    async def _slow_body(self, headers: Headers, payload: StreamReader, transport: asyncio.Transport) -> bytes:
         """A body that did not come with its headers, bounded in bytes and in time."""
         settings = self.venue.settings
-        if (request.content_length or 0) > settings.body_bytes:
+        if int(headers.get("Content-Length", "0")) > settings.body_bytes:
             raise self._too_large()
-        if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
-            request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if headers.get("Expect", "").lower() == "100-continue":
+            transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        body = bytearray()
         try:
             async with asyncio.timeout(settings.body_timeout_s):
-                return await request.read()
+                while chunk := await payload.readany():
+                    body += chunk
+                    if len(body) > settings.body_bytes:
+                        raise self._too_large()
         except TimeoutError:
             raise Refusal(408, -1130, f"The body did not arrive within {settings.body_timeout_s:g} s.") from None
-        except web.HTTPRequestEntityTooLarge:
-            raise self._too_large() from None
         except web.RequestPayloadError:
             raise Refusal(400, -1130, "The body is not well-formed HTTP.") from None
+        return bytes(body)

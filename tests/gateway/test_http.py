@@ -80,7 +80,7 @@ def test_malformed_request_is_answered_in_json_and_the_connection_closed(exchang
             413,
         ),
         (
-            b"POST /v1/order HTTP/1.1\r\nConnection: close\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n\x1f\x8b",
+            b"GET /v1/time HTTP/1.0\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n\x1f\x8b",
             415,
         ),
     ],
