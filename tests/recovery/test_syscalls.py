@@ -60,7 +60,7 @@ def test_kill_at_a_system_call_loses_nothing_acknowledged(tmp_path: pathlib.Path
         shutil.rmtree(data_dir)
 
 
-@pytest.mark.parametrize("when", ["2", "5+"])
+@pytest.mark.parametrize("when", ["2", "6", "5+"])
 def test_failed_sync_acknowledges_nothing_afterwards(tmp_path: pathlib.Path, when: str) -> None:
     trace = tmp_path / "trace"
     code, acknowledged = _victim(

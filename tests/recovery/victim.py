@@ -1,7 +1,7 @@
 """A process to be killed: recovers a data directory, sends the rest of the stream, prints what was acknowledged.
 
 `python -m tests.recovery.victim DATA_DIR` prints one line a batch with the last acknowledged sequence, as soon as its
-answers are there, and ends with the pipeline's exit code after a fault.
+answers are there, and ends after a fault with the exit code that the exchange would end with.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ from tests.recovery.workload import BATCH, settings_for, stream
 
 async def _run(data_dir: pathlib.Path) -> int:
     with DataDirectory(data_dir) as directory:
-        recovered = recover(directory, settings_for(data_dir))
+        try:
+            recovered = recover(directory, settings_for(data_dir))
+        except OSError:
+            return os.EX_IOERR
         pipeline = Pipeline(
             recovered.engine,
             recovered.commands,
