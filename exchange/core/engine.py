@@ -11,7 +11,8 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Any
 
-from exchange.core.codes import CommandKind, EventFlag, EventKind, Fault, Limit, RejectCode
+from exchange.core.book import crosses
+from exchange.core.codes import CommandKind, EventFlag, EventKind, Fault, Limit, OrderType, RejectCode, Side
 from exchange.core.compile import i64, inlined, kernel, part
 from exchange.core.emit import begin_event, emit_rejected
 from exchange.core.hashing import state_hash
@@ -26,6 +27,7 @@ from exchange.core.reference import (
     set_trading_mode,
 )
 from exchange.core.resting import cancel_all, cancel_order, reduce_order, tick
+from exchange.core.risk import is_symbol
 from exchange.core.slots import (
     account_command,
     any_command,
@@ -102,9 +104,12 @@ def _events_needed(state: State, commands: Any, i: int) -> int:
     """An upper bound of the events of a command."""
     needed = i64(EVENTS_PER_COMMAND)
     if any_command(commands, i).kind == CommandKind.PLACE:
-        side_index = (i64(place_command(commands, i).symbol) * 2 + i64(place_command(commands, i).side)) ^ 1
-        if 0 <= side_index < len(state.sides):
-            needed += i64(state.sides[side_index].orders)
+        place = place_command(commands, i)
+        if place.side <= Side.SELL and is_symbol(state, place.symbol):
+            opposite = state.sides[(i64(place.symbol) * 2 + place.side) ^ 1]
+            best_ticks = state.levels[opposite.best].price_ticks
+            if place.order_type == OrderType.MARKET or crosses(place.side, place.price_ticks, best_ticks):
+                needed += i64(opposite.orders)
     else:
         needed += _events_of_sweep(state, commands, i)
     return needed

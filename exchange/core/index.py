@@ -1,6 +1,6 @@
 """Hash tables from order ids, client ids and transfer ids to slots.
 
-Open addressing over u4 references, load at most 1/2, zero is empty, deletion closes the gap (no tombstones).
+Open addressing over u4 references, load at most 5/8, zero is empty, deletion closes the gap (no tombstones).
 
 Order ids rise by one, so their home is the id itself: neighbours in time share cache lines (4.1 M commands/s against
 2.9 with a mixing hash, `python -m bench.engine`). Such tables have long full runs; a probe that went to the next
@@ -18,6 +18,8 @@ from exchange.core.state import CLOSED_BIT, State
 
 STRIDE = 0x9E3779B1
 """Odd, about 2^32 / golden ratio."""
+HASH_MASK = (1 << 31) - 1
+"""A client hash is kept beside its order in 4 bytes: recomputing it made closing and evicting 40 % slower."""
 _UNSTRIDE = pow(STRIDE, -1, 1 << 32)
 
 
@@ -94,17 +96,16 @@ def client_hash(header: Any, account: int, owner: Any) -> int:
     """Home of an account's client id, before masking. Seeded, so that clients can not choose ids that collide."""
     seed = mix(header.index_seed, account)
     seed = mix(mix(seed, owner.client_id_0), owner.client_id_1)
-    return mix(mix(mix(seed, owner.client_id_2), owner.client_id_3), owner.client_id_4)
+    return mix(mix(mix(seed, owner.client_id_2), owner.client_id_3), owner.client_id_4) & HASH_MASK
 
 
 @inlined
 def _client_home(state: State, reference: int) -> int:
     if reference & CLOSED_BIT:
-        closed = state.closed[reference & (CLOSED_BIT - 1)]
-        home = client_hash(state.header[0], closed.account, closed)
+        home = state.closed[reference & (CLOSED_BIT - 1)].client_hash
     else:
-        home = client_hash(state.header[0], state.orders[reference].account, state.details[reference])
-    return home
+        home = state.details[reference].client_hash
+    return i64(home)
 
 
 @inlined
@@ -128,11 +129,11 @@ def has_client_id(record: Any) -> bool:
 
 
 @inlined
-def find_client(state: State, account: int, wanted: Any) -> int:
-    """The reference of an account's order with the client id of `wanted`, 0 if there is none."""
+def find_client(state: State, account: int, wanted: Any, home: int) -> int:
+    """The reference of an account's order with the client id of `wanted`, whose `client_hash` is `home`; 0: none."""
     index = state.client_index
     mask = len(index) - 1
-    position = client_hash(state.header[0], account, wanted) & mask
+    position = home & mask
     found = 0
     while index[position] != 0:
         reference = i64(index[position])

@@ -14,7 +14,7 @@ import numpy as np
 
 from exchange.core.codes import Account, Limit, OrderType, Side, TimeInForce, TransferState
 from exchange.core.compile import kernel
-from exchange.core.index import find_client, find_order, find_transfer
+from exchange.core.index import client_hash, find_client, find_order, find_transfer
 from exchange.core.state import CLOSED_BIT, NODE_KEYS, State
 
 
@@ -154,7 +154,7 @@ def find_order_slot(state: State, order_id: int) -> int:
 
 @kernel
 def _find_client_of(state: State, account: int, record: Any) -> int:
-    return find_client(state, account, record)
+    return find_client(state, account, record, client_hash(state.header[0], account, record))
 
 
 def _check_owned(state: State) -> None:

@@ -29,7 +29,7 @@ from exchange.core.codes import (
 from exchange.core.compile import i64, inlined, part
 from exchange.core.emit import begin_event, copy_client_id, copy_order_codes, emit_order, emit_rejected
 from exchange.core.expiry import push_expiry
-from exchange.core.index import find_client, has_client_id
+from exchange.core.index import client_hash, find_client, has_client_id
 from exchange.core.pool import leave_pool, new_order
 from exchange.core.risk import (
     can_pay,
@@ -123,8 +123,10 @@ def place_order(state: State, commands: Any, i: int, events: Any, used: int) -> 
     place = place_command(commands, i)
     if not is_user(state, place.account):
         return emit_rejected(state.header[0], commands, i, events, used, RejectCode.UNKNOWN_ACCOUNT)
+    client_home = i64(0)
     if has_client_id(place):
-        reference = find_client(state, place.account, place)
+        client_home = client_hash(state.header[0], place.account, place)
+        reference = find_client(state, place.account, place, client_home)
         if reference != 0:
             return _answer_repeated(state, commands, i, reference, events, used)
     code = _check_place(state, place)
@@ -157,7 +159,7 @@ def place_order(state: State, commands: Any, i: int, events: Any, used: int) -> 
         )
     hold(payer(state, place), held)
     header = state.header[0]
-    slot = new_order(state, place, lots)
+    slot = new_order(state, place, lots, client_home)
     order = state.orders[slot]
     detail = state.details[slot]
     used = emit_order(header, order, detail, events, used, EventKind.ORDER_ACCEPTED, CommandKind.PLACE, lots, held)

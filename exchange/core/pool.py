@@ -15,7 +15,6 @@ from exchange.core.codes import Limit
 from exchange.core.compile import i64, inlined, part
 from exchange.core.emit import copy_client_id, copy_order_codes
 from exchange.core.index import (
-    client_hash,
     erase_client,
     erase_order,
     has_client_id,
@@ -28,7 +27,7 @@ from exchange.core.state import CLOSED_BIT, State
 
 
 @inlined
-def new_order(state: State, place: Any, lots: int) -> int:
+def new_order(state: State, place: Any, lots: int, client_hash: int) -> int:
     """A slot for an accepted order, with its ids in the indexes."""
     header = state.header[0]
     slot: int = header.order_free
@@ -55,7 +54,8 @@ def new_order(state: State, place: Any, lots: int) -> int:
     copy_client_id(detail, place)
     put_order(state.order_index, order.order_id, slot)
     if has_client_id(detail):
-        put_client(state.client_index, client_hash(state.header[0], place.account, detail), slot)
+        detail.client_hash = client_hash
+        put_client(state.client_index, client_hash, slot)
     return slot
 
 
@@ -66,7 +66,7 @@ def forget_oldest(state: State) -> None:
     position = header.closed_first % len(state.closed)
     closed = state.closed[position]
     erase_order(state.order_index, state.orders, state.closed, closed.order_id, CLOSED_BIT | position)
-    erase_client(state, client_hash(state.header[0], i64(closed.account), closed), CLOSED_BIT | position)
+    erase_client(state, i64(closed.client_hash), CLOSED_BIT | position)
     header.closed_first += 1
 
 
@@ -95,11 +95,10 @@ def _remember(state: State, slot: int, status: int, closed_lots: int, quote_atom
     closed.symbol = order.symbol
     closed.status = status
     copy_order_codes(closed, order)
+    closed.client_hash = detail.client_hash
     copy_client_id(closed, detail)
     move_order(state.order_index, order.order_id, slot, CLOSED_BIT | position)
-    move_client(
-        state.client_index, client_hash(state.header[0], i64(order.account), detail), slot, CLOSED_BIT | position
-    )
+    move_client(state.client_index, i64(detail.client_hash), slot, CLOSED_BIT | position)
 
 
 @inlined

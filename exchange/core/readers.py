@@ -13,6 +13,7 @@ import numpy as np
 from exchange.core.codes import OrderStatus
 from exchange.core.compile import i64, kernel, part
 from exchange.core.emit import copy_client_id, copy_order_codes
+from exchange.core.index import client_hash
 from exchange.core.index import find_client as _find_client
 from exchange.core.index import find_order as _find_order
 from exchange.core.records import CLIENT_ID_BYTES, PLACE, RECORD_BYTES
@@ -192,7 +193,7 @@ def _find(state: State, account: int, order_id: int, named: Any, copy: Any) -> b
     if order_id != 0:
         reference = _find_order(state, order_id)
     elif named.client_id_0 != 0:
-        reference = _find_client(state, account, named)
+        reference = _find_client(state, account, named, client_hash(state.header[0], account, named))
     if reference == 0:
         return False
     if reference & CLOSED_BIT:

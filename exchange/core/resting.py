@@ -13,7 +13,7 @@ from exchange.core.codes import CloseReason, CommandFlag, CommandKind, EventKind
 from exchange.core.compile import i64, inlined, part
 from exchange.core.emit import begin_event, emit_order, emit_rejected
 from exchange.core.expiry import pop_expiry, reap
-from exchange.core.index import find_client, find_order, has_client_id, same_client_id
+from exchange.core.index import client_hash, find_client, find_order, has_client_id, same_client_id
 from exchange.core.pool import leave_pool
 from exchange.core.risk import check_modes, is_symbol, is_user
 from exchange.core.slots import canceled_all_event, order_event, target_command, ticked_event
@@ -51,7 +51,7 @@ def _find_target(state: State, target: Any) -> int:
     if target.order_id != 0:
         reference = find_order(state, target.order_id)
     elif named:
-        reference = find_client(state, target.account, target)
+        reference = find_client(state, target.account, target, client_hash(state.header[0], target.account, target))
     if reference & CLOSED_BIT:
         reference = i64(0)
     if reference != 0:

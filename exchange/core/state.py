@@ -4,7 +4,7 @@ Owns the layout of the state, its genesis and its growth. Never decides anything
 "none", so zeroed memory is the empty state. Capacity is not semantics: a pool that is full makes the kernel return, the
 pool grows here, and the kernel goes on; what an operator limits are the `limits`, which travel through the log.
 
-Memory an open order takes: 64 bytes hot, 80 bytes detail, 2 x 8 bytes of index at load 1/2 = 160.
+Memory an open order takes: 64 bytes hot, 80 bytes detail, 2 x 6.4 bytes of index at its fullest = 157.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ DETAIL: Dtype = np.dtype(
         ("created_ts_ns", "<i8"),
         ("updated_ts_ns", "<i8"),
         ("expire_ts_ns", "<i8"),
-        ("spare", "<i4"),
+        ("client_hash", "<i4"),
         ("client_id_0", "<i4"),
         ("client_id_1", "<i8"),
         ("client_id_2", "<i8"),
@@ -178,7 +178,7 @@ CLOSED: Dtype = np.dtype(
         ("status", "u1"),
         ("spare_0", "u1"),
         ("spare_1", "<i2"),
-        ("spare_2", "<i4"),
+        ("client_hash", "<i4"),
         ("client_id_0", "<i4"),
         ("client_id_1", "<i8"),
         ("client_id_2", "<i8"),
@@ -285,8 +285,13 @@ def _power_of_two(least: int) -> int:
 
 
 def new_index(entries: int) -> Any:
-    """An empty hash table of references with room for `entries` at load 1/2."""
-    return np.zeros(_power_of_two(2 * entries), dtype=np.uint32)
+    """An empty hash table of references with room for `entries` at a load of at most 5/8."""
+    return np.zeros(_power_of_two(entries * 8 // 5), dtype=np.uint32)
+
+
+def index_entries(index: Any) -> int:
+    """How many entries an index has room for."""
+    return len(index) * 5 // 8
 
 
 def new_state(capacity: Capacity | None = None, index_seed: int = 0) -> State:
