@@ -91,7 +91,7 @@ async def _start(
         loop=asyncio.get_running_loop(),
         ring_slots=settings.ring_slots,
     )
-    market_data = MarketData()
+    market_data = MarketData(interval_s=settings.depth_interval_s)
     market_data.seed(recovered.engine.state)
     pipeline.on_events(market_data.on_events)
     pipeline.on_fault(on_fault)

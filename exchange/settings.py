@@ -146,6 +146,8 @@ SETTINGS: tuple[Setting, ...] = (
             "commands between two journaled state hashes"),
     Setting("EXCHANGE_HASH_INTERVAL", "hash_interval_s", "10m", _seconds(1, 7 * 86400),
             "time between two journaled state hashes, when there was a command"),
+    Setting("EXCHANGE_DEPTH_INTERVAL", "depth_interval_s", "100ms", _seconds(0.01, 60),
+            "time between two publications of a book"),
     Setting("EXCHANGE_STOP_TIMEOUT", "stop_timeout_s", "10s", _seconds(0.1, 600),
             "time that a graceful stop may take"),
     Setting("EXCHANGE_ORDER_TIMEOUT", "order_timeout_s", "10s", _seconds(0.1, 600),
@@ -207,6 +209,7 @@ class Settings:
     snapshot_interval_s: float
     hash_every: int
     hash_interval_s: float
+    depth_interval_s: float
     stop_timeout_s: float
     order_timeout_s: float
     body_bytes: int
