@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 import uvloop
 
+from exchange.core.compile import kernels_are_cached
 from exchange.datadir import DataDirectory
 from exchange.disruptor.errors import PipelineFault
 from exchange.disruptor.pipeline import Pipeline
@@ -205,6 +206,8 @@ def serve(settings: Settings, say: Say) -> int:
     """Recover, serve, stop; returns the exit code. Raises what `run` and recovery raise, DirectoryRefused, OSError."""
     for note in settings.notes:
         log.warning("%s", note)
+    if not kernels_are_cached():
+        say("Compiling the engine; this takes about a minute, once for each version.")
     with DataDirectory(settings.data_dir) as directory:
         recovered = recover(directory, settings)
         for line in recovered.report:

@@ -68,6 +68,12 @@ if "NUMBA_CACHE_DIR" not in os.environ:
     _config.CACHE_DIR = str(_cache_folder())
 
 
+def kernels_are_cached() -> bool:
+    """Whether there is anything in the cache of this version's kernels, or nothing to compile."""
+    folder = pathlib.Path(_config.CACHE_DIR)
+    return INTERPRETED or (folder.is_dir() and any(folder.iterdir()))
+
+
 def kernel(function: F) -> F:
     """Compile on first call, cache on disk, run without the GIL. For functions that Python calls.
 

@@ -94,6 +94,11 @@ class Exchange:
             self._process.send_signal(number)
         return self.wait()
 
+    def ensure_gone(self) -> None:
+        """Kill the process if it still runs; for the end of a test that may have failed."""
+        if self._process is not None and self._process.poll() is None:
+            self.stop(signal.SIGKILL)
+
     def connect(self) -> socket.socket:
         """A raw connection to the REST port."""
         return socket.create_connection(("127.0.0.1", self.ports["http"]), timeout=30)

@@ -7,9 +7,11 @@ import http.client
 import pathlib
 import signal
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import aiohttp
+import pytest
 
 from tests.gateway.running import Exchange, Trader
 
@@ -78,8 +80,15 @@ def _trade(trader: Trader, side: str, acknowledged: dict[str, dict[str, Any]]) -
             return
 
 
-def test_nothing_acknowledged_is_missing_after_sigkill(tmp_path: pathlib.Path) -> None:
-    exchange = Exchange(tmp_path / "var").start()
+@pytest.fixture
+def exchange(tmp_path: pathlib.Path) -> Iterator[Exchange]:
+    """A demo exchange that is gone after the test, whatever happens in it."""
+    running = Exchange(tmp_path / "var").start()
+    yield running
+    running.ensure_gone()
+
+
+def test_nothing_acknowledged_is_missing_after_sigkill(exchange: Exchange) -> None:
     onlooker = Onlooker(exchange.ports["ws"]).start()
     acknowledged: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
     threads = [
@@ -96,21 +105,19 @@ def test_nothing_acknowledged_is_missing_after_sigkill(tmp_path: pathlib.Path) -
         thread.join(60)
     onlooker.join()
 
-    exchange = Exchange(tmp_path / "var").start()
-    try:
-        depth = exchange.trader("alice").public("/v1/depth?symbol=BTC_USDT").json
-        assert depth["lastUpdateId"] >= onlooker.update_id
-        for name, answers in zip(("alice", "bob"), acknowledged, strict=True):
-            trader = exchange.trader(name)
-            for client_id, answer in answers.items():
-                found = trader.call("GET", "/v1/order", symbol="BTC_USDT", origClientOrderId=client_id).json
-                assert found["orderId"] == answer["orderId"], client_id
-                assert float(found["executedQty"]) >= float(answer["executedQty"]), client_id
-        repeated = exchange.trader("alice").call(
-            "POST", "/v1/order", symbol="BTC_USDT", side="BUY", type="LIMIT", timeInForce="GTC",
-            quantity="0.001", price="59900.00", newClientOrderId="buy-0",
-        )  # fmt: skip
-        assert repeated.json["duplicate"] is True
-        assert repeated.json["orderId"] == acknowledged[0]["buy-0"]["orderId"]
-    finally:
-        assert exchange.stop() == 0, exchange.errors
+    exchange.start()
+    depth = exchange.trader("alice").public("/v1/depth?symbol=BTC_USDT").json
+    assert depth["lastUpdateId"] >= onlooker.update_id
+    for name, answers in zip(("alice", "bob"), acknowledged, strict=True):
+        trader = exchange.trader(name)
+        for client_id, answer in answers.items():
+            found = trader.call("GET", "/v1/order", symbol="BTC_USDT", origClientOrderId=client_id).json
+            assert found["orderId"] == answer["orderId"], client_id
+            assert float(found["executedQty"]) >= float(answer["executedQty"]), client_id
+    repeated = exchange.trader("alice").call(
+        "POST", "/v1/order", symbol="BTC_USDT", side="BUY", type="LIMIT", timeInForce="GTC",
+        quantity="0.001", price="59900.00", newClientOrderId="buy-0",
+    )  # fmt: skip
+    assert repeated.json["duplicate"] is True
+    assert repeated.json["orderId"] == acknowledged[0]["buy-0"]["orderId"]
+    assert exchange.stop() == 0, exchange.errors
