@@ -157,11 +157,12 @@ def _replay(
             replay.close()
         writer.sync()
         position = writer.position
-    if commands.last_sequence > base.sequence:
-        report.append(
-            f"Replayed {commands.last_sequence - base.sequence} commands from sequence {base.sequence + 1} in "
-            f"{time.monotonic() - began_s:.1f} s; {missing} of their events were missing and are there again."
-        )
+    replayed = commands.last_sequence - base.sequence
+    if replayed:
+        seconds = time.monotonic() - began_s
+        report.append(f"Replayed {replayed} commands from sequence {base.sequence + 1} in {seconds:.1f} s.")
+    if missing:
+        report.append(f"{missing} of their events were missing in the event journal and are there again.")
     return engine, position
 
 
