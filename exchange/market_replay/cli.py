@@ -167,6 +167,8 @@ def _print(report: day.Report, levels: int, out: pathlib.Path) -> None:
         ("halts and reopenings", str(counts.halts)),
         ("refused", str(counts.refused)),
     ]
+    if report.batch_per_second:
+        rows.append(("the same commands in batches, equal state hash", f"{report.batch_per_second:,.0f} a second"))
     rows += [
         (f"conservation, {one.name}", f"deposited {one.deposited} = held {one.held} + fees {one.fees}; sum {one.total}")
         for one in report.sums

@@ -45,6 +45,7 @@ class Report:
     first_difference: int = 0  # number of the first row that does not, zero: none
     commands: int = 0  # sent to the engine, or requests to the server
     seconds: float = 0.0
+    batch_per_second: float = 0.0  # the same commands in batches, through the engine: commands a second of CPU time
     sums: list[AssetSum] = dataclasses.field(default_factory=list)  # through the engine
     published_equal: bool | None = None  # through a server: its published depth became the last recorded row
 
@@ -123,6 +124,7 @@ def replay_through_engine(
     report.seconds = time.perf_counter() - started
     report.commands = venue.commands
     report.sums = venue.check()
+    report.batch_per_second = venue.in_batches()
     return report
 
 
