@@ -10,6 +10,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -68,4 +70,17 @@ def test_first_trade_of_the_readme_pasted_into_a_shell_trades(venue: pathlib.Pat
     # 100 BTC and 10,000,000 USDT to begin with; 0.01 BTC bought at 60,000 with a fee of 0.1 % in BTC.
     assert (balances["BTC"]["free"], balances["BTC"]["locked"]) == ("100.00999000", "0.00000000")
     assert (balances["USDT"]["free"], balances["USDT"]["locked"]) == ("9999400.00000000", "0.00000000")
-    assert depth["asks"] == depth["bids"] == []
+    assert depth["bids"] == []
+    _wait_until_the_book_is_empty(venue)
+
+
+def _wait_until_the_book_is_empty(data_dir: pathlib.Path) -> None:
+    """Returns when the published book, which is up to an interval old, has no orders left."""
+    port = json.loads((data_dir / "ports.json").read_text(encoding="utf-8"))["http"]
+    deadline_s = time.monotonic() + 30
+    while True:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/depth?symbol=BTC_USDT") as answer:
+            book = json.load(answer)
+        if book["asks"] == book["bids"] == []:
+            return
+        assert time.monotonic() < deadline_s, book
