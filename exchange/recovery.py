@@ -57,8 +57,8 @@ def recover(directory: DataDirectory, settings: Settings) -> Recovered:
     Raises journal.errors.Refused and replay.HistoryDiffers when it must not be served from; OSError.
     """
     report: list[str] = []
-    bases = list(checkpoint.usable(directory.snapshots, report))
-    newest = bases[0] if bases else checkpoint.genesis()
+    usable = checkpoint.usable(directory.snapshots, report)
+    newest = next(usable, None) or checkpoint.genesis()
     complaint = ""
     try:
         events = _check_events(directory, newest)
@@ -80,7 +80,7 @@ def recover(directory: DataDirectory, settings: Settings) -> Recovered:
     report += commands.report
     base = newest
     if events is None:
-        base = checkpoint.genesis() if commands.first_sequence == 1 else (bases or [newest])[-1]
+        base = checkpoint.genesis() if commands.first_sequence == 1 else [newest, *usable][-1]
         events = _set_aside(directory, base, complaint, report)
     engine, position = _replay(directory, settings, base, commands, events, report)
     begun = journals.begin_epoch(directory.commands, commands, segment_bytes=settings.segment_bytes)
