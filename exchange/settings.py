@@ -9,6 +9,7 @@ Durations are written as in `250ms`, `15s`, `30m`, `24h`, or as plain seconds.
 
 from __future__ import annotations
 
+import ipaddress
 import pathlib
 import re
 import secrets
@@ -16,6 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 SECRET_CHARACTERS_MIN = 16
 _DURATION = re.compile(r"([0-9]{1,9})(ms|s|m|h)?", re.ASCII)
 _DURATION_SECONDS = {"ms": 0.001, None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -96,10 +98,42 @@ def _path() -> Rule:
 
 _ANYTHING = _text(r"[^\x00-\x1f\x7f]{0,255}", "at most 255 characters without control characters")
 _HOST = _text(r"[A-Za-z0-9_.:%-]{1,253}", "a host name or an address")
-_SECRET = _text(
-    rf"[\x21-\x7e]{{{SECRET_CHARACTERS_MIN},4096}}",
-    f"{SECRET_CHARACTERS_MIN} or more printable ASCII characters without blanks",
+_SECRET_PATTERN = rf"[\x21-\x7e]{{{SECRET_CHARACTERS_MIN},4096}}"
+_SECRET_WORDS = f"{SECRET_CHARACTERS_MIN} or more printable ASCII characters without blanks"
+_SECRET = _text(_SECRET_PATTERN, _SECRET_WORDS)
+
+
+_OPTIONAL_SECRET = _text(rf"|{_SECRET_PATTERN}", f"empty, or {_SECRET_WORDS}")
+_URL = _text(r"|https?://[\x21-\x7e]{1,2000}", "an address that begins with http:// or https://")
+MASTER_KEY_BYTES = 32
+
+
+def _master_key(text: str) -> bytes:
+    if not re.fullmatch(rf"[0-9a-fA-F]{{{2 * MASTER_KEY_BYTES}}}", text, re.ASCII):
+        raise ValueError(text)
+    return bytes.fromhex(text)
+
+
+_MASTER_KEY = Rule(
+    f"{MASTER_KEY_BYTES} random bytes as {2 * MASTER_KEY_BYTES} hex digits (openssl rand -hex {MASTER_KEY_BYTES})",
+    _master_key,
 )
+
+
+def _keep() -> Rule:
+    """A duration, or None for ever."""
+    duration = _seconds(0, 100 * 366 * 86400)
+    return Rule(
+        "forever, or a duration such as 24h, from 0 to 3162240000 seconds",
+        lambda text: None if text == "forever" else duration.read(text),
+    )
+
+
+def _networks() -> Rule:
+    def read(text: str) -> tuple[Network, ...]:
+        return tuple(ipaddress.ip_network(piece.strip()) for piece in text.split(",") if piece.strip())
+
+    return Rule("addresses or networks such as 10.0.0.0/8, fd00::/8, separated by commas", read)
 
 
 @dataclass(frozen=True)
@@ -112,6 +146,11 @@ class Setting:
     rule: Rule
     meaning: str
     secret: bool = False
+
+    @property
+    def required(self) -> bool:
+        """Whether it must be set outside demo mode."""
+        return self.rule in (_SECRET, _MASTER_KEY)
 
 
 SETTINGS: tuple[Setting, ...] = (
@@ -162,26 +201,51 @@ SETTINGS: tuple[Setting, ...] = (
             "REST connections at one time; further ones are closed at once"),
     Setting("EXCHANGE_NUMBA_CACHE", "", "", _ANYTHING,
             "folder of the compiled kernels; read by exchange/core/compile.py, default the user's cache folder"),
-    Setting("DB_HOST", "", "", _ANYTHING,
-            "PostgreSQL host; not used yet"),
-    Setting("DB_PORT", "", "5432", _integer(1, 65535),
-            "PostgreSQL port; not used yet"),
-    Setting("DB_USER", "", "", _ANYTHING,
-            "PostgreSQL user; not used yet"),
-    Setting("DB_PASSWORD", "", "", _ANYTHING,
-            "PostgreSQL password; not used yet", secret=True),
-    Setting("DB_NAME", "", "", _ANYTHING,
-            "PostgreSQL database; not used yet"),
-    Setting("DB_SSL_MODE", "", "prefer", _choice("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
-            "PostgreSQL TLS; not used yet"),
-    Setting("DB_MAX_OPEN_CONNS", "", "50", _integer(1, 10_000),
-            "PostgreSQL pool, largest; not used yet"),
-    Setting("DB_MAX_IDLE_CONNS", "", "10", _integer(0, 10_000),
-            "PostgreSQL pool, idle; not used yet"),
-    Setting("DB_CONN_MAX_LIFETIME", "", "30m", _seconds(1, 7 * 86400),
-            "PostgreSQL pool, life of a connection; not used yet"),
-    Setting("DB_CONN_MAX_IDLE_TIME", "", "5m", _seconds(1, 7 * 86400),
-            "PostgreSQL pool, idle life of a connection; not used yet"),
+    Setting("EXCHANGE_DATABASE", "database", "on", _choice("on", "off"),
+            "on: PostgreSQL keeps users and history; off: trading only, without either"),
+    Setting("EXCHANGE_PG_BIN", "", "", _ANYTHING,
+            "folder of the PostgreSQL programs of the embedded server; default the installed package's"),
+    Setting("DB_HOST", "db_host", "", _ANYTHING,
+            "PostgreSQL host, 15 or newer; without it an embedded server runs in the data directory"),
+    Setting("DB_PORT", "db_port", "5432", _integer(1, 65535),
+            "PostgreSQL port"),
+    Setting("DB_USER", "db_user", "exchange", _ANYTHING,
+            "PostgreSQL user"),
+    Setting("DB_PASSWORD", "db_password", "", _ANYTHING,
+            "PostgreSQL password", secret=True),
+    Setting("DB_NAME", "db_name", "exchange", _ANYTHING,
+            "PostgreSQL database"),
+    Setting("DB_SSL_MODE", "db_ssl_mode", "prefer",
+            _choice("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+            "PostgreSQL TLS"),
+    Setting("DB_MAX_OPEN_CONNS", "db_max_open_conns", "50", _integer(1, 10_000),
+            "PostgreSQL pool, largest"),
+    Setting("DB_MAX_IDLE_CONNS", "db_max_idle_conns", "10", _integer(0, 10_000),
+            "PostgreSQL pool, idle connections that are kept"),
+    Setting("DB_CONN_MAX_LIFETIME", "db_conn_max_lifetime_s", "30m", _seconds(1, 7 * 86400),
+            "PostgreSQL pool, life of a connection"),
+    Setting("DB_CONN_MAX_IDLE_TIME", "db_conn_max_idle_time_s", "5m", _seconds(1, 7 * 86400),
+            "PostgreSQL pool, idle life of a connection"),
+    Setting("EXCHANGE_HISTORY_TIMEOUT", "history_timeout_s", "2s", _seconds(0.01, 60),
+            "time that a history request waits for the projection before it is told that history is behind"),
+    Setting("EXCHANGE_PROJECTION_EVENTS", "projection_events", "20000", _integer(1, 1_000_000),
+            "events that the projector writes in one transaction, about"),
+    Setting("EXCHANGE_EVENTS_KEEP", "events_keep_s", "forever", _keep(),
+            "how long event journal segments are kept after PostgreSQL has them; a rebuild needs them all"),
+    Setting("EXCHANGE_MASTER_KEY", "master_key", "", _MASTER_KEY,
+            "encrypts API secrets and 2FA seeds at rest; required outside demo mode", secret=True),
+    Setting("EXCHANGE_SESSION_IDLE", "session_idle_s", "12h", _seconds(60, 31 * 86400),
+            "a session that is not used for so long ends"),
+    Setting("EXCHANGE_UNRESTRICTED_KEY_TTL", "unrestricted_key_ttl_s", "720h", _seconds(3600, 10 * 366 * 86400),
+            "after this an API key without an address list may no longer trade"),
+    Setting("EXCHANGE_TRUSTED_PROXIES", "trusted_proxies", "", _networks(),
+            "networks, separated by commas, whose X-Forwarded-For is believed"),
+    Setting("EXCHANGE_KYC_PROVIDER", "kyc_provider", "manual", _choice("manual", "webhook"),
+            "who verifies identities: the operator, or a service that is called and calls back"),
+    Setting("EXCHANGE_KYC_URL", "kyc_url", "", _URL,
+            "where the webhook provider is called"),
+    Setting("EXCHANGE_KYC_SECRET", "kyc_secret", "", _OPTIONAL_SECRET,
+            "signs calls to and from the webhook provider", secret=True),
     Setting("REDIS_ADDR", "", "", _ANYTHING,
             "has no meaning in one process; accepted"),
     Setting("WORKER_ID", "", "", _ANYTHING,
@@ -216,6 +280,27 @@ class Settings:
     body_timeout_s: float
     keepalive_timeout_s: float
     connections_max: int
+    database: Literal["on", "off"]
+    db_host: str
+    db_port: int
+    db_user: str
+    db_password: str
+    db_name: str
+    db_ssl_mode: str
+    db_max_open_conns: int
+    db_max_idle_conns: int
+    db_conn_max_lifetime_s: float
+    db_conn_max_idle_time_s: float
+    history_timeout_s: float
+    projection_events: int
+    events_keep_s: float | None
+    master_key: bytes | None
+    session_idle_s: float
+    unrestricted_key_ttl_s: float
+    trusted_proxies: tuple[Network, ...]
+    kyc_provider: Literal["manual", "webhook"]
+    kyc_url: str
+    kyc_secret: str
     notes: tuple[str, ...] = ()
 
 
@@ -234,8 +319,10 @@ def _notes(environ: Mapping[str, str]) -> tuple[str, ...]:
         for name in ("REDIS_ADDR", "WORKER_ID")
         if environ.get(name)
     ]
-    if any(environ.get(name) for name in ("DB_HOST", "DB_USER", "DB_NAME")):
-        notes.append("The DB_* settings are valid and not used yet: this version keeps everything in its journal.")
+    if not environ.get("DB_HOST") and any(environ.get(name) for name in ("DB_USER", "DB_NAME", "DB_PASSWORD")):
+        notes.append(
+            "DB_HOST is not set: the embedded PostgreSQL is used and the other DB_* settings of a server are not."
+        )
     notes += [
         f"{name} is not a setting of this version and is ignored."
         for name in sorted(environ)
@@ -252,16 +339,20 @@ def load(environ: Mapping[str, str], *, demo: bool, data_dir: pathlib.Path | Non
     values: dict[str, Any] = {}
     for setting in SETTINGS:
         text = environ.get(setting.name, "") or setting.default
-        required = setting.secret and setting.rule is _SECRET
-        if required and not text:
+        if setting.required and not text:
             if not demo:
                 raise SettingError(f"{setting.name} is not set; outside demo mode it must be {setting.rule.words}.")
-            text = secrets.token_urlsafe(32)
-        value = _read(setting, text)
+            text = secrets.token_urlsafe(32) if setting.rule is _SECRET else ""
+        # Without a master key a demo keeps the one it drew at its first start (exchange/datadir.py).
+        value = None if setting.rule is _MASTER_KEY and not text else _read(setting, text)
         if setting.field:
             values[setting.field] = value
     if data_dir is not None:
         values["data_dir"] = data_dir
+    if values["kyc_provider"] == "webhook" and not (values["kyc_url"] and values["kyc_secret"]):
+        raise SettingError(
+            "EXCHANGE_KYC_PROVIDER=webhook needs EXCHANGE_KYC_URL and EXCHANGE_KYC_SECRET, and one is not set."
+        )
     if values["http_port"] == values["ws_port"] != 0:
         raise SettingError(f"WS_PORT must be another port than HTTP_PORT, and {values['ws_port']} is not.")
     return Settings(demo=demo, notes=_notes(environ), **values)
@@ -269,4 +360,4 @@ def load(environ: Mapping[str, str], *, demo: bool, data_dir: pathlib.Path | Non
 
 def table() -> list[tuple[str, str, str]]:
     """(name, default or "required" or "-", meaning) of every setting, in the order of the table."""
-    return [(s.name, "required" if s.secret and s.rule is _SECRET else s.default or "-", s.meaning) for s in SETTINGS]
+    return [(s.name, "required" if s.required else s.default or "-", s.meaning) for s in SETTINGS]

@@ -9,7 +9,11 @@ import pytest
 
 from exchange.settings import SETTINGS, SettingError, Settings, load, table
 
-SECRETS = {"INTERNAL_TOKEN": "0123456789abcdef", "AUTH_TOKEN_SECRET": "fedcba9876543210"}
+SECRETS = {
+    "INTERNAL_TOKEN": "0123456789abcdef",
+    "AUTH_TOKEN_SECRET": "fedcba9876543210",
+    "EXCHANGE_MASTER_KEY": "0f" * 32,
+}
 
 WRONG = {
     "SERVICE_NAME": ["a b", "x" * 65, "é"],
@@ -45,6 +49,18 @@ WRONG = {
     "DB_MAX_IDLE_CONNS": ["-1"],
     "DB_CONN_MAX_LIFETIME": ["30 minutes"],
     "DB_CONN_MAX_IDLE_TIME": ["5x"],
+    "EXCHANGE_DATABASE": ["yes", "OFF"],
+    "EXCHANGE_PG_BIN": ["a\nb"],
+    "EXCHANGE_HISTORY_TIMEOUT": ["0", "2m"],
+    "EXCHANGE_PROJECTION_EVENTS": ["0", "1000001"],
+    "EXCHANGE_EVENTS_KEEP": ["never", "-1h", "101 years"],
+    "EXCHANGE_MASTER_KEY": ["00", "0g" * 32, "0f" * 33],
+    "EXCHANGE_SESSION_IDLE": ["1s"],
+    "EXCHANGE_UNRESTRICTED_KEY_TTL": ["1m"],
+    "EXCHANGE_TRUSTED_PROXIES": ["localhost", "10.0.0.1/8", "10.0.0.0/33"],
+    "EXCHANGE_KYC_PROVIDER": ["none"],
+    "EXCHANGE_KYC_URL": ["ftp://kyc", "https://a b"],
+    "EXCHANGE_KYC_SECRET": ["short"],
     "REDIS_ADDR": ["a\nb"],
     "WORKER_ID": ["a\nb"],
 }  # fmt: skip
@@ -98,8 +114,15 @@ def test_duration_is_read_in_its_unit(text: str, seconds: float) -> None:
 
 
 def test_names_without_meaning_and_unknown_names_are_noted() -> None:
-    notes = load({"REDIS_ADDR": "r:1", "WORKER_ID": "3", "EXCHANGE_SNYC": "off", "DB_HOST": "db"}, demo=True).notes
-    assert [note.split()[0] for note in notes] == ["REDIS_ADDR", "WORKER_ID", "The", "EXCHANGE_SNYC"]
+    notes = load({"REDIS_ADDR": "r:1", "WORKER_ID": "3", "EXCHANGE_SNYC": "off", "DB_NAME": "db"}, demo=True).notes
+    assert [note.split()[0] for note in notes] == ["REDIS_ADDR", "WORKER_ID", "DB_HOST", "EXCHANGE_SNYC"]
+
+
+def test_webhook_provider_needs_its_address_and_secret() -> None:
+    provider = {"EXCHANGE_KYC_PROVIDER": "webhook", "EXCHANGE_KYC_URL": "https://kyc.example/start"}
+    with pytest.raises(SettingError, match=r"^EXCHANGE_KYC_URL and EXCHANGE_KYC_SECRET must be set"):
+        load(provider, demo=True)
+    assert load({**provider, "EXCHANGE_KYC_SECRET": "s" * 16}, demo=True).kyc_url == "https://kyc.example/start"
 
 
 def test_data_dir_option_wins_over_the_environment(tmp_path: pathlib.Path) -> None:

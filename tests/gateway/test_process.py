@@ -17,7 +17,11 @@ import pytest
 from exchange.datadir import DataDirectory
 from tests.gateway.running import Exchange
 
-SECRETS = {"INTERNAL_TOKEN": "0123456789abcdef", "AUTH_TOKEN_SECRET": "fedcba9876543210"}
+SECRETS = {
+    "INTERNAL_TOKEN": "0123456789abcdef",
+    "AUTH_TOKEN_SECRET": "fedcba9876543210",
+    "EXCHANGE_MASTER_KEY": "0f" * 32,
+}
 
 
 def run(*arguments: str, **environ: str) -> tuple[int, str, str]:

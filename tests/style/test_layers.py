@@ -13,6 +13,7 @@ from tests.style import source
 _ENGINE = {"exchange.core", "exchange.disruptor", "journal", "snapshots"}
 _REPLAY = {"exchange.replay", "exchange.checkpoint", "exchange.recovery", "exchange.follower"}
 _SERVICES = {"exchange.settings", "exchange.datadir", "exchange.timekeeper", *_REPLAY}
+_PEOPLE = {"exchange.persistence", "exchange.users"}
 _EDGES = {"exchange.gateway", "exchange.marketdata"}
 
 # A module's layer is the longest prefix that it matches. It may import its own layer, and the ones named here.
@@ -30,13 +31,26 @@ LAYERS: dict[str, set[str]] = {
     "exchange.follower": {*_ENGINE, "exchange.replay", "exchange.checkpoint", "exchange.datadir", "exchange.settings"},
     "exchange.timekeeper": {"exchange.core", "exchange.disruptor"},
     "exchange.marketdata": {"exchange.core", "exchange.disruptor", "exchange.settings"},
-    "exchange.gateway": {"exchange.core", "exchange.disruptor", "exchange.marketdata", "exchange.settings"},
+    "exchange.persistence": {
+        *{"exchange.core", "journal", "snapshots"},
+        *{"exchange.settings", "exchange.replay", "exchange.checkpoint"},
+    },
+    "exchange.users": {"exchange.core", "exchange.disruptor", "exchange.settings", "exchange.persistence"},
+    "exchange.gateway": {
+        *{"exchange.core", "exchange.disruptor", "exchange.marketdata", "exchange.settings"},
+        *_PEOPLE,
+    },
+    "exchange.control": {"exchange.users", "exchange.persistence", "exchange.settings"},
+    "exchange.operator_cli": {"exchange.control", "exchange.settings", "exchange.datadir", *_PEOPLE},
     "exchange.market_replay": {"exchange.core", "exchange.disruptor"},
     "exchange.warm": {*_ENGINE, "exchange.marketdata"},
-    "exchange.app": {*_ENGINE, *_SERVICES, *_EDGES},
-    "exchange.cli": {*_ENGINE, *_SERVICES, *_EDGES, "exchange.app", "exchange.market_replay", "exchange.warm"},
+    "exchange.app": {*_ENGINE, *_SERVICES, *_PEOPLE, *_EDGES, "exchange.control"},
+    "exchange.cli": {
+        *{*_ENGINE, *_SERVICES, *_PEOPLE, *_EDGES},
+        *{"exchange.app", "exchange.market_replay", "exchange.warm", "exchange.operator_cli"},
+    },
     "exchange.__main__": {"exchange.cli"},
-    "bench": {*_ENGINE, *_SERVICES, *_EDGES, "exchange.app", "exchange.market_replay", "exchange.warm"},
+    "bench": {*_ENGINE, *_SERVICES, *_PEOPLE, *_EDGES, "exchange.app", "exchange.market_replay", "exchange.warm"},
 }
 
 # Third-party packages a layer may use; a layer that is not named may use any.
