@@ -350,9 +350,7 @@ def load(environ: Mapping[str, str], *, demo: bool, data_dir: pathlib.Path | Non
     if data_dir is not None:
         values["data_dir"] = data_dir
     if values["kyc_provider"] == "webhook" and not (values["kyc_url"] and values["kyc_secret"]):
-        raise SettingError(
-            "EXCHANGE_KYC_PROVIDER=webhook needs EXCHANGE_KYC_URL and EXCHANGE_KYC_SECRET, and one is not set."
-        )
+        raise SettingError("EXCHANGE_KYC_URL and EXCHANGE_KYC_SECRET must be set for EXCHANGE_KYC_PROVIDER=webhook.")
     if values["http_port"] == values["ws_port"] != 0:
         raise SettingError(f"WS_PORT must be another port than HTTP_PORT, and {values['ws_port']} is not.")
     return Settings(demo=demo, notes=_notes(environ), **values)
