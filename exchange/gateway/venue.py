@@ -21,6 +21,7 @@ from exchange.gateway.keys import KeyStore
 from exchange.gateway.symbols import Reference
 from exchange.marketdata.market import MarketData
 from exchange.settings import Settings
+from exchange.users.service import Users
 
 T = TypeVar("T")
 RETRY_AFTER_S = 1
@@ -34,13 +35,24 @@ def shutting_down() -> Refusal:
 
 
 class Venue:
-    """The parts behind the routes. `admitting` is False from the moment a stop was asked for."""
+    """The parts behind the routes. `admitting` is False from the moment a stop was asked for.
 
-    def __init__(self, settings: Settings, pipeline: Pipeline, keys: KeyStore, market_data: MarketData) -> None:
+    `users` None: the venue runs without a database and keeps nobody.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        pipeline: Pipeline,
+        keys: KeyStore,
+        market_data: MarketData,
+        users: Users | None = None,
+    ) -> None:
         self.settings = settings
         self.pipeline = pipeline
         self.keys = keys
         self.market_data = market_data
+        self.users = users
         self.admitting = True
         self.reference = Reference(self.read(readers.assets)[0], self.read(readers.symbols)[0])
         self._waiting: deque[tuple[float, asyncio.Future[bytes]]] = deque()
