@@ -7,9 +7,9 @@ Every list is read along an index from one of its ends, at most `limit` rows of 
 rise with order, trade, aggregate and event ids (the engine's clock never falls), so a range of times is a range of ids:
 one look at an index that orders by time finds its ends, and needs no index by account and time.
 
-Rows of an account are asked for as a range of (account, symbol, id). With account = $1 the planner would rather walk the
-ids of the whole venue and leave out what is not the account's: quick on average, and hours for an account that has
-done nothing lately.
+Rows of an account are asked for as a range of (account, symbol, id). With account = $1 the planner would rather walk
+the ids of the whole venue and leave out what is not the account's: quick on average, and hours for an account that
+has done nothing lately.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@ Account 16 has a third of everything, which is where a plan that fetches and sor
 
 from __future__ import annotations
 
+import itertools
+
 from exchange.persistence.database import Connection
 
 DAY_NS = 86_400 * 10**9
@@ -34,7 +36,7 @@ insert into exchange_order.projection values (true, decode(repeat('00', 16), 'he
 async def make_partitions(connection: Connection, bounds_ns: tuple[int, ...] = MONTH_NS) -> None:
     """One partition of every partitioned table between each two bounds."""
     for table in PARTITIONED:
-        for number, (first_ns, end_ns) in enumerate(zip(bounds_ns, bounds_ns[1:], strict=False)):
+        for number, (first_ns, end_ns) in enumerate(itertools.pairwise(bounds_ns)):
             await connection.execute(
                 f"create table {table}_{number} partition of {table} for values from ({first_ns}) to ({end_ns})"
             )
@@ -56,13 +58,14 @@ async def fill(connection: Connection) -> None:
         insert into exchange_clearing.balances
         select account, asset, 1000, 0 from generate_series(16, 1015) account, generate_series(1, 3) asset;
         insert into exchange_clearing.entries
-        select i, {FIRST_NS} + i * {step}::bigint, i, 4, 32, 1 + i % 2, i, case when i > 1 then i - 1 else 0 end, i / 2, 0
+        select i, {FIRST_NS} + i * {step}::bigint, i, 4, 32, 1 + i % 2, i, i - 1, i / 2, 0
         from generate_series(1::bigint, {EVENTS - 1}) i;
         insert into exchange_clearing.postings
         select {ACCOUNT}, asset, i, {FIRST_NS} + i * {step}::bigint, 1, -1
         from generate_series(1::bigint, {EVENTS - 1}) i, unnest(array[1 + i::integer % 2, 3]) asset;
         insert into exchange_market.trades
-        select 1 + i % 2, i / 2 + 1, {FIRST_NS} + i * {step}::bigint, i, i, i / 2 % 2, 100, 10, 1000, {ACCOUNT}, 17, i, i - 1, 1, 1
+        select 1 + i % 2, i / 2 + 1, {FIRST_NS} + i * {step}::bigint, i, i, i / 2 % 2, 100, 10, 1000,
+               {ACCOUNT}, 17, i, i - 1, 1, 1
         from generate_series(1::bigint, {TRADES - 1}) i;
         insert into exchange_market.agg_trades
         select 1 + i % 2, i / 2 + 1, {FIRST_NS} + i * {2 * step}::bigint, i % 2, 100, 10, i, i

@@ -1,7 +1,7 @@
 """Every statement of history on a million rows: along indexes, and not far along them.
 
 EXPLAIN ANALYZE runs each in every shape that a request can give it, as a history request would: after APPLIED, with
-values. It must do with what it needs: no sequential scan of a table that grows, and no more rows than a page is made of.
+values. There is no sequential scan of a table that grows, and no more rows are read than a page is made of.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ SHAPES: dict[str, list[tuple[Any, ...]]] = {
     "CANDLE_EXTENT": [(1, 1), (99, 1)],
     "CANDLES": [(1, 1, FIRST_NS + 10 * DAY_NS, FIRST_NS + 10 * DAY_NS + (LIMIT - 1) * MINUTE_NS), (99, 1, *ALWAYS)],
     "CLOSE_BEFORE": [(1, 1, at) for at in (0, FIRST_NS + 10 * DAY_NS, INT64_MAX)],
-    "FOLDED_CANDLES": [(1, 1, [FIRST_NS + DAY_NS + at * 90 * MINUTE_NS for at in range(5)], FIRST_NS + DAY_NS + 450 * MINUTE_NS)],
+    "FOLDED_CANDLES": [(1, 1, [FIRST_NS + at * 90 * MINUTE_NS for at in range(5)], FIRST_NS + 450 * MINUTE_NS)],
     "EVENT_TIME": [(event,) for event in (0, filling.EVENTS // 2, INT64_MAX)],
     "LEDGER": [
         (account, *assets, *times, event, LIMIT)
