@@ -86,7 +86,7 @@ class History:
         if not self._database.is_up:
             raise self._unavailable()
         if not await self._watermark.passes(sequence, self._timeout_s):
-            raise _behind(sequence, self._watermark.sequence)
+            raise _behind(sequence, self._watermark.sequence) if self._database.is_up else self._unavailable()
         gate = self._anybody if is_public else self._owners
         async with gate.place(max(0.0, until_s - time.monotonic())):
             try:

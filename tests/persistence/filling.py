@@ -5,21 +5,14 @@ Account 16 has a third of everything, which is where a plan that fetches and sor
 
 from __future__ import annotations
 
-import itertools
-
 from exchange.persistence.database import Connection
+from exchange.persistence.schemas import Schemas, make_partitions
 
 DAY_NS = 86_400 * 10**9
 FIRST_NS = 1_767_225_600 * 10**9
 """2026-01-01."""
-MONTH_NS = (FIRST_NS, FIRST_NS + 31 * DAY_NS, FIRST_NS + 59 * DAY_NS, FIRST_NS + 90 * DAY_NS, FIRST_NS + 120 * DAY_NS)
-SPAN_NS = MONTH_NS[-1] - FIRST_NS
-PARTITIONED = (
-    "exchange_clearing.entries",
-    "exchange_clearing.postings",
-    "exchange_market.trades",
-    "exchange_market.agg_trades",
-)
+MONTHS_NS = (FIRST_NS, FIRST_NS + 31 * DAY_NS, FIRST_NS + 59 * DAY_NS, FIRST_NS + 90 * DAY_NS)
+SPAN_NS = 120 * DAY_NS
 ORDERS, TRADES, AGG_TRADES, EVENTS = 250_000, 250_000, 125_000, 250_000
 CANDLES = 100_000
 ACCOUNT = "case when i % 3 = 0 then 16 else 16 + i % 1000 end"
@@ -29,17 +22,14 @@ insert into exchange_order.assets values (1, 'BTC', 8), (2, 'ETH', 8), (3, 'USDT
 insert into exchange_order.symbols values
     (1, 'BTC_USDT', 1, 3, 2, 5, 1000, 10, 1, 1, 1000, 1000),
     (2, 'ETH_USDT', 2, 3, 2, 4, 10000, 100, 1, 1, 1000, 1000);
-insert into exchange_order.projection values (true, decode(repeat('00', 16), 'hex'), 1, 0, 0, 0, 0, '')
+insert into exchange_order.projection values (true, decode(repeat('00', 16), 'hex'), 1, 0, 0, 0, 0, '');
 """
 
 
-async def make_partitions(connection: Connection, bounds_ns: tuple[int, ...] = MONTH_NS) -> None:
-    """One partition of every partitioned table between each two bounds."""
-    for table in PARTITIONED:
-        for number, (first_ns, end_ns) in enumerate(itertools.pairwise(bounds_ns)):
-            await connection.execute(
-                f"create table {table}_{number} partition of {table} for values from ({first_ns}) to ({end_ns})"
-            )
+async def make_months(connection: Connection) -> None:
+    """The partitions of MONTHS_NS."""
+    for month_ns in MONTHS_NS:
+        await make_partitions(connection, Schemas(), month_ns)
 
 
 async def fill(connection: Connection) -> None:
@@ -48,7 +38,7 @@ async def fill(connection: Connection) -> None:
         "set statement_timeout = 0; set synchronous_commit = off; set maintenance_work_mem = '256MB'"
     )
     await connection.execute(REFERENCE)
-    await make_partitions(connection)
+    await make_months(connection)
     step = SPAN_NS // EVENTS
     await connection.execute(f"""
         insert into exchange_order.orders

@@ -5,7 +5,6 @@ Times are written in hours after HOUR_0: order n, trade n and aggregate n of a s
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -14,10 +13,10 @@ from exchange.persistence import history
 from exchange.persistence.database import Connection
 from exchange.persistence.history import INT64_MAX, Page
 from exchange.persistence.intervals import SPANS
-from tests.persistence.filling import FIRST_NS, MONTH_NS, REFERENCE, make_partitions
+from tests.persistence.filling import FIRST_NS, MONTHS_NS, REFERENCE, make_months
 
 HOUR_NS = 3_600 * 10**9
-HOUR_0 = MONTH_NS[1] - 4 * HOUR_NS
+HOUR_0 = MONTHS_NS[1] - 4 * HOUR_NS
 """Four hours before a partition ends, so that pages reach over its end."""
 ALICE, BOB = 16, 17
 
@@ -39,12 +38,12 @@ select 1, i, {HOUR_0} + i * {HOUR_NS}, 0, 100, 10, i, i + i / 5 from generate_se
 
 
 @pytest.fixture
-async def rows(connection: Connection) -> AsyncIterator[Connection]:
+async def rows(connection: Connection) -> Connection:
     """The database with ROWS."""
     await connection.execute(REFERENCE)
-    await make_partitions(connection)
+    await make_months(connection)
     await connection.execute(ROWS)
-    yield connection
+    return connection
 
 
 def hour(first: int, last: int) -> dict[str, int]:
@@ -208,15 +207,15 @@ async def test_folded_candles_have_the_ends_extremes_and_sums_of_what_they_are_m
 
 # ---- ledger -------------------------------------------------------------------------------------------------------
 
-# Event 1: both deposit; 2: alice's hold (order 1); 3: bob's hold (order 2); 4: their trade; 5: alice trades with herself
-# (orders 3 and 1); 6: alice's release (order 1).
+# Event 1: alice deposits; 2: her hold (order 1); 3: bob's hold (order 2); 4: their trade; 5: alice trades with herself
+# (orders 3 and 1); 6: her release (order 1).
 LEDGER = f"""
 insert into exchange_clearing.balances select account, asset, 0, 0
 from unnest(array[0, 1, 16, 17]) account, unnest(array[1, 3]) asset;
 insert into exchange_clearing.entries
 select event, {HOUR_0} + event * {HOUR_NS}, event, kind, command, symbol, taker, maker, trade, transfer
-from (values (1, 16, 16, 0, 0, 0, 0, 7), (2, 2, 32, 1, 1, 0, 0, 0), (3, 2, 32, 1, 2, 0, 0, 0), (4, 4, 32, 1, 2, 1, 1, 0),
-             (5, 4, 32, 1, 3, 1, 2, 0), (6, 7, 33, 1, 1, 0, 0, 0))
+from (values (1, 16, 16, 0, 0, 0, 0, 7), (2, 2, 32, 1, 1, 0, 0, 0), (3, 2, 32, 1, 2, 0, 0, 0),
+             (4, 4, 32, 1, 2, 1, 1, 0), (5, 4, 32, 1, 3, 1, 2, 0), (6, 7, 33, 1, 1, 0, 0, 0))
      as v (event, kind, command, symbol, taker, maker, trade, transfer);
 insert into exchange_clearing.postings
 select account, asset, event, {HOUR_0} + event * {HOUR_NS}, available, locked
