@@ -9,7 +9,7 @@ import enum
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
-from exchange.gateway import orders, placing, public, reads, users
+from exchange.gateway import history, orders, placing, public, reads, users
 from exchange.gateway.forms import BearerCall, FormCall
 from exchange.gateway.keys import Permission
 from exchange.gateway.replies import Reply
@@ -59,6 +59,7 @@ def _bearer(method: str, path: str, handler: BearerHandler, *parameters: str) ->
 
 
 _READ, _TRADE = Permission.READ, Permission.TRADE
+_TIMES = ("startTime", "endTime", "limit")
 
 ROUTES: tuple[Route, ...] = (
     _public("/health", public.health),
@@ -74,6 +75,10 @@ ROUTES: tuple[Route, ...] = (
         "symbolStatus",
     ),
     _public("/v1/depth", public.depth, "symbol", "limit"),
+    _public("/v1/trades", history.trades, "symbol", "limit"),
+    _public("/v1/historicalTrades", history.trades, "symbol", "limit", "fromId"),
+    _public("/v1/aggTrades", history.agg_trades, "symbol", "fromId", *_TIMES),
+    _public("/v1/klines", history.klines, "symbol", "interval", "timeZone", *_TIMES),
     _signed("POST", "/v1/order", _TRADE, orders.place, *placing.PARAMETERS),
     _signed("DELETE", "/v1/order", _TRADE, orders.cancel, "symbol", "orderId", "origClientOrderId", "newClientOrderId"),
     _signed("GET", "/v1/order", _READ, reads.get_order, "symbol", "orderId", "origClientOrderId"),
@@ -101,6 +106,9 @@ ROUTES: tuple[Route, ...] = (
     _signed("DELETE", "/v1/openOrders", _TRADE, orders.cancel_all, "symbol"),
     _signed("GET", "/v1/openOrders", _READ, reads.get_open_orders, "symbol"),
     _signed("GET", "/v1/account", _READ, reads.get_account, "omitZeroBalances"),
+    _signed("GET", "/v1/allOrders", _READ, history.all_orders, "symbol", "orderId", *_TIMES),
+    _signed("GET", "/v1/myTrades", _READ, history.my_trades, "symbol", "orderId", "fromId", *_TIMES),
+    _signed("GET", "/v1/ledger", _READ, history.ledger, "asset", "orderId", "fromId", *_TIMES),
     _form("POST", "/v1/user/register", users.register, "email", "password"),
     _form("POST", "/v1/user/login", users.login, "email", "password", "code", "deviceToken"),
     _bearer("POST", "/v1/user/logout", users.logout),

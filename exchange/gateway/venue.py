@@ -17,9 +17,11 @@ from exchange.core import readers
 from exchange.disruptor.errors import OutcomeUnknown, Refused, Stopped, StorageLow
 from exchange.disruptor.pipeline import Pipeline
 from exchange.gateway.errors import Refusal, unknown_outcome
+from exchange.gateway.history_reading import History
 from exchange.gateway.keys import KeyStore
 from exchange.gateway.symbols import Reference
 from exchange.marketdata.market import MarketData
+from exchange.persistence.watermark import Watermark
 from exchange.settings import Settings
 from exchange.users.service import Users
 
@@ -46,12 +48,14 @@ class Venue:
         pipeline: Pipeline,
         keys: KeyStore,
         market_data: MarketData,
+        history: History | None = None,
         users: Users | None = None,
     ) -> None:
         self.settings = settings
         self.pipeline = pipeline
         self.keys = keys
         self.market_data = market_data
+        self.history = history or History(None, Watermark(lambda: None), 0.0)
         self.users = users
         self.admitting = True
         self.reference = Reference(self.read(readers.assets)[0], self.read(readers.symbols)[0])
