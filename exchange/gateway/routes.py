@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from exchange.gateway import orders, placing, public, reads
-from exchange.gateway.keys import Permission
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
 from exchange.gateway.venue import Venue
+from exchange.users.keys import Permission
 
 Handler = Callable[[Venue, Call], Awaitable[Reply]]
 SIGNATURE = frozenset(("timestamp", "recvWindow", "signature"))

@@ -17,10 +17,10 @@ from exchange.core import readers
 from exchange.disruptor.errors import OutcomeUnknown, Refused, Stopped, StorageLow
 from exchange.disruptor.pipeline import Pipeline
 from exchange.gateway.errors import Refusal, unknown_outcome
-from exchange.gateway.keys import KeyStore
 from exchange.gateway.symbols import Reference
 from exchange.marketdata.market import MarketData
 from exchange.settings import Settings
+from exchange.users.keyring import KeyRing
 
 T = TypeVar("T")
 RETRY_AFTER_S = 1
@@ -36,7 +36,7 @@ def shutting_down() -> Refusal:
 class Venue:
     """The parts behind the routes. `admitting` is False from the moment a stop was asked for."""
 
-    def __init__(self, settings: Settings, pipeline: Pipeline, keys: KeyStore, market_data: MarketData) -> None:
+    def __init__(self, settings: Settings, pipeline: Pipeline, keys: KeyRing, market_data: MarketData) -> None:
         self.settings = settings
         self.pipeline = pipeline
         self.keys = keys
