@@ -23,6 +23,7 @@ import asyncpg
 from exchange.persistence.database import Database, Unavailable
 from exchange.persistence.sqlstate import explain
 from exchange.users import key_records
+from exchange.users.errors import UserError
 from exchange.users.keys import (
     DEMO_PREFIX,
     NEVER_US,
@@ -44,8 +45,8 @@ KEYS_PER_ACCOUNT_MAX = 30
 RETRY_S = 5.0
 
 
-class RevocationUnrecorded(Exception):
-    """A key was revoked, and no disk took note of it; a sentence."""
+class RevocationUnrecorded(UserError):
+    """A key was revoked, and no disk took note of it."""
 
 
 class Created(NamedTuple):

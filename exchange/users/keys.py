@@ -9,6 +9,7 @@ Times are microseconds since the epoch.
 
 from __future__ import annotations
 
+import base64
 import enum
 import ipaddress
 import re
@@ -16,9 +17,11 @@ import secrets
 import string
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from exchange.users.errors import NotAcceptable
 
 API_KEY_PATTERN = r"[A-Za-z0-9_-]{16,128}"
 DEMO_PREFIX = "demo"
@@ -26,17 +29,20 @@ KEY_CHARACTERS = 64
 LABEL_CHARACTERS_MAX = 64
 ADDRESSES_MAX = 30
 NEVER_US = (1 << 63) - 1
-PUBLIC_KEY_BYTES = 32
+_PUBLIC_KEY_BYTES = 32
+_SPKI = bytes.fromhex("302a300506032b6570032100")
+"""What stands before the 32 bytes of an Ed25519 public key in DER (RFC 8410)."""
 _ALPHABET = string.ascii_letters + string.digits
 _label = re.compile(rf"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{{0,{LABEL_CHARACTERS_MAX}}}").fullmatch
+_ARMOUR = re.compile(r"-----(?:BEGIN|END) PUBLIC KEY-----")
 _API_KEY = re.compile(API_KEY_PATTERN, re.ASCII)
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-class KeyRefused(Exception):
-    """A key that may not be made; the text is a sentence that says why."""
+class KeyRefused(NotAcceptable):
+    """A key that may not be made."""
 
 
 class KeysUnusable(Exception):
@@ -105,6 +111,25 @@ class Key:
         return not self.addresses or any(address in network for network in self.addresses)
 
 
+def view(key: Key, unit_ns: int) -> dict[str, Any]:
+    """What its owner and the operator may see of a key, times in units of `unit_ns`: everything but the secret."""
+
+    def time(moment_us: int) -> int | None:
+        return None if moment_us >= NEVER_US else moment_us * 1000 // unit_ns
+
+    return {
+        "apiKey": key.api_key,
+        "account": key.account,
+        "type": str(key.kind),
+        "permissions": sorted(map(str, key.permissions)),
+        "addresses": list(map(str, key.addresses)),
+        "label": key.label,
+        "createTime": time(key.created_us),
+        "expireTime": time(key.expires_us),
+        "tradeUntil": time(key.until_us.get(Permission.TRADE, NEVER_US)),
+    }
+
+
 class KeyStore(Protocol):
     """Where the gateway finds keys; an answer must be at hand, so the store keeps them in memory."""
 
@@ -128,6 +153,26 @@ def draw_name(prefix: str = "") -> str:
     while name.startswith(DEMO_PREFIX) and not prefix:
         name = draw_secret()
     return name
+
+
+def public_key(text: str) -> bytes:
+    """The 32 bytes of an Ed25519 public key: PEM, or base64 of DER or of the bytes themselves. Raises KeyRefused."""
+    body = "".join(_ARMOUR.sub("", text).split())
+    try:
+        found = base64.b64decode(body, validate=True).removeprefix(_SPKI)
+    except ValueError:
+        found = b""
+    if len(found) != _PUBLIC_KEY_BYTES:
+        raise KeyRefused("The public key is not an Ed25519 public key as PEM, or in base64.")
+    return found
+
+
+def permissions(texts: Iterable[str]) -> frozenset[Permission]:
+    """Permissions by their names; none: read. Raises KeyRefused."""
+    try:
+        return frozenset(map(Permission, texts)) or frozenset((Permission.READ,))
+    except ValueError:
+        raise KeyRefused("A permission is one of read, trade, withdraw.") from None
 
 
 def networks(texts: Iterable[str]) -> tuple[Network, ...]:

@@ -26,6 +26,8 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from exchange.users.keys import KeysUnusable
+
 log = logging.getLogger("exchange.users")
 
 Record: TypeAlias = dict[str, Any]
@@ -35,7 +37,7 @@ GROWN_BYTES = 4 << 20
 _CHECKSUM = "crc"
 
 
-class LogRefused(Exception):
+class LogRefused(KeysUnusable):
     """The file can not be used; the text is a sentence that says why and what to do."""
 
 
