@@ -68,7 +68,7 @@ class Process:
 
 def names(*found: Key | None) -> list[str | None]:
     """What keys are called."""
-    return [key and key.api_key for key in found]
+    return [None if key is None else key.api_key for key in found]
 
 
 async def rows(database: Database) -> dict[str, Any]:
