@@ -1,8 +1,8 @@
 """Where a request comes from: the peer of its connection, or what a proxy that we trust says about it.
 
 Owns the one rule that allowlists and throttles share. X-Forwarded-For is read from the right, hop by hop, and only as
-long as the hop that wrote it lies in EXCHANGE_TRUSTED_PROXIES: what a client writes into it itself counts for nothing.
-An IPv4 address that is mapped into IPv6 is that IPv4 address.
+long as the hop that wrote it lies in EXCHANGE_TRUSTED_PROXIES: what a client writes into it itself counts for
+nothing. An IPv4 address that is mapped into IPv6 is that IPv4 address.
 """
 
 from __future__ import annotations

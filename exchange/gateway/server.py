@@ -26,9 +26,10 @@ from multidict import CIMultiDictProxy
 from exchange.gateway.address import Address, client_address
 from exchange.gateway.connection import Connection, Respond
 from exchange.gateway.errors import Refusal
+from exchange.gateway.forms import BearerCall, FormCall, bearer_session, users_of
 from exchange.gateway.parameters import check_names, parse
 from exchange.gateway.replies import Answer, answer, refusal_answer
-from exchange.gateway.routes import ROUTES, Route
+from exchange.gateway.routes import ROUTES, Access, Route
 from exchange.gateway.signing import Call, authenticate
 from exchange.gateway.venue import Venue, shutting_down
 from exchange.users.keys import Key, KeyKind
@@ -137,9 +138,12 @@ class Gateway:
             return refusal_answer(Refusal(405, -1020, sentence), allow=", ".join(methods))
         return refusal_answer(Refusal(404, -1020, "There is no endpoint at this path."))
 
-    def _call(self, route: Route, headers: Headers, query: str, body: bytes, transport: asyncio.Transport) -> Call:
-        """Everything between the bytes and the route: limits, parameters, signature."""
-        if not self.venue.admitting and route.permission is not None:
+    def _call(
+        self, route: Route, headers: Headers, query: str, body: bytes, transport: asyncio.Transport
+    ) -> Call | FormCall:
+        """Everything between the bytes and the route: limits, parameters, and whose request it is."""
+        access = route.access
+        if not self.venue.admitting and access is not Access.PUBLIC:
             raise shutting_down()
         if len(body) > self.venue.settings.body_bytes:
             raise self._too_large()
@@ -148,13 +152,21 @@ class Gateway:
         unit_ns = _UNITS_NS.get(headers.get("X-MBX-TIME-UNIT"))
         if unit_ns is None:
             raise Refusal(400, -1194, "Invalid time unit; expected either MICROSECOND or MILLISECOND.")
+        if query and access in (Access.FORM, Access.BEARER):
+            raise Refusal(400, -1101, "This endpoint takes no query: send the parameters as a form body.")
         signed = parse(query, body)
-        if route.permission is None:
-            call = Call(_NOBODY, signed.params, 0, 0, unit_ns)
-        else:
+        call: Call | FormCall
+        if access is Access.SIGNED and route.permission is not None:
             api_keys = headers.getall("X-MBX-APIKEY", [])
             client = functools.partial(self._address, headers, transport)
             call = authenticate(self.venue.keys, api_keys, signed, route.permission, unit_ns, client)
+        elif access is Access.PUBLIC:
+            call = Call(_NOBODY, signed.params, 0, 0, unit_ns)
+        elif access is Access.BEARER:
+            session = bearer_session(users_of(self.venue), headers.getall("Authorization", []))
+            call = BearerCall(signed, self._address(headers, transport), unit_ns, session)
+        else:
+            call = FormCall(signed, self._address(headers, transport), unit_ns)
         check_names(signed.params, route.parameters)
         return call
 

@@ -95,6 +95,11 @@ def _ed25519_matches(verifier: Ed25519PublicKey, payload: bytes, signature: str)
     return True
 
 
+def microseconds(stamp: int) -> int:
+    """A time that a client sent, which may be in milliseconds or in microseconds."""
+    return stamp if stamp >= _MICROSECONDS_FROM else stamp * 1000
+
+
 @functools.lru_cache(maxsize=256)
 def _window_us(text: str) -> int:
     match = _window(text)
@@ -134,8 +139,7 @@ def authenticate(
     now_us = time.time_ns() // 1000
     if not key.may(permission, now_us) or (key.addresses and not key.is_from(client())):
         raise denied()
-    sent = int(stamp)
-    call = Call(key, params, sent if sent >= _MICROSECONDS_FROM else sent * 1000, window_us, unit_ns)
+    call = Call(key, params, microseconds(int(stamp)), window_us, unit_ns)
     call.check_age_at(now_us)
     return call
 

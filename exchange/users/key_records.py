@@ -19,20 +19,21 @@ KEY, REVOKED = "key", "key_revoked"
 
 _EPOCH = "timestamptz 'epoch' + interval '1 microsecond' *"
 SELECT = """
-select api_key, account, kind, sealed_secret, public_key, permissions, addresses, label,
-       (extract(epoch from created_at) * 1000000)::bigint as created_us,
-       (extract(epoch from expires_at) * 1000000)::bigint as expires_us,
-       (extract(epoch from revoked_at) * 1000000)::bigint as revoked_us
-from exchange_user.api_keys
+select k.api_key, account, k.kind, k.sealed_secret, k.public_key, k.permissions, k.addresses, k.label,
+       (extract(epoch from k.created_at) * 1000000)::bigint as created_us,
+       (extract(epoch from k.expires_at) * 1000000)::bigint as expires_us,
+       (extract(epoch from k.revoked_at) * 1000000)::bigint as revoked_us,
+       u.status = 'disabled' as is_disabled
+from exchange_user.api_keys k join exchange_user.users u using (account)
 """
 INSERT = f"""
 insert into exchange_user.api_keys
     (api_key, account, kind, sealed_secret, public_key, permissions, addresses, label, created_at, expires_at)
 select $1, $2, $3, $4, $5, $6, $7, $8, {_EPOCH} $9::bigint, {_EPOCH} $10::bigint
-where exists (select from exchange_user.users where account = $2)
+where exists (select from exchange_user.users where account = $2 and status <> 'disabled')
 on conflict do nothing
 """
-"""Adds nothing for an account that has no user."""
+"""Adds nothing for an account that has no user, or one that was disabled."""
 REVOKE = f"""
 update exchange_user.api_keys k set revoked_at = {_EPOCH} r.revoked_us
 from unnest($1::text[], $2::bigint[]) as r (api_key, revoked_us)

@@ -189,7 +189,7 @@ class KeyRing:
                     begun = True
                     async with connection.transaction():
                         if await connection.execute(key_records.INSERT, *key_records.to_row(record)) != "INSERT 0 1":
-                            raise KeyRefused(f"There is no user with the account {account}.")
+                            raise KeyRefused(f"There is no user with the account {account}, or not any more.")
                         await connection.execute(key_records.HOLD_WITHDRAWALS, account)
             await self._log.append(record)
         except KeyRefused:
@@ -285,7 +285,10 @@ class KeyRing:
                 if name not in self._revoked:
                     self._bury(name, row["revoked_us"])
                     news.append(self._tombstone(name))
-            elif name in self._revoked:
+            elif name in self._revoked or row["is_disabled"]:
+                if name not in self._revoked:
+                    self._bury(name, now_us())
+                    news.append(self._tombstone(name))
                 self._unrevoked.add(name)
             elif name not in self._records and (self._demo or not name.startswith(DEMO_PREFIX)):
                 record = key_records.from_row(row)

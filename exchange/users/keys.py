@@ -124,8 +124,8 @@ def view(key: Key, unit_ns: int) -> dict[str, Any]:
         "permissions": sorted(map(str, key.permissions)),
         "addresses": list(map(str, key.addresses)),
         "label": key.label,
-        "createTime": time(key.created_us),
-        "expireTime": time(key.expires_us),
+        "createdAt": time(key.created_us),
+        "expiresAt": time(key.expires_us),
         "tradeUntil": time(key.until_us.get(Permission.TRADE, NEVER_US)),
     }
 
