@@ -40,9 +40,11 @@ from exchange.settings import Settings, load
 from exchange.timekeeper import Timekeeper
 from exchange.users.keyring import Created, KeyRing
 from exchange.users.local_log import LocalLog
+from exchange.users.mailer import LogMailer
 from exchange.users.master_key import demo_master_key
-from exchange.users.operations import KeyOperations
+from exchange.users.operations import KeyOperations, UserOperations
 from exchange.users.sealing import Sealer
+from exchange.users.service import Users
 
 log = logging.getLogger("exchange.app")
 Say = Callable[[str], None]
@@ -64,6 +66,7 @@ class Parts(NamedTuple):
     backoffice: Backoffice
     local: LocalLog
     keys: KeyRing
+    users: Users | None
     control: Control
 
 
@@ -76,15 +79,26 @@ async def _listen(variable: str, host: str, port: int, start: Callable[[str, int
     return int(bound)
 
 
-def _open_keys(directory: DataDirectory, settings: Settings, local: LocalLog, database: Database | None) -> KeyRing:
+def _open_keys(
+    directory: DataDirectory, settings: Settings, local: LocalLog, sealer: Sealer, database: Database | None
+) -> KeyRing:
     """The keys of the local log; what PostgreSQL has is added as soon as it is there."""
-    local.load()
-    sealer = Sealer(settings.master_key or demo_master_key(directory.master_key))
     ring = KeyRing(local, sealer, database, demo=settings.demo, unrestricted_key_ttl_s=settings.unrestricted_key_ttl_s)
-    local.compact()
     if ring.left_out:
         log.warning("%d demo keys in %s are refused outside demo mode", ring.left_out, directory.keyring)
     return ring
+
+
+def _control(
+    directory: DataDirectory, pipeline: Pipeline, keys: KeyRing, database: Database | None, users: Users | None
+) -> Control:
+    """The operator's commands."""
+    control = Control(directory.path)
+    key_operations = KeyOperations(keys, database, lambda account: pipeline.read(readers.is_account, account)[0])
+    user_operations = UserOperations(None if users is None else users.operators)
+    for name, operation in {**key_operations.all(), **user_operations.all()}.items():
+        control.add(name, operation)
+    return control
 
 
 async def _start(
@@ -111,25 +125,32 @@ async def _start(
     pipeline.start()
     await backoffice.start()
     local = LocalLog(directory.keyring)
-    keys = _open_keys(directory, settings, local, backoffice.database)
+    local.load()
+    sealer = Sealer(settings.master_key or demo_master_key(directory.master_key))
+    keys = _open_keys(directory, settings, local, sealer, backoffice.database)
+    users: Users | None = None
+    if backoffice.database is not None:
+        mailer = LogMailer(demo=settings.demo)
+        users = Users(settings, backoffice.database, pipeline, sealer, local, mailer)
+        users.operators.on_disabled(keys.revoke_all)
+    local.compact()
     drawn: list[Created] = []
     if settings.demo:
         drawn = await demo.draw_keys(keys)
         demo.write_shell_keys(keys, directory.shell_keys)
         await demo.furnish(pipeline)
-    gateway = Gateway(Venue(settings, pipeline, keys, market_data))
+    if users is not None:
+        await users.start()  # after the accounts are there, so that they get their rows
+    gateway = Gateway(Venue(settings, pipeline, keys, market_data, users=users))
     ws_port = await _listen("WS_PORT", settings.host, settings.ws_port, market_data.start)
     http_port = await _listen("HTTP_PORT", settings.host, settings.http_port, gateway.start)
-    control = Control(directory.path)
-    operations = KeyOperations(keys, backoffice.database, lambda account: pipeline.read(readers.is_account, account)[0])
-    for name, operation in operations.all().items():
-        control.add(name, operation)
+    control = _control(directory, pipeline, keys, backoffice.database, users)
     await control.start()
     directory.record_ports(http_port, ws_port)
     for line in _banner(directory, settings, pipeline.last_sequence, http_port, ws_port, drawn):
         say(line)
     timekeeper = Timekeeper(pipeline, hash_every=settings.hash_every, hash_interval_s=settings.hash_interval_s)
-    return Parts(pipeline, market_data, gateway, timekeeper, backoffice, local, keys, control)
+    return Parts(pipeline, market_data, gateway, timekeeper, backoffice, local, keys, users, control)
 
 
 def _banner(
@@ -168,6 +189,8 @@ async def _stop(parts: Parts, settings: Settings) -> None:
         await parts.market_data.stop()
         await parts.control.stop()
         await parts.keys.stop()
+        if parts.users is not None:
+            await parts.users.stop()
         await asyncio.to_thread(parts.local.close)
     finally:
         await parts.pipeline.stop(max(0.1, deadline_s - time.monotonic()))

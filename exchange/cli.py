@@ -19,6 +19,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import exchange
+from exchange import operator_cli
 from exchange import settings as settings_module
 
 EXIT_USAGE, EXIT_SOFTWARE, EXIT_IO, EXIT_REFUSED = 2, 70, 74, 78
@@ -30,6 +31,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(operator_cli.user, name="user")
+app.add_typer(operator_cli.key, name="key")
 
 
 def _fail(code: int, sentence: str) -> NoReturn:

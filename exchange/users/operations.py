@@ -1,13 +1,15 @@
-"""What an operator may do to keys, as operations of the control socket.
+"""What an operator may do to people and keys, as operations of the control socket.
 
-Owns the reading of arguments, which come from a program of ours and are believed nothing, and the line in
-exchange_admin.audit for each act. While PostgreSQL is away an act that needs no database is done and only logged.
+Owns the reading of arguments, which come from a program of ours and are believed nothing, and the row of
+exchange_admin.audit for what is done to keys (people's acts write theirs). While PostgreSQL is away an act that needs
+no database is done and only logged.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import typing
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
@@ -15,10 +17,12 @@ import asyncpg
 
 from exchange.persistence.database import Database, Unavailable
 from exchange.persistence.sqlstate import explain
-from exchange.users import keys
+from exchange.users import keys, kyc
 from exchange.users.errors import NotAcceptable, NotFound
 from exchange.users.keyring import KeyRing
 from exchange.users.keys import NEVER_US
+from exchange.users.operators import Operators
+from exchange.users.store import Person
 
 log = logging.getLogger("exchange.users")
 
@@ -26,6 +30,7 @@ Arguments: TypeAlias = dict[str, Any]
 Operation: TypeAlias = Callable[[Arguments], Awaitable[Any]]
 ACTOR = "operator"
 MILLISECOND_NS = 1_000_000
+_STATUSES: dict[str, kyc.Status] = {name: name for name in typing.get_args(kyc.Status)}
 _AUDIT = "insert into exchange_admin.audit (actor, action, subject, detail) values ($1, $2, $3, $4)"
 
 
@@ -67,6 +72,68 @@ async def audit(database: Database | None, action: str, subject: str, **detail: 
             await connection.execute(_AUDIT, ACTOR, action, subject, json.dumps(detail))
     except (Unavailable, asyncpg.PostgresError) as error:
         log.error("no line in exchange_admin.audit for %s %s: %s", action, subject, explain(error))
+
+
+def who(arguments: Arguments) -> str | int:
+    """Whom an operation is about: an email, or a user id. Raises NotAcceptable."""
+    value = arguments.get("who")
+    return integer(arguments, "who") if isinstance(value, int) else text(arguments, "who")
+
+
+class UserOperations:
+    """`user.create`, `user.disable`, `user.reset-2fa`, `user.kyc`. `operators` None: nobody is kept here."""
+
+    def __init__(self, operators: Operators | None) -> None:
+        self._operators = operators
+
+    def all(self) -> dict[str, Operation]:
+        """The operations by name."""
+        return {
+            "user.create": self.create,
+            "user.disable": self.disable,
+            "user.reset-2fa": self.reset_2fa,
+            "user.kyc": self.set_kyc,
+        }
+
+    async def create(self, arguments: Arguments) -> Arguments:
+        """Register somebody; the account is open when this returns."""
+        created = await self._people().create_user(text(arguments, "email"), text(arguments, "password"))
+        return _shown(created)
+
+    async def disable(self, arguments: Arguments) -> Arguments:
+        """No login, no session, no API key from now on."""
+        return {**_shown(await self._people().disable(who(arguments))), "status": "disabled"}
+
+    async def reset_2fa(self, arguments: Arguments) -> Arguments:
+        """Turn somebody's second factor off."""
+        return {**_shown(await self._people().reset_2fa(who(arguments))), "twoFactor": False}
+
+    async def set_kyc(self, arguments: Arguments) -> Arguments:
+        """Decide about somebody's identity by hand."""
+        status = _STATUSES.get(text(arguments, "status"))
+        if status is None:
+            raise NotAcceptable(f"A status is one of {', '.join(_STATUSES)}.")
+        level = integer(arguments, "level")
+        person = await self._people().set_kyc(who(arguments), level, status)
+        return {**_shown(person), "kycLevel": level, "kycStatus": status}
+
+    def _people(self) -> Operators:
+        if self._operators is None:
+            raise Unavailable("This venue keeps no users: it runs without a database.")
+        return self._operators
+
+
+def _shown(person: Person) -> Arguments:
+    """What an operator sees of a person, as it was before the act."""
+    return {
+        "userId": person.user_id,
+        "account": person.account,
+        "email": person.email,
+        "status": person.status,
+        "twoFactor": person.totp_enabled,
+        "kycLevel": person.kyc_level,
+        "kycStatus": person.kyc_status,
+    }
 
 
 class KeyOperations:
