@@ -3,7 +3,8 @@
 Two servers in processes of their own, both pinned to the same core: `exchange serve --demo`, without PostgreSQL
 (`bench.outage` measures beside it), and an aiohttp application that answers a POST with its body. One load generator
 on another core sends both the same signed orders, one in flight on each of N keep-alive connections, in alternating
-rounds. Checks before it prints: every answer is a 200; order ids are distinct and gapless; after the server has stopped, its command journal holds exactly these orders.
+rounds. Checks before it prints: every answer is a 200; order ids are distinct and gapless; after the server has
+stopped, its command journal holds exactly these orders.
 """
 
 from __future__ import annotations
