@@ -23,19 +23,26 @@ from typing import NamedTuple
 import uvloop
 
 from exchange.backoffice import Backoffice
+from exchange.control import Control
+from exchange.core import readers
 from exchange.core.compile import kernels_are_cached
 from exchange.datadir import DataDirectory
 from exchange.disruptor.errors import PipelineFault
 from exchange.disruptor.pipeline import Pipeline
 from exchange.follower import FollowerProcess
 from exchange.gateway import demo
-from exchange.gateway.keys import FileKeyStore, Key
 from exchange.gateway.server import Gateway
 from exchange.gateway.venue import Venue
 from exchange.marketdata.market import MarketData
+from exchange.persistence.database import Database
 from exchange.recovery import Recovered, recover
 from exchange.settings import Settings, load
 from exchange.timekeeper import Timekeeper
+from exchange.users.keyring import Created, KeyRing
+from exchange.users.local_log import LocalLog
+from exchange.users.master_key import demo_master_key
+from exchange.users.operations import KeyOperations
+from exchange.users.sealing import Sealer
 
 log = logging.getLogger("exchange.app")
 Say = Callable[[str], None]
@@ -55,6 +62,9 @@ class Parts(NamedTuple):
     gateway: Gateway
     timekeeper: Timekeeper
     backoffice: Backoffice
+    local: LocalLog
+    keys: KeyRing
+    control: Control
 
 
 async def _listen(variable: str, host: str, port: int, start: Callable[[str, int], object]) -> int:
@@ -66,16 +76,15 @@ async def _listen(variable: str, host: str, port: int, start: Callable[[str, int
     return int(bound)
 
 
-def _open_keys(directory: DataDirectory, settings: Settings) -> tuple[FileKeyStore, list[Key]]:
-    """The keys, and those that were just drawn for the demo accounts."""
-    store = FileKeyStore(directory.keys, demo=settings.demo)
-    if store.left_out:
-        log.warning("%d demo keys in %s are refused outside demo mode", store.left_out, directory.keys)
-    drawn: list[Key] = []
-    if settings.demo:
-        drawn = demo.draw_keys(store)
-        demo.write_shell_keys(store, directory.shell_keys)
-    return store, drawn
+def _open_keys(directory: DataDirectory, settings: Settings, local: LocalLog, database: Database | None) -> KeyRing:
+    """The keys of the local log; what PostgreSQL has is added as soon as it is there."""
+    local.load()
+    sealer = Sealer(settings.master_key or demo_master_key(directory.master_key))
+    ring = KeyRing(local, sealer, database, demo=settings.demo, unrestricted_key_ttl_s=settings.unrestricted_key_ttl_s)
+    local.compact()
+    if ring.left_out:
+        log.warning("%d demo keys in %s are refused outside demo mode", ring.left_out, directory.keyring)
+    return ring
 
 
 async def _start(
@@ -100,22 +109,31 @@ async def _start(
     pipeline.on_events(market_data.on_events)
     pipeline.on_fault(on_fault)
     pipeline.start()
-    keys, drawn = _open_keys(directory, settings)
     await backoffice.start()
+    local = LocalLog(directory.keyring)
+    keys = _open_keys(directory, settings, local, backoffice.database)
+    drawn: list[Created] = []
     if settings.demo:
+        drawn = await demo.draw_keys(keys)
+        demo.write_shell_keys(keys, directory.shell_keys)
         await demo.furnish(pipeline)
     gateway = Gateway(Venue(settings, pipeline, keys, market_data))
     ws_port = await _listen("WS_PORT", settings.host, settings.ws_port, market_data.start)
     http_port = await _listen("HTTP_PORT", settings.host, settings.http_port, gateway.start)
+    control = Control(directory.path)
+    operations = KeyOperations(keys, backoffice.database, lambda account: pipeline.read(readers.is_account, account)[0])
+    for name, operation in operations.all().items():
+        control.add(name, operation)
+    await control.start()
     directory.record_ports(http_port, ws_port)
     for line in _banner(directory, settings, pipeline.last_sequence, http_port, ws_port, drawn):
         say(line)
     timekeeper = Timekeeper(pipeline, hash_every=settings.hash_every, hash_interval_s=settings.hash_interval_s)
-    return Parts(pipeline, market_data, gateway, timekeeper, backoffice)
+    return Parts(pipeline, market_data, gateway, timekeeper, backoffice, local, keys, control)
 
 
 def _banner(
-    directory: DataDirectory, settings: Settings, sequence: int, http_port: int, ws_port: int, drawn: list[Key]
+    directory: DataDirectory, settings: Settings, sequence: int, http_port: int, ws_port: int, drawn: list[Created]
 ) -> Iterable[str]:
     """What whoever started it needs to know."""
     url = f"http://{settings.host}:{http_port}"
@@ -130,11 +148,11 @@ def _banner(
     if not settings.demo:
         return
     if drawn:
-        yield f"Demo keys, shown this once and kept in {directory.keys} (mode 0600):"
+        yield f"Demo keys, shown this once and kept in {directory.shell_keys} (mode 0600):"
         for line in demo.key_lines(drawn):
             yield f"  {line}"
     else:
-        yield f"Demo keys are in {directory.keys}."
+        yield f"Demo keys are in {directory.shell_keys}."
     yield "A first trade, to copy and paste into another terminal (needs curl and openssl):"
     yield ""
     yield demo.first_trade(directory.shell_keys, url)
@@ -148,6 +166,9 @@ async def _stop(parts: Parts, settings: Settings) -> None:
     try:
         await parts.gateway.stop(settings.stop_timeout_s / 2)
         await parts.market_data.stop()
+        await parts.control.stop()
+        await parts.keys.stop()
+        await asyncio.to_thread(parts.local.close)
     finally:
         await parts.pipeline.stop(max(0.1, deadline_s - time.monotonic()))
         await parts.backoffice.stop()
@@ -172,6 +193,7 @@ async def run(
         parts.gateway.sweep()
         parts.timekeeper.step()
         parts.backoffice.step()
+        parts.keys.step()
         follower.step()
         await asyncio.wait((stop_asked,), timeout=1.0)
     fault = stop_asked.result()
