@@ -92,6 +92,8 @@ class Users:
     async def start(self) -> None:
         """Start the workers that hash, and the keeper. Does not wait for PostgreSQL."""
         self.passwords.start()
+        if self._database.is_up:
+            self._woken.set()
         self._keeper = asyncio.create_task(self._keep())
 
     async def stop(self) -> None:
