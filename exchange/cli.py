@@ -19,6 +19,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import exchange
+from exchange import operator_cli
 from exchange import settings as settings_module
 
 EXIT_USAGE, EXIT_SOFTWARE, EXIT_IO, EXIT_REFUSED = 2, 70, 74, 78
@@ -30,6 +31,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(operator_cli.user, name="user")
+app.add_typer(operator_cli.key, name="key")
 
 
 def _fail(code: int, sentence: str) -> NoReturn:
@@ -89,16 +92,23 @@ def _serve(settings: settings_module.Settings) -> int:
     from exchange.datadir import DirectoryRefused
     from exchange.disruptor.errors import PipelineFault
     from exchange.gateway.demo import DemoImpossible
-    from exchange.gateway.keys import KeysUnusable
     from exchange.persistence.witness import ForeignDatabase
     from exchange.replay import HistoryDiffers
+    from exchange.users.keys import KeysUnusable
     from journal.errors import Refused
 
     try:
         return serve(settings, _say)
     except CannotListen as error:
         _fail(EXIT_USAGE, str(error))
-    except (DirectoryRefused, ForeignDatabase, KeysUnusable, DemoImpossible, HistoryDiffers, Refused) as error:
+    except (
+        DirectoryRefused,
+        ForeignDatabase,
+        KeysUnusable,
+        DemoImpossible,
+        HistoryDiffers,
+        Refused,
+    ) as error:
         _fail(EXIT_REFUSED, str(error))
     except PipelineFault as error:
         _fail(error.exit_code, f"{error.detail} {error.hint}")
@@ -136,6 +146,22 @@ def follow(
         _fail(EXIT_REFUSED, str(error))
     except OSError as error:
         _fail(EXIT_IO, f"The journal can not be followed: {error}.")
+
+
+@app.command(hidden=True)
+def project(
+    data_dir: Annotated[pathlib.Path, typer.Option("--data-dir", help="The server's data directory.")],
+) -> None:
+    """Write what the event journal says into PostgreSQL until standard input ends; the server starts it."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    from exchange.persistence.projector import project as project_events
+
+    try:
+        code = project_events(settings_module.load(os.environ, demo=True, data_dir=data_dir))
+    except settings_module.SettingError as error:
+        _fail(EXIT_USAGE, str(error))
+    if code:
+        raise typer.Exit(code)
 
 
 @app.command("warm-kernels")

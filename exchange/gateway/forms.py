@@ -19,6 +19,7 @@ from exchange.gateway.replies import Reply
 from exchange.gateway.venue import RETRY_AFTER_S, Venue
 from exchange.persistence.database import Unavailable
 from exchange.users import errors
+from exchange.users.keyring import RevocationUnrecorded
 from exchange.users.service import Users
 from exchange.users.sessions import Session
 
@@ -32,6 +33,7 @@ _PROBLEMS: dict[type[errors.UserError], tuple[int, int]] = {
     errors.Conflict: (409, -2104),
     errors.TooManyTries: (429, -1003),
     errors.Busy: (503, -1008),
+    RevocationUnrecorded: (503, -1001),
 }
 
 
@@ -98,7 +100,7 @@ def told(error: errors.UserError | Unavailable) -> Refusal:
     """How a refusal of the people side looks to a client."""
     if isinstance(error, Unavailable):
         return _unavailable()
-    status, code = _PROBLEMS[type(error)]
+    status, code = next(_PROBLEMS[kind] for kind in type(error).__mro__ if kind in _PROBLEMS)
     retry_after_s = math.ceil(error.retry_after_s) if isinstance(error, errors.Later) else 0
     return Refusal(status, code, error.detail, retry_after_s=retry_after_s)
 

@@ -9,12 +9,12 @@ import enum
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
-from exchange.gateway import history, orders, placing, public, reads, users
+from exchange.gateway import history, orders, placing, public, reads, user_keys, users
 from exchange.gateway.forms import BearerCall, FormCall
-from exchange.gateway.keys import Permission
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
 from exchange.gateway.venue import Venue
+from exchange.users.keys import Permission
 
 Handler = Callable[[Venue, Call], Awaitable[Reply]]
 FormHandler = Callable[[Venue, FormCall], Awaitable[Reply]]
@@ -121,6 +121,9 @@ ROUTES: tuple[Route, ...] = (
     _bearer("POST", "/v1/user/totp", users.begin_second_factor, "password"),
     _bearer("POST", "/v1/user/totp/confirm", users.confirm_second_factor, "code"),
     _bearer("DELETE", "/v1/user/totp", users.remove_second_factor, "password", "code"),
+    _bearer("GET", "/v1/user/keys", user_keys.get_keys),
+    _bearer("POST", "/v1/user/keys", user_keys.create_key, *user_keys.PARAMETERS),
+    _bearer("DELETE", "/v1/user/keys", user_keys.revoke_key, "apiKey"),
     _bearer("POST", "/v1/user/kyc", users.request_kyc, "level"),
     _form(
         "POST",

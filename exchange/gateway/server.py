@@ -13,6 +13,7 @@ JSON; an exception that nobody expected becomes a 500 with a sentence and a line
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
 import time
 
@@ -26,17 +27,17 @@ from exchange.gateway.address import Address, client_address
 from exchange.gateway.connection import Connection, Respond
 from exchange.gateway.errors import Refusal
 from exchange.gateway.forms import BearerCall, FormCall, bearer_session, users_of
-from exchange.gateway.keys import Key
 from exchange.gateway.parameters import check_names, parse
 from exchange.gateway.replies import Answer, answer, refusal_answer
 from exchange.gateway.routes import ROUTES, Access, Route
 from exchange.gateway.signing import Call, authenticate
 from exchange.gateway.venue import Venue, shutting_down
+from exchange.users.keys import Key, KeyKind
 
 Headers = CIMultiDictProxy[str]
 BACKLOG = 1024
 _UNITS_NS = {None: 1_000_000, "MILLISECOND": 1_000_000, "MICROSECOND": 1_000}
-_NOBODY = Key("", "", 0, frozenset())
+_NOBODY = Key(api_key="", account=0, kind=KeyKind.HMAC, permissions=frozenset())
 
 
 class _Server(web.Server):
@@ -157,7 +158,8 @@ class Gateway:
         call: Call | FormCall
         if access is Access.SIGNED and route.permission is not None:
             api_keys = headers.getall("X-MBX-APIKEY", [])
-            call = authenticate(self.venue.keys, api_keys, signed, route.permission, unit_ns)
+            client = functools.partial(self._address, headers, transport)
+            call = authenticate(self.venue.keys, api_keys, signed, route.permission, unit_ns, client)
         elif access is Access.PUBLIC:
             call = Call(_NOBODY, signed.params, 0, 0, unit_ns)
         elif access is Access.BEARER:

@@ -18,11 +18,11 @@ from exchange.disruptor.errors import OutcomeUnknown, Refused, Stopped, StorageL
 from exchange.disruptor.pipeline import Pipeline
 from exchange.gateway.errors import Refusal, unknown_outcome
 from exchange.gateway.history_reading import History
-from exchange.gateway.keys import KeyStore
 from exchange.gateway.symbols import Reference
 from exchange.marketdata.market import MarketData
 from exchange.persistence.watermark import Watermark
 from exchange.settings import Settings
+from exchange.users.keyring import KeyRing
 from exchange.users.service import Users
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ class Venue:
         self,
         settings: Settings,
         pipeline: Pipeline,
-        keys: KeyStore,
+        keys: KeyRing,
         market_data: MarketData,
         history: History | None = None,
         users: Users | None = None,

@@ -26,6 +26,8 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from exchange.users.keys import KeysUnusable
+
 log = logging.getLogger("exchange.users")
 
 Record: TypeAlias = dict[str, Any]
@@ -35,7 +37,7 @@ GROWN_BYTES = 4 << 20
 _CHECKSUM = "crc"
 
 
-class LogRefused(Exception):
+class LogRefused(KeysUnusable):
     """The file can not be used; the text is a sentence that says why and what to do."""
 
 
@@ -118,13 +120,13 @@ class LocalLog:
         """Replace the file by what is live. Raises OSError; the old file stands then."""
         self._replace(self._live())
 
-    async def append(self, record: Record) -> None:
-        """Keep one more record; it is on the disk when this returns. Raises OSError; it is not known to be kept then.
+    async def append(self, *records: Record) -> None:
+        """Keep more records; they are on the disk when this returns. Raises OSError; then nobody knows.
 
         A record may come twice after a compaction. A caller that has changed its memory first loses nothing by a
         failure: the next append writes what is live.
         """
-        line = _line(record)
+        line = b"".join(map(_line, records))
         self._under_way.append(line)
         loop = asyncio.get_running_loop()
         try:

@@ -17,7 +17,7 @@ from exchange.users.registration import Registration
 from exchange.users.sessions import Sessions
 from exchange.users.store import Person
 
-OnDisabled = Callable[[int], Awaitable[None]]
+OnDisabled = Callable[[int], Awaitable[object]]
 
 
 class Operators:
