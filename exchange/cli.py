@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import logging
 import os
 import pathlib
@@ -112,14 +113,22 @@ def follow(
 ) -> None:
     """Replay the journal of a running server and write snapshots; the server starts it."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    from exchange.follower import Follower
     from exchange.follower import follow as follow_journal
     from exchange.replay import HistoryDiffers
     from journal.errors import Refused
 
     try:
         settings = settings_module.load(os.environ, demo=True, data_dir=data_dir)
-        every, interval_s = settings.snapshot_every, settings.snapshot_interval_s
-        follow_journal(data_dir, every=every, interval_s=interval_s, server_pid=server_pid)
+        begin = functools.partial(
+            Follower,
+            data_dir,
+            every=settings.snapshot_every,
+            interval_s=settings.snapshot_interval_s,
+            is_projected=settings.database == "on",
+            events_keep_s=settings.events_keep_s,
+        )
+        follow_journal(begin, server_pid=server_pid)
     except settings_module.SettingError as error:
         _fail(EXIT_USAGE, str(error))
     except (HistoryDiffers, Refused) as error:

@@ -7,18 +7,22 @@ Owns the lock (one process at a time), `cluster.json` (the random id that every 
     LOCK             flock of the running process      keys.json        API keys, mode 0600
     cluster.json     the venue's random id             demo-keys.env    the same for a shell, demo mode only
     ports.json       ports and pid of the process      crash.log        details of an unexpected error
+    projected.json   what PostgreSQL has for certain   postgres, postgres.log   the embedded server
     journal/commands, journal/events, snapshots
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 import pathlib
 import secrets
+from typing import NamedTuple
 
 CLUSTER_ID_BYTES = 16
+_PROJECTED = "projected.json"
 
 
 class DirectoryRefused(Exception):
@@ -33,6 +37,7 @@ class DataDirectory:
         self.commands = path / "journal" / "commands"
         self.events = path / "journal" / "events"
         self.snapshots = path / "snapshots"
+        self.postgres = path / "postgres"
         self.keys = path / "keys.json"
         self.shell_keys = path / "demo-keys.env"
         self.cluster_id = b""
@@ -68,7 +73,7 @@ class DataDirectory:
                     f"{path} is missing and {self.commands} is not empty; put the file back from a backup."
                 ) from None
             found = secrets.token_bytes(CLUSTER_ID_BYTES)
-            self._replace(path, {"cluster_id": found.hex()})
+            _replace_json(path, {"cluster_id": found.hex()})
         except (ValueError, KeyError, TypeError):
             found = b""
         if len(found) != CLUSTER_ID_BYTES:
@@ -77,18 +82,39 @@ class DataDirectory:
 
     def record_ports(self, http_port: int, ws_port: int) -> None:
         """Tell others on this machine where the process listens."""
-        self._replace(self.path / "ports.json", {"http": http_port, "ws": ws_port, "pid": os.getpid()})
+        _replace_json(self.path / "ports.json", {"http": http_port, "ws": ws_port, "pid": os.getpid()})
 
-    def _replace(self, path: pathlib.Path, content: dict[str, object]) -> None:
-        temporary = path.with_name(path.name + ".tmp")
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(content, file)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        directory = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+
+class Projected(NamedTuple):
+    """The last event, and its command, that PostgreSQL has on its disk: journals are kept from there on."""
+
+    event: int
+    sequence: int
+
+
+def read_projected(data_dir: pathlib.Path) -> Projected:
+    """What `write_projected` noted last; zeros when there is nothing, or nothing that can be read."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        noted = json.loads((data_dir / _PROJECTED).read_text(encoding="utf-8"))
+        return Projected(int(noted["event"]), int(noted["sequence"]))
+    return Projected(0, 0)
+
+
+def write_projected(data_dir: pathlib.Path, projected: Projected) -> None:
+    """Note what the database has for certain. The file appears whole or not at all. Raises OSError."""
+    _replace_json(data_dir / _PROJECTED, dict(projected._asdict()))
+
+
+def _replace_json(path: pathlib.Path, content: dict[str, object]) -> None:
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump(content, file)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

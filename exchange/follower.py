@@ -19,13 +19,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import snapshots
 from exchange import checkpoint
 from exchange.core.kernel import Engine
-from exchange.replay import Replay
-from journal.segments import list_segments, retire, segment_name
+from exchange.datadir import read_projected
+from exchange.replay import NO_END, Replay
+from journal.segments import list_segments, read_header, retire, segment_name
+from journal.storage import Directory
 
 log = logging.getLogger("exchange.follower")
 
@@ -39,7 +42,12 @@ _PR_SET_PDEATHSIG = 1
 class Follower:
     """Follows one data directory. `step` until told to stop."""
 
-    def __init__(self, data_dir: Path, *, every: int, interval_s: float) -> None:
+    def __init__(
+        self, data_dir: Path, *, every: int, interval_s: float, is_projected: bool, events_keep_s: float | None
+    ) -> None:
+        self._data_dir = data_dir
+        self._is_projected = is_projected
+        self._events_keep_s = events_keep_s
         self._commands = data_dir / "journal" / "commands"
         self._events = data_dir / "journal" / "events"
         self._snapshots = data_dir / "snapshots"
@@ -76,7 +84,6 @@ class Follower:
                 _sync_newest(directory)
             path = checkpoint.save(self._snapshots, self._replay.engine.state)
             self._saved_sequence = self._replay.sequence
-            snapshots.retain(self._snapshots, SNAPSHOTS_KEPT)
             self._retire()
         except (OSError, checkpoint.Unusable) as error:
             log.error("no snapshot at sequence %d: %s", self._replay.sequence, error)
@@ -85,13 +92,33 @@ class Follower:
         return path
 
     def _retire(self) -> None:
-        """Delete segments that the second newest snapshot covers; nothing while there is only one."""
+        """Delete snapshots and segments that neither recovery nor PostgreSQL needs any more.
+
+        What PostgreSQL does not have yet is kept, and so is a snapshot before it: a damaged event journal can be
+        computed anew from there.
+        """
+        projected = read_projected(self._data_dir) if self._is_projected else None
+        snapshots.retain(self._snapshots, SNAPSHOTS_KEPT, projected.sequence if projected else None)
         kept = snapshots.list_snapshots(self._snapshots)
         if len(kept) < SNAPSHOTS_KEPT:
             return
-        second = checkpoint.load(kept[SNAPSHOTS_KEPT - 1])
-        retire(self._commands, second.sequence)
-        retire(self._events, second.event_count)
+        oldest = checkpoint.load(kept[-1])
+        if projected is not None and oldest.sequence > projected.sequence:
+            return
+        retire(self._commands, oldest.sequence)
+        events = oldest.event_count if projected is None else min(oldest.event_count, projected.event)
+        retire(self._events, min(events, self._last_old_event()))
+
+    def _last_old_event(self) -> int:
+        """The last event that lies in a segment which was ended EXCHANGE_EVENTS_KEEP ago; 0: none."""
+        if self._events_keep_s is None:
+            return 0
+        storage = Directory(self._events)
+        until_s = time.time() - self._events_keep_s
+        for segment_id in list_segments(storage):
+            if storage.path(segment_name(segment_id)).stat().st_mtime > until_s:
+                return read_header(storage, segment_id).first_sequence - 1
+        return NO_END
 
     def close(self) -> None:
         """Give the files back."""
@@ -108,10 +135,11 @@ def _sync_newest(directory: Path) -> None:
         os.close(fd)
 
 
-def follow(data_dir: Path, *, every: int, interval_s: float, server_pid: int) -> None:
-    """Follow at the lowest priority until SIGTERM or the end of the server. Raises what `Follower.step` raises.
+def follow(begin: Callable[[], Follower], *, server_pid: int) -> None:
+    """Follow with what `begin` makes, at the lowest priority, until SIGTERM or the end of the server.
 
-    The signal at the parent's end is not enough: a server that is killed before we ask for it leaves us behind.
+    Raises what `Follower` and its `step` raise. The signal at the parent's end is not enough: a server that is killed
+    before we ask for it leaves us behind.
     """
     os.nice(19)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
@@ -123,7 +151,7 @@ def follow(data_dir: Path, *, every: int, interval_s: float, server_pid: int) ->
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    follower = Follower(data_dir, every=every, interval_s=interval_s)
+    follower = begin()
     try:
         while not stopped and os.getppid() == server_pid:
             if not follower.step():

@@ -51,8 +51,10 @@ class _EventsUnusable(Exception):
     """The event journal can not be continued; it is set aside and computed anew. A sentence."""
 
 
-def recover(directory: DataDirectory, settings: Settings) -> Recovered:
+def recover(directory: DataDirectory, settings: Settings, projected_sequence: int = 0) -> Recovered:
     """Bring the data directory into a state that may be served from.
+
+    `projected_sequence` is the last command that PostgreSQL has seen the events of, zero if it was not asked.
 
     Raises journal.errors.Refused and replay.HistoryDiffers when it must not be served from; OSError.
     """
@@ -64,7 +66,9 @@ def recover(directory: DataDirectory, settings: Settings) -> Recovered:
         events = _check_events(directory, newest)
     except _EventsUnusable as error:
         events, complaint = None, str(error)
-    watermarks = {"event journal": _last_event_sequence(directory, events)} if events else {}
+    watermarks = {"PostgreSQL": projected_sequence}
+    if events:
+        watermarks["event journal"] = _last_event_sequence(directory, events)
     if newest.path:
         report.append(f"Snapshot {newest.path.name} is proven: sequence {newest.sequence}.")
         watermarks["newest snapshot"] = newest.sequence

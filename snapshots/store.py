@@ -99,22 +99,26 @@ def load(path: Path, progress: Progress | None = None) -> Snapshot:
         return Snapshot(header.sequence, {at.name: _read(path, file, at) for at in index.arrays}, index.meta)
 
 
-def retain(directory: str | Path, keep: int = 2) -> list[Path]:
+def retain(directory: str | Path, keep: int = 2, needed_upto: int | None = None) -> list[Path]:
     """Delete snapshots that are older than the `keep` newest that verify; return their paths.
 
-    A damaged snapshot does not count, so it never pushes out a good one. Raises `ValueError`, `OSError`.
+    One more is kept when somebody still needs the state at sequence `needed_upto`: the newest that is not after it. A
+    damaged snapshot does not count, so it never pushes out a good one. Raises `ValueError`, `OSError`.
     """
     if keep < 1:
         raise ValueError(f"At least one snapshot is kept, not {keep}.")
     storage = Directory(directory)
     good = 0
+    is_covered = needed_upto is None
     removed: list[Path] = []
     for path in list_snapshots(directory):
-        if good == keep:
+        covers = not is_covered and needed_upto is not None and sequence_of(path) <= needed_upto
+        if good >= keep and not covers:
             storage.remove(path.name)
             removed.append(path)
         elif _is_good(path):
             good += 1
+            is_covered = is_covered or covers
     if removed:
         storage.sync()
     return removed

@@ -15,12 +15,13 @@ import snapshots
 from exchange import checkpoint
 from exchange.core.hashing import state_hash
 from exchange.core.kernel import Engine
-from exchange.datadir import DataDirectory, DirectoryRefused
+from exchange.datadir import DataDirectory, DirectoryRefused, Projected, write_projected
 from exchange.follower import Follower
 from exchange.recovery import Recovered, recover
 from exchange.replay import HistoryDiffers
 from journal.errors import RefusalCode, Refused
-from journal.segments import list_segments, segment_name
+from journal.segments import list_segments, read_header, segment_name
+from journal.storage import Directory
 from journal.writer import Writer
 from tests.recovery.workload import COUNT, assert_same_state, check, settings_for, stream
 
@@ -49,8 +50,8 @@ def _write(data_dir: pathlib.Path, upto: int) -> Recovered:
     return recovered
 
 
-def _follow(data_dir: pathlib.Path) -> None:
-    follower = Follower(data_dir, every=1, interval_s=3600)
+def _follow(data_dir: pathlib.Path, *, is_projected: bool = False, events_keep_s: float | None = 0.0) -> None:
+    follower = Follower(data_dir, every=1, interval_s=3600, is_projected=is_projected, events_keep_s=events_keep_s)
     try:
         while follower.step():
             pass
@@ -61,10 +62,15 @@ def _follow(data_dir: pathlib.Path) -> None:
 @pytest.fixture
 def data_dir(tmp_path: pathlib.Path) -> pathlib.Path:
     """A venue that stopped twice and has two snapshots, at sequences 300 and 600, and 100 commands after them."""
-    path = tmp_path / "var"
+    return _stopped_twice(tmp_path / "var")
+
+
+def _stopped_twice(
+    path: pathlib.Path, *, is_projected: bool = False, events_keep_s: float | None = 0.0
+) -> pathlib.Path:
     for upto in (300, 600):
         _write(path, upto)
-        _follow(path)
+        _follow(path, is_projected=is_projected, events_keep_s=events_keep_s)
     _write(path, COUNT)
     return path
 
@@ -91,6 +97,64 @@ def test_snapshots_two_are_kept_and_older_segments_retired(data_dir: pathlib.Pat
     assert names == [f"{sequence:020d}.snapshot" for sequence in (COUNT, 600)]
     assert 1 not in list_segments(data_dir / "journal" / "commands")
     check_all_commands(data_dir)
+
+
+def _first_sequence(journal: pathlib.Path) -> int:
+    storage = Directory(journal)
+    return read_header(storage, list_segments(storage)[0]).first_sequence
+
+
+def test_segments_that_the_database_does_not_have_are_kept_with_a_snapshot_before_them(tmp_path: pathlib.Path) -> None:
+    """Recovery needs neither; a damaged event journal could not be computed anew without them."""
+    data_dir = _stopped_twice(tmp_path / "var", is_projected=True)
+    commands, events = data_dir / "journal" / "commands", data_dir / "journal" / "events"
+    first = checkpoint.load(snapshots.list_snapshots(data_dir / "snapshots")[-1])
+    write_projected(data_dir, Projected(first.event_count + 1, first.sequence + 1))
+    _follow(data_dir, is_projected=True)
+    kept = [checkpoint.load(path).sequence for path in snapshots.list_snapshots(data_dir / "snapshots")]
+    assert kept == [COUNT, 600, first.sequence]
+    assert 1 < _first_sequence(commands) <= first.sequence + 1
+    assert 1 < _first_sequence(events) <= first.event_count + 1
+
+    write_projected(data_dir, Projected(10**6, COUNT))
+    _retire(data_dir)
+    assert len(snapshots.list_snapshots(data_dir / "snapshots")) == 2
+    assert _first_sequence(commands) > first.sequence
+    check_all_commands(data_dir)
+
+
+def _retire(data_dir: pathlib.Path, events_keep_s: float = 0.0) -> None:
+    follower = Follower(data_dir, every=1, interval_s=3600, is_projected=True, events_keep_s=events_keep_s)
+    follower._retire()
+    follower.close()
+
+
+def test_nothing_is_retired_while_the_database_has_nothing(tmp_path: pathlib.Path) -> None:
+    data_dir = _stopped_twice(tmp_path / "var", is_projected=True)
+    _follow(data_dir, is_projected=True)
+    assert _first_sequence(data_dir / "journal" / "commands") == _first_sequence(data_dir / "journal" / "events") == 1
+
+
+@pytest.mark.parametrize("keep_s", [None, 3600.0])
+def test_event_segments_stay_as_long_as_they_shall_be_kept(tmp_path: pathlib.Path, keep_s: float | None) -> None:
+    data_dir = _stopped_twice(tmp_path / "var", events_keep_s=keep_s)
+    _follow(data_dir, events_keep_s=keep_s)
+    events = data_dir / "journal" / "events"
+    assert _first_sequence(events) == 1
+    assert _first_sequence(data_dir / "journal" / "commands") > 1
+    write_projected(data_dir, Projected(10**6, COUNT))
+    for path in events.iterdir():
+        os.utime(path, (0, 0))
+    _retire(data_dir, 3600.0)
+    assert _first_sequence(events) > 1
+
+
+def test_journal_behind_what_the_database_saw_is_refused(data_dir: pathlib.Path) -> None:
+    with DataDirectory(data_dir) as directory:
+        assert recover(directory, settings_for(data_dir), COUNT).commands.last_sequence == COUNT
+        with pytest.raises(Refused, match=f"PostgreSQL at {COUNT + 1}") as refused:
+            recover(directory, settings_for(data_dir), COUNT + 1)
+    assert refused.value.code == RefusalCode.ACKNOWLEDGED_TAIL_LOST
 
 
 def test_snapshot_damaged_newest_falls_back_to_the_one_before(data_dir: pathlib.Path) -> None:
@@ -197,7 +261,7 @@ def test_follower_meeting_another_event_stops(tmp_path: pathlib.Path) -> None:
             wrong = recovered.engine.run(_stamped(1, 50)).copy()
             wrong[20, 48] ^= 1
             events.append(wrong)
-    follower = Follower(path, every=1, interval_s=3600)
+    follower = Follower(path, every=1, interval_s=3600, is_projected=False, events_keep_s=None)
     with pytest.raises(HistoryDiffers):
         follower.step()
     follower.close()

@@ -32,7 +32,7 @@ LAYERS: dict[str, set[str]] = {
     "exchange.timekeeper": {"exchange.core", "exchange.disruptor"},
     "exchange.marketdata": {"exchange.core", "exchange.disruptor", "exchange.settings"},
     "exchange.persistence": {
-        *{"exchange.core", "journal", "snapshots"},
+        *{"exchange.core", "journal", "snapshots", "exchange.datadir"},
         *{"exchange.settings", "exchange.replay", "exchange.checkpoint"},
     },
     "exchange.users": {"exchange.core", "exchange.disruptor", "exchange.settings", "exchange.persistence"},

@@ -1,0 +1,1 @@
+"""PostgreSQL: the projection held against an independent reading of the events, with a real server."""
