@@ -1,8 +1,8 @@
 """What `exchange projection verify` compares, as queries that find nothing when all is well.
 
-Owns the SQL. Each query gives one column of sentences, one for each difference. Names in `pg_temp` are the engine's rows
-(`verify.py` fills them); the rest is the projection. `begun` says where a history begins that does not begin with the
-first event: what lies before is not held against it.
+Owns the SQL. Each query gives one column of sentences, one for each difference. Tables without a schema are temporary
+and hold the engine's rows (`verify.py` fills them); the others are the projection. `begun` says where a history begins
+that does not begin with the first event: what lies before is not held against it.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from exchange.core.codes import Account, CommandKind, EventKind, Side
-from exchange.persistence.intervals import INTERVALS, MONTH, SECOND_NS, SPANS, floor_ns
+from exchange.persistence.candle_queries import SECOND_SPAN, SECONDS, longer
 
 _BUY, _FEES, _TRADE, _ACCEPTED = int(Side.BUY), int(Account.FEES), int(EventKind.TRADE), int(EventKind.ORDER_ACCEPTED)
-_SECOND = SPANS["1s"]
 
 
 class Comparison(NamedTuple):
@@ -29,6 +28,7 @@ create temp table engine_assets (like exchange_order.assets);
 create temp table engine_symbols (like exchange_order.symbols);
 create temp table engine_orders (like exchange_order.orders);
 create temp table engine_trades (symbol integer, trades bigint);
+create temp table engine_counters (last_order_id bigint);
 create temp table begun (first_event bigint, ts_ns bigint);
 """
 BEGUN = """
@@ -67,6 +67,15 @@ from exchange_clearing.balances p full join engine_balances e using (account, as
 where (coalesce(p.available, 0), coalesce(p.locked, 0)) <> (coalesce(e.available, 0), coalesce(e.locked, 0))
 """
 
+_ORDER_IDS = """
+select format('There are %s orders with ids from %s to %s, the engine has accepted %s.', orders, first_id, last_id,
+              last_order_id)
+from (select count(*) as orders, min(order_id) as first_id, max(order_id) as last_id from exchange_order.orders) as p
+cross join engine_counters cross join begun
+where coalesce(last_id, 0) > last_order_id
+   or (first_event = 1 and (orders <> last_order_id or coalesce(last_id, 0) <> last_order_id))
+"""
+
 _TRADE_COUNTS = """
 select format('Symbol %s: %s trades with ids from %s to %s, the engine counts %s.', symbol, coalesce(p.trades, 0),
               p.first_id, p.last_id, coalesce(e.trades, 0))
@@ -87,8 +96,8 @@ where trade_id <> before + 1
 """
 
 _NOTIONAL = """
-select format('Symbol %s, trade %s: quote_atoms is %s for %s lots at %s ticks.', symbol, trade_id, quote_atoms, qty_lots,
-              price_ticks)
+select format('Symbol %s, trade %s: quote_atoms is %s for %s lots at %s ticks.', symbol, trade_id, quote_atoms,
+              qty_lots, price_ticks)
 from exchange_market.trades join exchange_order.symbols using (symbol)
 where quote_atoms <> price_ticks::numeric * qty_lots * quote_atoms_per_tick_lot
 """
@@ -142,54 +151,14 @@ def _candles(expected: str, spans: str) -> str:
     """
 
 
-_SECONDS = f"""
-    select symbol, {_SECOND}::smallint as span, ts_ns - ts_ns % 1000000000 as open_ts_ns,
-           (array_agg(price_ticks order by trade_id))[1] as open_ticks, max(price_ticks) as high_ticks,
-           min(price_ticks) as low_ticks, (array_agg(price_ticks order by trade_id desc))[1] as close_ticks,
-           sum(qty_lots) as volume_lots, sum(quote_atoms) as quote_atoms, count(*) as trades,
-           coalesce(sum(qty_lots) filter (where side = {_BUY}), 0) as taker_buy_lots,
-           coalesce(sum(quote_atoms) filter (where side = {_BUY}), 0) as taker_buy_quote_atoms
-    from exchange_market.trades group by symbol, ts_ns - ts_ns % 1000000000
-"""
-
-
-def _longer() -> str:
-    """Candles of every longer span, out of those of one second."""
-    values = ", ".join(
-        f"({span}::smallint, {seconds}::bigint, {int(floor_ns([0], span)[0]) // SECOND_NS % seconds}::bigint)"
-        for span, (name, seconds) in enumerate(INTERVALS)
-        if span != _SECOND and name != MONTH
-    )
-    month = """extract(epoch from date_trunc('month', to_timestamp(open_ts_ns / 1000000000) at time zone 'UTC'))::bigint"""
-    return f"""
-    select symbol, span, opened as open_ts_ns, (array_agg(open_ticks order by open_ts_ns))[1] as open_ticks,
-           max(high_ticks) as high_ticks, min(low_ticks) as low_ticks,
-           (array_agg(close_ticks order by open_ts_ns desc))[1] as close_ticks, sum(volume_lots) as volume_lots,
-           sum(quote_atoms) as quote_atoms, sum(trades) as trades, sum(taker_buy_lots) as taker_buy_lots,
-           sum(taker_buy_quote_atoms) as taker_buy_quote_atoms
-    from (
-        select c.*, length.span as longer,
-               ((open_ts_ns / 1000000000 - shift + seconds) / seconds * seconds - seconds + shift) * 1000000000
-                   as opened
-        from exchange_market.candles c cross join (values {values}) as length (span, seconds, shift)
-        where c.span = {_SECOND}
-        union all
-        select c.*, {SPANS[MONTH]}::smallint, {month} * 1000000000
-        from exchange_market.candles c where c.span = {_SECOND}
-    ) as seconds (symbol, second, open_ts_ns, open_ticks, high_ticks, low_ticks, close_ticks, volume_lots, quote_atoms,
-                  trades, taker_buy_lots, taker_buy_quote_atoms, span, opened)
-    group by symbol, span, opened
-    """
-
-
 _AGGREGATES = """
 with expected as (
     select symbol, min(trade_id) as first_id, max(trade_id) as last_id, min(ts_ns) as ts_ns, min(side) as side,
            price_ticks, sum(qty_lots) as qty_lots
     from exchange_market.trades group by symbol, sequence, price_ticks
 )
-select format('Symbol %s, aggregate trade %s: ids %s to %s with %s lots, its trades are %s to %s with %s.', symbol, agg_id,
-              p.first_id, p.last_id, p.qty_lots, first_id, e.last_id, e.qty_lots)
+select format('Symbol %s, aggregate trade %s: ids %s to %s with %s lots, its trades are %s to %s with %s.', symbol,
+              agg_id, p.first_id, p.last_id, p.qty_lots, first_id, e.last_id, e.qty_lots)
 from exchange_market.agg_trades p full join expected e using (symbol, first_id)
 where row(p.last_id, p.ts_ns, p.side, p.price_ticks, p.qty_lots::numeric)
    is distinct from row(e.last_id, e.ts_ns, e.side, e.price_ticks, e.qty_lots)
@@ -228,7 +197,8 @@ from exchange_clearing.postings group by asset having sum(available_delta + lock
 """
 
 _LEDGER_ENTRIES = """
-select format('Event %s, asset %s: its postings sum to %s, not to zero.', event, asset, sum(available_delta + locked_delta))
+select format('Event %s, asset %s: its postings sum to %s, not to zero.', event, asset,
+              sum(available_delta + locked_delta))
 from exchange_clearing.postings join exchange_clearing.entries using (event, ts_ns)
 where kind <> 0 group by event, asset having sum(available_delta + locked_delta) <> 0
 """
@@ -262,7 +232,8 @@ where row(t.symbol, t.trade_id, t.sequence, t.taker_order_id, t.maker_order_id, 
 """
 
 _WATERMARK = """
-select format('The newest %s is of event %s, the projection says that it stands at event %s.', what, event, applied_event)
+select format('The newest %s is of event %s, the projection says that it stands at event %s.', what, event,
+              applied_event)
 from exchange_order.projection cross join (
     select 'trade' as what, max(event) as event from exchange_market.trades
     union all select 'ledger entry', max(event) from exchange_clearing.entries
@@ -282,12 +253,13 @@ COMPARISONS: tuple[Comparison, ...] = (
         "exchange_order.orders",
         "p.leaves_lots > 0 or e.leaves_lots > 0 or (p.order_id = e.order_id) or e.updated_ts_ns > begun.ts_ns",
     ),
+    Comparison("order ids", _ORDER_IDS),
     Comparison("trade counts", _TRADE_COUNTS),
     Comparison("trade ids", _TRADE_GAPS),
     Comparison("notionals", _NOTIONAL),
     Comparison("fills of orders", _ORDERS_OF_TRADES),
-    Comparison("candles of a second", _candles(_SECONDS, f"= {_SECOND}")),
-    Comparison("longer candles", _candles(_longer(), f"<> {_SECOND}")),
+    Comparison("candles of a second", _candles(SECONDS, f"= {SECOND_SPAN}")),
+    Comparison("longer candles", _candles(longer(), f"<> {SECOND_SPAN}")),
     Comparison("aggregate trades", _AGGREGATES),
     Comparison("aggregate trade ids", _AGGREGATE_GAPS),
     Comparison("fees", _FEES_OF_TRADES),

@@ -115,12 +115,18 @@ def balance_rows(state: State) -> Iterator[Row]:
 
 def asset_rows(state: State) -> Iterator[Row]:
     """(asset, name, scale) of every asset."""
-    return (tuple(asset) for asset in readers.assets(state))
+    return ((asset.asset, _storable(asset.name), asset.scale) for asset in readers.assets(state))
 
 
 def symbol_rows(state: State) -> Iterator[Row]:
     """SYMBOL_COLUMNS of every symbol."""
-    return (tuple(getattr(symbol, name) for name in SYMBOL_COLUMNS) for symbol in readers.symbols(state))
+    named = (symbol._replace(name=_storable(symbol.name)) for symbol in readers.symbols(state))
+    return (tuple(getattr(symbol, name) for name in SYMBOL_COLUMNS) for symbol in named)
+
+
+def _storable(name: str) -> str:
+    """A name without the zero character, which PostgreSQL's texts can not hold."""
+    return name.replace("\0", "\ufffd")
 
 
 def trade_counts(state: State) -> Iterator[Row]:
@@ -141,10 +147,14 @@ def closed_order_rows(state: State) -> Iterator[Row]:
     header = state.header[0]
     at = np.arange(int(header.closed_first), int(header.closed_next)) % len(state.closed)
     closed = state.closed[at]
-    return _order_rows(closed, closed, closed.status, closed.closed_lots, np.zeros(len(at), np.int64), closed.quote_atoms)
+    return _order_rows(
+        closed, closed, closed.status, closed.closed_lots, np.zeros(len(at), np.int64), closed.quote_atoms
+    )
 
 
-def _order_rows(order: Any, detail: Any, status: Any, unfilled_lots: Any, leaves_lots: Any, quote: Any) -> Iterator[Row]:
+def _order_rows(
+    order: Any, detail: Any, status: Any, unfilled_lots: Any, leaves_lots: Any, quote: Any
+) -> Iterator[Row]:
     columns = (
         *(order[name] for name in ORDER_COLUMNS[:7]),
         *(status, order.price_ticks, order.filled_lots + unfilled_lots, detail.submitted_lots, leaves_lots, quote),
@@ -154,9 +164,12 @@ def _order_rows(order: Any, detail: Any, status: Any, unfilled_lots: Any, leaves
 
 
 def _client_ids(detail: Any) -> Iterator[str | None]:
-    """The client ids of records that hold them as words; None where there is none."""
+    """The client ids of records that hold them as words; None where there is none.
+
+    What is not ASCII, or a zero within, the gateway never sends; the projection has a question mark for it.
+    """
     packed = np.zeros(len(detail), np.dtype([(name, detail.dtype[name]) for name in _CLIENT_ID_WORDS]))
     for name in _CLIENT_ID_WORDS:
         packed[name] = detail[name]
-    texts = packed.view(f"S{CLIENT_ID_BYTES}")
-    return (text.decode("ascii", "replace") or None for text in texts.tolist())
+    texts = (text.decode("ascii", "replace") for text in packed.view(f"S{CLIENT_ID_BYTES}").tolist())
+    return (text.replace("\0", "?").replace("\ufffd", "?") or None for text in texts)

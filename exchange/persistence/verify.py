@@ -17,7 +17,7 @@ from exchange.persistence import engine_rows
 from exchange.persistence.comparisons import BEGUN, COMPARISONS, TEMPORARY
 from exchange.persistence.database import Connection, Target
 from exchange.persistence.engine_rows import Row, ShowProgress
-from exchange.persistence.schemas import Schemas
+from exchange.persistence.renaming import renamed
 
 NAMED_MAX = 5
 """Differences that one comparison names; more are only said to be there."""
@@ -53,29 +53,27 @@ class Report(NamedTuple):
             yield from (f"  {sentence}" for sentence in found)
 
 
-async def verify(
-    target: Target, data_dir: pathlib.Path, progress: ShowProgress, schemas: Schemas = Schemas()
-) -> Report:
-    """Compare the projection that `target` has with the files in `data_dir`.
+async def verify(target: Target, data_dir: pathlib.Path, progress: ShowProgress, suffix: str = "") -> Report:
+    """Compare the projection that `target` has, in the schemas with `suffix`, with the files in `data_dir`.
 
     Raises NothingProjected, engine_rows.CannotCompute, asyncpg.PostgresError, OSError.
     """
     connection = await target.connect("exchange verify", statement_ms=0, **PATIENCE)
     try:
-        if not await connection.fetchval("select to_regclass($1) is not null", schemas.named("exchange_order.projection")):
+        if not await connection.fetchval(
+            "select to_regclass($1) is not null", renamed("exchange_order.projection", suffix)
+        ):
             raise NothingProjected("The database has no projection yet: it was never migrated. Start the server once.")
-        await connection.execute(schemas.named(TEMPORARY))
+        await connection.execute(renamed(TEMPORARY, suffix))
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            return await _verify(connection, data_dir, progress, schemas)
+            return await _verify(connection, data_dir, progress, suffix)
     finally:
         await connection.close(timeout=5.0)
 
 
-async def _verify(
-    connection: Connection, data_dir: pathlib.Path, progress: ShowProgress, schemas: Schemas
-) -> Report:
+async def _verify(connection: Connection, data_dir: pathlib.Path, progress: ShowProgress, suffix: str) -> Report:
     at = await connection.fetchrow(
-        schemas.named("select first_event, applied_event, applied_sequence from exchange_order.projection")
+        renamed("select first_event, applied_event, applied_sequence from exchange_order.projection", suffix)
     )
     if at is None:
         raise NothingProjected("Nothing was projected yet.")
@@ -85,10 +83,10 @@ async def _verify(
     engine_event = int(state.header[0].event_count)
     if engine_event != event:
         differences["watermark"] = [f"The projection stands at event {event}, the engine at {engine_event}."]
-    await connection.execute(schemas.named(BEGUN))
+    await connection.execute(renamed(BEGUN, suffix))
     await _copy(connection, state)
     for comparison in COMPARISONS:
-        query = f"select sentence from ({schemas.named(comparison.sql)}) as found (sentence) limit {NAMED_MAX + 1}"
+        query = f"select sentence from ({renamed(comparison.sql, suffix)}) as found (sentence) limit {NAMED_MAX + 1}"
         found = [row["sentence"] for row in await connection.fetch(query)]
         if found:
             more = ["And more."] if len(found) > NAMED_MAX else []
@@ -104,6 +102,7 @@ async def _copy(connection: Connection, state: State) -> None:
         "engine_assets": (engine_rows.asset_rows(state), None),
         "engine_symbols": (engine_rows.symbol_rows(state), engine_rows.SYMBOL_COLUMNS),
         "engine_trades": (engine_rows.trade_counts(state), None),
+        "engine_counters": ([(int(state.header[0].next_order_id) - 1,)], None),
     }
     for table, (rows, columns) in tables.items():
         await connection.copy_records_to_table(table, records=rows, columns=columns)
