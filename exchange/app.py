@@ -1,6 +1,6 @@
 """The composition root: starts the parts in order, keeps time, stops them in the opposite order.
 
-    lock ─► recovery ─► pipeline ─► demo data, keys ─► market data (WS_PORT) ─► gateway (HTTP_PORT)
+    lock ─► PostgreSQL ─► recovery ─► pipeline ─► demo data, keys ─► market data (WS_PORT) ─► gateway (HTTP_PORT)
 
 Owns the order, the once-a-second loop, the signals and the exit code. Never handles a request. A graceful stop takes
 nothing new, answers what is in flight, syncs, and ends with 0; a fault ends the process at once with the fault's own
@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 import uvloop
 
+from exchange.backoffice import Backoffice
 from exchange.core.compile import kernels_are_cached
 from exchange.datadir import DataDirectory
 from exchange.disruptor.errors import PipelineFault
@@ -53,6 +54,7 @@ class Parts(NamedTuple):
     market_data: MarketData
     gateway: Gateway
     timekeeper: Timekeeper
+    backoffice: Backoffice
 
 
 async def _listen(variable: str, host: str, port: int, start: Callable[[str, int], object]) -> int:
@@ -80,6 +82,7 @@ async def _start(
     directory: DataDirectory,
     settings: Settings,
     recovered: Recovered,
+    backoffice: Backoffice,
     say: Say,
     on_fault: Callable[[PipelineFault], None],
 ) -> Parts:
@@ -98,6 +101,7 @@ async def _start(
     pipeline.on_fault(on_fault)
     pipeline.start()
     keys, drawn = _open_keys(directory, settings)
+    await backoffice.start()
     if settings.demo:
         await demo.furnish(pipeline)
     gateway = Gateway(Venue(settings, pipeline, keys, market_data))
@@ -107,7 +111,7 @@ async def _start(
     for line in _banner(directory, settings, pipeline.last_sequence, http_port, ws_port, drawn):
         say(line)
     timekeeper = Timekeeper(pipeline, hash_every=settings.hash_every, hash_interval_s=settings.hash_interval_s)
-    return Parts(pipeline, market_data, gateway, timekeeper)
+    return Parts(pipeline, market_data, gateway, timekeeper, backoffice)
 
 
 def _banner(
@@ -146,9 +150,12 @@ async def _stop(parts: Parts, settings: Settings) -> None:
         await parts.market_data.stop()
     finally:
         await parts.pipeline.stop(max(0.1, deadline_s - time.monotonic()))
+        await parts.backoffice.stop()
 
 
-async def run(directory: DataDirectory, settings: Settings, recovered: Recovered, say: Say) -> int:
+async def run(
+    directory: DataDirectory, settings: Settings, recovered: Recovered, backoffice: Backoffice, say: Say
+) -> int:
     """Serve until a signal (0) or a fault (its exit code). Raises CannotListen, KeysUnusable, DemoImpossible."""
     loop = asyncio.get_running_loop()
     stop_asked: asyncio.Future[PipelineFault | None] = loop.create_future()
@@ -159,11 +166,12 @@ async def run(directory: DataDirectory, settings: Settings, recovered: Recovered
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ask_stop)
-    parts = await _start(directory, settings, recovered, say, ask_stop)
+    parts = await _start(directory, settings, recovered, backoffice, say, ask_stop)
     follower = FollowerProcess(directory.path)
     while not stop_asked.done():
         parts.gateway.sweep()
         parts.timekeeper.step()
+        parts.backoffice.step()
         follower.step()
         await asyncio.wait((stop_asked,), timeout=1.0)
     fault = stop_asked.result()
@@ -184,7 +192,9 @@ async def run(directory: DataDirectory, settings: Settings, recovered: Recovered
 
 async def _warm(directory: DataDirectory, settings: Settings) -> None:
     """One demo exchange from start to stop, with a trade, a refusal, a cancel, a tick and a hash in between."""
-    parts = await _start(directory, settings, recover(directory, settings), lambda _line: None, lambda _fault: None)
+    backoffice = Backoffice(directory, settings)
+    recovered = recover(directory, settings, backoffice.open())
+    parts = await _start(directory, settings, recovered, backoffice, lambda _line: None, lambda _fault: None)
     await demo.trade_with_itself(parts.pipeline)
     parts.timekeeper.step()
     await _stop(parts, settings)
@@ -193,7 +203,13 @@ async def _warm(directory: DataDirectory, settings: Settings) -> None:
 def warm() -> None:
     """Run every kernel of a live exchange once, in a folder that is thrown away: fills the cache of kernels."""
     with tempfile.TemporaryDirectory() as folder:
-        environ = {"HTTP_PORT": "0", "WS_PORT": "0", "EXCHANGE_HASH_EVERY": "1", "EXCHANGE_SEGMENT_BYTES": str(1 << 20)}
+        environ = {
+            "HTTP_PORT": "0",
+            "WS_PORT": "0",
+            "EXCHANGE_HASH_EVERY": "1",
+            "EXCHANGE_SEGMENT_BYTES": str(1 << 20),
+            "EXCHANGE_DATABASE": "off",
+        }
         settings = load(environ, demo=True, data_dir=pathlib.Path(folder))
         with (
             DataDirectory(settings.data_dir) as directory,
@@ -209,13 +225,18 @@ def serve(settings: Settings, say: Say) -> int:
     if not kernels_are_cached():
         say("Compiling the engine; this takes about a minute, once for each version.")
     with DataDirectory(settings.data_dir) as directory:
-        recovered = recover(directory, settings)
-        for line in recovered.report:
-            say(line)
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            code = runner.run(run(directory, settings, recovered, say))
-            if code:
-                # Threads of a faulty pipeline may hang in the disk; nothing of them is worth waiting for.
-                sys.stdout.flush()
-                os._exit(code)
-            return code
+        backoffice = Backoffice(directory, settings)
+        try:
+            recovered = recover(directory, settings, backoffice.open())
+            for line in recovered.report:
+                say(line)
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                code = runner.run(run(directory, settings, recovered, backoffice, say))
+                if code:
+                    # Threads of a faulty pipeline may hang in the disk; nothing of them is worth waiting for. The
+                    # embedded server is told by the kernel that we have ended.
+                    sys.stdout.flush()
+                    os._exit(code)
+                return code
+        finally:
+            backoffice.close()

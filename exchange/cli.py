@@ -90,6 +90,7 @@ def _serve(settings: settings_module.Settings) -> int:
     from exchange.disruptor.errors import PipelineFault
     from exchange.gateway.demo import DemoImpossible
     from exchange.gateway.keys import KeysUnusable
+    from exchange.persistence.witness import ForeignDatabase
     from exchange.replay import HistoryDiffers
     from journal.errors import Refused
 
@@ -97,7 +98,7 @@ def _serve(settings: settings_module.Settings) -> int:
         return serve(settings, _say)
     except CannotListen as error:
         _fail(EXIT_USAGE, str(error))
-    except (DirectoryRefused, KeysUnusable, DemoImpossible, HistoryDiffers, Refused) as error:
+    except (DirectoryRefused, ForeignDatabase, KeysUnusable, DemoImpossible, HistoryDiffers, Refused) as error:
         _fail(EXIT_REFUSED, str(error))
     except PipelineFault as error:
         _fail(error.exit_code, f"{error.detail} {error.hint}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from exchange.gateway import orders, placing, public, reads
+from exchange.gateway import history, orders, placing, public, reads
 from exchange.gateway.keys import Permission
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
@@ -37,6 +37,7 @@ def _signed(method: str, path: str, permission: Permission, handler: Handler, *p
 
 
 _READ, _TRADE = Permission.READ, Permission.TRADE
+_TIMES = ("startTime", "endTime", "limit")
 
 ROUTES: tuple[Route, ...] = (
     _public("/health", public.health),
@@ -52,6 +53,10 @@ ROUTES: tuple[Route, ...] = (
         "symbolStatus",
     ),
     _public("/v1/depth", public.depth, "symbol", "limit"),
+    _public("/v1/trades", history.trades, "symbol", "limit"),
+    _public("/v1/historicalTrades", history.trades, "symbol", "limit", "fromId"),
+    _public("/v1/aggTrades", history.agg_trades, "symbol", "fromId", *_TIMES),
+    _public("/v1/klines", history.klines, "symbol", "interval", "timeZone", *_TIMES),
     _signed("POST", "/v1/order", _TRADE, orders.place, *placing.PARAMETERS),
     _signed("DELETE", "/v1/order", _TRADE, orders.cancel, "symbol", "orderId", "origClientOrderId", "newClientOrderId"),
     _signed("GET", "/v1/order", _READ, reads.get_order, "symbol", "orderId", "origClientOrderId"),
@@ -79,4 +84,7 @@ ROUTES: tuple[Route, ...] = (
     _signed("DELETE", "/v1/openOrders", _TRADE, orders.cancel_all, "symbol"),
     _signed("GET", "/v1/openOrders", _READ, reads.get_open_orders, "symbol"),
     _signed("GET", "/v1/account", _READ, reads.get_account, "omitZeroBalances"),
+    _signed("GET", "/v1/allOrders", _READ, history.all_orders, "symbol", "orderId", *_TIMES),
+    _signed("GET", "/v1/myTrades", _READ, history.my_trades, "symbol", "orderId", "fromId", *_TIMES),
+    _signed("GET", "/v1/ledger", _READ, history.ledger, "asset", "orderId", "fromId", *_TIMES),
 )

@@ -112,6 +112,11 @@ class Database:
         self._probe: asyncio.Task[None] | None = None
         self._on_up: list[Callable[[], Awaitable[None]]] = []
 
+    @property
+    def size(self) -> int:
+        """How many connections there may be."""
+        return self._settings.db_max_open_conns
+
     def on_up(self, callback: Callable[[], Awaitable[None]]) -> None:
         """Await `callback` whenever the server has come up, the first time too, before `connection` gives any."""
         self._on_up.append(callback)

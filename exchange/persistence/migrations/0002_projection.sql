@@ -96,7 +96,7 @@ create table exchange_clearing.postings (
     ts_ns           bigint  not null,
     available_delta bigint  not null,
     locked_delta    bigint  not null check (available_delta <> 0 or locked_delta <> 0),
-    primary key (account, asset, event, ts_ns)
+    primary key (account, asset, ts_ns, event)    -- in the order of time: history walks it
 ) partition by range (ts_ns);
 
 create table exchange_market.trades (
@@ -146,10 +146,10 @@ create table exchange_market.candles (
     high_ticks            bigint   not null,
     low_ticks             bigint   not null,
     close_ticks           bigint   not null,
-    volume_lots           bigint   not null check (volume_lots > 0),
-    quote_atoms           numeric  not null,      -- sums may pass 2^63
+    volume_lots           numeric  not null check (volume_lots > 0),   -- numeric: sums may pass 2^63
+    quote_atoms           numeric  not null,
     trades                bigint   not null check (trades > 0),
-    taker_buy_lots        bigint   not null,
+    taker_buy_lots        numeric  not null,
     taker_buy_quote_atoms numeric  not null,
     primary key (symbol, span, open_ts_ns),
     check (low_ticks <= least(open_ticks, close_ticks) and high_ticks >= greatest(open_ticks, close_ticks))

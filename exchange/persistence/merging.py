@@ -1,0 +1,76 @@
+"""What a batch changes of rows that are there: staged by COPY in temporary tables, merged by one statement each.
+
+Owns the statements. A staged row is a difference; the merge adds it. A nested loop over the staged rows is the only plan
+that is right, since they are few and the tables large, so a session that merges is told so (`SESSION`).
+"""
+
+from __future__ import annotations
+
+from exchange.persistence.copying import Table
+from exchange.persistence.fold_market import CANDLES, SUMS
+from exchange.persistence.fold_orders import CHANGES
+from exchange.persistence.postings import BALANCES
+from exchange.persistence.reference import SYMBOL_COLUMNS
+from exchange.persistence.schemas import Schemas
+
+SESSION = (
+    "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; set synchronous_commit = off"
+)
+_TYPES = {"i2": "smallint", "i4": "integer", "i8": "bigint"}
+
+
+def staging(table: Table) -> str:
+    """The temporary table of one sort of change; a commit empties it."""
+    columns = ", ".join(f"{name} {_TYPES[form]} not null" for name, form in table.columns)
+    return f"create temp table if not exists {table.name} ({columns}) on commit delete rows"
+
+
+STAGED = (CHANGES, BALANCES, CANDLES)
+
+
+def merge_orders(schemas: Schemas) -> str:
+    """Older orders; every staged row must find one."""
+    return f"""
+        update {schemas.order}.orders o set
+            qty_lots = o.qty_lots + c.qty_lots,
+            leaves_lots = o.leaves_lots + c.leaves_lots,
+            filled_lots = o.filled_lots + c.filled_lots,
+            filled_quote_atoms = o.filled_quote_atoms + c.filled_quote_atoms,
+            status = case when c.closed_status > 0 then c.closed_status when c.filled_lots > 0 then 2 else o.status end,
+            updated_ts_ns = c.updated_ts_ns
+        from {CHANGES.name} c where o.order_id = c.order_id"""
+
+
+def merge_balances(schemas: Schemas) -> str:
+    """Balances. Not an upsert: a difference may be negative, which the table's checks would refuse as a row."""
+    return f"""
+        merge into {schemas.clearing}.balances b using {BALANCES.name} c
+            on b.account = c.account and b.asset = c.asset
+        when matched then update set
+            available = b.available + c.available_delta, locked = b.locked + c.locked_delta
+        when not matched then insert (account, asset, available, locked)
+            values (c.account, c.asset, c.available_delta, c.locked_delta)"""
+
+
+def merge_candles(schemas: Schemas) -> str:
+    """Candles: the first open stays, the last close wins, sums are added."""
+    sums = ", ".join(f"{name}_high * 4294967296::numeric + {name}_low" for name in SUMS)
+    added = ", ".join(f"{name} = k.{name} + excluded.{name}" for name in ("trades", *SUMS))
+    return f"""
+        insert into {schemas.market}.candles as k
+            (symbol, span, open_ts_ns, open_ticks, high_ticks, low_ticks, close_ticks, trades, {", ".join(SUMS)})
+        select symbol, span, open_ts_ns, open_ticks, high_ticks, low_ticks, close_ticks, trades, {sums}
+        from {CANDLES.name}
+        on conflict (symbol, span, open_ts_ns) do update set
+            high_ticks = greatest(k.high_ticks, excluded.high_ticks),
+            low_ticks = least(k.low_ticks, excluded.low_ticks),
+            close_ticks = excluded.close_ticks, {added}"""
+
+
+def merge_symbols(schemas: Schemas) -> str:
+    """Symbols, new or changed."""
+    places = ", ".join(f"${number}" for number in range(1, len(SYMBOL_COLUMNS) + 1))
+    changed = ", ".join(f"{name} = excluded.{name}" for name in SYMBOL_COLUMNS[1:])
+    return f"""
+        insert into {schemas.order}.symbols ({", ".join(SYMBOL_COLUMNS)}) values ({places})
+        on conflict (symbol) do update set {changed}"""

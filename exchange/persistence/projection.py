@@ -1,0 +1,200 @@
+"""The projection: a batch of events becomes rows, exactly once.
+
+Owns the one transaction of a batch and the row `projection`, which says how far the projection is and who may write it.
+
+    claim ──► epoch + 1, owner = us ──► what the folds must remember is loaded
+    apply ──► fold ──► begin ──► position moves, by compare and set ──► COPY of new rows, merges of changes ──► commit
+
+A projection belongs to one connection. After any exception neither is of use: terminate the connection and claim anew.
+That also settles a commit whose reply was lost, because the row then says whether the batch took place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from exchange.persistence.copying import Columns, Table, copy
+from exchange.persistence.fold import Folded, Position, fold
+from exchange.persistence.fold_market import AGG_TRADES, CANDLES, TRADES
+from exchange.persistence.fold_orders import CHANGES, ORDERS
+from exchange.persistence.merging import (
+    SESSION,
+    STAGED,
+    merge_balances,
+    merge_candles,
+    merge_orders,
+    merge_symbols,
+    staging,
+)
+from exchange.persistence.postings import BALANCES, ENTRIES, POSTINGS
+from exchange.persistence.reference import Reference
+from exchange.persistence.schemas import Schemas, make_partitions
+
+
+class Superseded(Exception):
+    """Another projector has claimed the projection after us; a sentence."""
+
+
+class ProjectionRefused(Exception):
+    """The database does not belong to this venue, or knows more than its journal; a sentence."""
+
+
+class ProjectionDiffers(Exception):
+    """The tables do not hold what the events continue; a sentence."""
+
+
+class Moved(Exception):
+    """The position is not the one that we left: claim anew."""
+
+
+@dataclass
+class Claimant:
+    """Who claims: one process, through all its connections."""
+
+    cluster_id: bytes
+    token: str
+    epoch: int = 0
+    """Of the last claim; 0: none yet."""
+
+
+class Projection:
+    """A claimed projection on one connection. `claim`, then `apply` batch after batch."""
+
+    def __init__(self, connection: Any, schemas: Schemas, claimant: Claimant, position: Position) -> None:
+        self.position = position
+        self._connection = connection
+        self._schemas = schemas
+        self._claimant = claimant
+        self._reference = Reference()
+        self._months: set[int] = set()
+
+    @classmethod
+    async def claim(
+        cls,
+        connection: Any,
+        schemas: Schemas,
+        claimant: Claimant,
+        start: Position = Position(),  # noqa: B008  # a tuple
+    ) -> Projection:
+        """Become the one who may write; the row is made, standing at `start`, when there is none.
+
+        Raises Superseded, ProjectionRefused, and what asyncpg raises.
+        """
+        await connection.execute(SESSION)
+        for table in STAGED:
+            await connection.execute(staging(table))
+        position = await _claim(connection, schemas.order, claimant, start)
+        projection = cls(connection, schemas, claimant, position)
+        await projection._load()
+        return projection
+
+    async def apply(self, events: Any, *, durable: bool = False) -> int:
+        """Write what the events, (n, 128) u1, of whole commands from `position` on say, in one transaction.
+
+        `durable` waits until it and all before it is on the server's disk. Returns how many rows were written. Raises
+        Moved, ProjectionDiffers, fold_orders.OrdersDiffer, and what asyncpg raises.
+        """
+        folded = fold(events, self.position.event + 1, self._reference)
+        await self._begin(durable)
+        await self._move(folded.position)
+        rows = await self._write(folded)
+        await self._connection.execute("commit")
+        self.position = folded.position
+        self._months.update(folded.months)
+        return rows
+
+    async def flush(self) -> None:
+        """Wait until everything applied is on the server's disk. Raises what `apply` raises."""
+        await self._begin(durable=True)
+        await self._move(self.position)
+        await self._connection.execute("commit")
+
+    async def _begin(self, durable: bool) -> None:
+        await self._connection.execute("begin; set local synchronous_commit = on" if durable else "begin")
+
+    async def _move(self, position: Position) -> None:
+        moved = await self._connection.fetchval(
+            f"update {self._schemas.order}.projection set applied_event = $1, applied_sequence = $2, applied_ts_ns = $3 "
+            "where applied_event = $4 and epoch = $5 and owner = $6 returning true",
+            *position,
+            self.position.event,
+            self._claimant.epoch,
+            self._claimant.token,
+        )
+        if not moved:
+            raise Moved("The projection was moved or claimed by somebody else.")
+
+    async def _write(self, folded: Folded) -> int:
+        schemas = self._schemas
+        for month_ns in folded.months:
+            if month_ns not in self._months:
+                await make_partitions(self._connection, schemas, month_ns)
+        for asset in folded.assets:
+            await self._connection.execute(f"insert into {schemas.order}.assets values ($1, $2, $3)", *asset)
+        for symbol in folded.symbols:
+            await self._connection.execute(merge_symbols(schemas), *symbol)
+        rows = len(folded.assets) + len(folded.symbols)
+        rows += await copy(self._connection, schemas.order, ORDERS, folded.orders)
+        rows += await copy(self._connection, schemas.clearing, ENTRIES, folded.entries)
+        rows += await copy(self._connection, schemas.clearing, POSTINGS, folded.postings)
+        rows += await copy(self._connection, schemas.market, TRADES, folded.trades)
+        rows += await copy(self._connection, schemas.market, AGG_TRADES, folded.agg_trades)
+        rows += await self._merge(CHANGES, folded.order_changes, merge_orders(schemas))
+        rows += await self._merge(BALANCES, folded.balances, merge_balances(schemas))
+        rows += await self._merge(CANDLES, folded.candles, merge_candles(schemas))
+        return rows
+
+    async def _merge(self, table: Table, columns: Columns, statement: str) -> int:
+        """Stage differences and merge them; each must have met, or become, one row."""
+        staged = await copy(self._connection, None, table, columns)
+        if not staged:
+            return 0
+        merged = int((await self._connection.execute(statement)).rsplit(" ", 1)[1])
+        if merged != staged:
+            raise ProjectionDiffers(f"{staged - merged} of {staged} rows in {table.name} change what is not there.")
+        return staged
+
+    async def _load(self) -> None:
+        reference, schemas = self._reference, self._schemas
+        for row in await self._connection.fetch(f"select asset, scale from {schemas.order}.assets"):
+            reference.scale[row["asset"]] = row["scale"]
+        symbols = await self._connection.fetch(
+            f"select symbol, base_asset, quote_asset, base_atoms_per_lot, "
+            f"(select max(agg_id) from {schemas.market}.agg_trades a where a.symbol = s.symbol) as last_agg_id "
+            f"from {schemas.order}.symbols s"
+        )
+        for symbol, base, quote, base_atoms, last_agg_id in symbols:
+            reference.know_symbol(symbol, base, quote, base_atoms)
+            reference.last_agg_id[symbol] = last_agg_id or 0
+
+
+async def _claim(connection: Any, schema: str, claimant: Claimant, start: Position) -> Position:
+    """Write epoch and owner into the row; returns where it stands."""
+    await connection.execute(
+        f"insert into {schema}.projection values (true, $1, $2, $3, $4, $5, 0, '') on conflict do nothing",
+        claimant.cluster_id,
+        start.event + 1,
+        *start,
+    )
+    row = await connection.fetchrow(f"select * from {schema}.projection")
+    if row["cluster_id"] != claimant.cluster_id:
+        raise ProjectionRefused(
+            f"The database holds the history of another venue ({row['cluster_id'].hex()}, and this is "
+            f"{claimant.cluster_id.hex()}). Name another database, or the data directory that belongs to it."
+        )
+    if row["owner"] != claimant.token:
+        if claimant.epoch and row["epoch"] > claimant.epoch:
+            raise Superseded(f"Another projector has claimed the projection (epoch {row['epoch']}).")
+        row = await connection.fetchrow(
+            f"update {schema}.projection set epoch = greatest(epoch, $1) + 1, owner = $2 "
+            "where epoch = $3 and owner = $4 returning *",
+            claimant.epoch,
+            claimant.token,
+            row["epoch"],
+            row["owner"],
+        )
+        if row is None:
+            raise Moved("Somebody else claimed the projection at the same time.")
+        claimant.epoch = row["epoch"]
+    return Position(row["applied_event"], row["applied_sequence"], row["applied_ts_ns"])
