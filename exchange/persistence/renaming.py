@@ -1,6 +1,6 @@
 """SQL that speaks of the projection's schemas, made to speak of the same schemas under other names.
 
-Owns the substitution. The three schemas are a projection of the event journal; the others are truth and keep their names.
+Owns the substitution. The three schemas are a projection of the event journal; all others are truth and keep theirs.
 """
 
 from __future__ import annotations

@@ -30,6 +30,12 @@ BEGIN_NS = 1_767_052_800_000_000_000
 STEP_NS = 1_700_000_000
 GROUP = 500
 SEGMENT_BYTES = 1 << 20
+SYMBOL: dict[str, Any] = {
+    "symbol": 1, "base_asset": 1, "quote_asset": 2, "price_scale": 2, "qty_scale": 5, "price_min_ticks": 1,
+    "price_max_ticks": 10**9, "qty_min_lots": 1, "qty_max_lots": 10**6, "notional_min_atoms": 0,
+    "notional_max_atoms": 10**17, "price_step_ticks": 1, "qty_step_lots": 1, "orders_max": 10**6,
+    "maker_fee_ppm": 100, "taker_fee_ppm": 200, "name": "BTC_USDT",
+}  # fmt: skip
 _PLACE = int(CommandKind.PLACE)
 _EXPIRY_MAX = 1 << 40
 """Times to expire beyond it are meant to be absurd and stay as they are."""
@@ -50,13 +56,8 @@ def opening(accounts: int = 40) -> Commands:
     rows = [
         command(CommandKind.ADD_ASSET, asset=1, scale=8, name="BTC"),
         command(CommandKind.ADD_ASSET, asset=2, scale=8, name="USDT"),
-        command(
-            CommandKind.ADD_SYMBOL, symbol=1, base_asset=1, quote_asset=2, price_scale=2, qty_scale=5,
-            price_min_ticks=1, price_max_ticks=10**9, qty_min_lots=1, qty_max_lots=10**6, notional_min_atoms=0, notional_max_atoms=10**17,
-            price_step_ticks=1, qty_step_lots=1, orders_max=10**6, maker_fee_ppm=100, taker_fee_ppm=200,
-            name="BTC_USDT",
-        ),
-    ]  # fmt: skip
+        command(CommandKind.ADD_SYMBOL, **SYMBOL),
+    ]
     for account in range(16, 16 + accounts):
         rows.append(command(CommandKind.OPEN_ACCOUNT, account=account, maker_fee_ppm=-1, taker_fee_ppm=-1))
         for asset in (1, 2):
@@ -131,6 +132,11 @@ class JournaledVenue:
     def snapshot(self) -> pathlib.Path:
         """Write a snapshot of the present state."""
         return checkpoint.save(self.path / "snapshots", self.engine.state)
+
+    def roll(self) -> None:
+        """Begin new segments, so that the older ones can be retired."""
+        for writer in self._writers:
+            writer.roll()
 
     def retire(self, *, commands: int = 0, events: int = 0) -> None:
         """Delete journal segments up to these."""
