@@ -138,6 +138,22 @@ def follow(
         _fail(EXIT_IO, f"The journal can not be followed: {error}.")
 
 
+@app.command(hidden=True)
+def project(
+    data_dir: Annotated[pathlib.Path, typer.Option("--data-dir", help="The server's data directory.")],
+) -> None:
+    """Write what the event journal says into PostgreSQL until standard input ends; the server starts it."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    from exchange.persistence.projector import project as project_events
+
+    try:
+        code = project_events(settings_module.load(os.environ, demo=True, data_dir=data_dir))
+    except settings_module.SettingError as error:
+        _fail(EXIT_USAGE, str(error))
+    if code:
+        raise typer.Exit(code)
+
+
 @app.command("warm-kernels")
 def warm_kernels() -> None:
     """Compile every kernel into the cache, so that the next start is quick."""

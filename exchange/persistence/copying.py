@@ -1,7 +1,7 @@
-"""Binary COPY from NumPy: columns of integers and texts become the bytes that PostgreSQL reads, without a loop over rows.
+"""Binary COPY from NumPy: columns of integers and texts become the bytes that PostgreSQL reads.
 
-Owns the format. A row is a record of fixed width (field count, then length and value of each field, big-endian), so a
-table of n rows is one structured array; texts are written at full width and the bytes that no text has are left out.
+Owns the format. Never loops over rows: a row is a record of fixed width (field count, then length and value of each
+field, big-endian), so a table is one structured array; texts are written at full width and their padding is left out.
 
 Against `Connection.copy_records_to_table`, which encodes tuples one by one, 20,000 rows of 13 columns cost this process
 2.4 ms of CPU time instead of 50 (`python -m bench.projection` prints the share of the whole as `cpu_us_per_row`).
@@ -71,7 +71,8 @@ def encode(table: Table, columns: Columns) -> bytearray:
         rows[f"{name} length"] = np.where(lengths, lengths, _NULL)
         if kept is None:
             kept = np.ones((count, layout.itemsize), np.bool_)
-        offset, width = (layout.fields or {})[name][1], layout[name].itemsize
+        width = layout[name].itemsize
+        offset = rows[name].ctypes.data - rows.ctypes.data
         kept[:, offset : offset + width] = np.arange(width) < lengths[:, np.newaxis]
     flat = rows.view(np.uint8).reshape(count, layout.itemsize)
     return bytearray().join((_HEADER, (flat if kept is None else flat[kept]).data, _TRAILER))

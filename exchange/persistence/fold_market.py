@@ -1,8 +1,8 @@
 """Trades, aggregate trades and candles of a batch.
 
 Owns the three shapes. Fills of one command at one price make one aggregate trade; their ids are gapless per symbol,
-counted in `Reference`. Candles of one second are made from trades, and those of all longer intervals from these, since every
-interval begins where a second does. Sums that may pass 2^63 are carried as two words, of which the high one counts 2^32.
+counted in `Reference`. Candles of one second are made from trades, and those of all longer intervals from these, since
+every interval begins where a second does. Sums that may pass 2^63 are carried as two words; the high one counts 2^32.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Orders: new rows, and what a batch changes of older ones, conflated to one row an order.
 
-Owns the two shapes. Order ids rise by one, so the orders that a batch accepts are a run of ids and everything below it is
-older. Never looks anything up: a change of an older order is a difference, which the database adds.
+Owns the two shapes. Order ids rise by one, so the orders that a batch accepts are a run of ids and everything below it
+is older. Never looks anything up: a change of an older order is a difference, which the database adds.
 
-What an order becomes (docs/engine.md, section 4): a TRADE moves lots from leaves to filled; PREVENTED takes lots off the
-quantity too, but for the one that ends the order, which then keeps the quantity that it ended with; so does
-ORDER_CLOSED. ORDER_REDUCED takes lots off both.
+What an order becomes (docs/engine.md, section 4): a TRADE moves lots from leaves to filled; ORDER_REDUCED takes lots
+off leaves and quantity, and so does PREVENTED, but for the one that ends the order: like ORDER_CLOSED it takes the
+leaves alone, so that the quantity stays what the order ended with.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _conflated(slots: Slots) -> dict[str, Array]:
 
 
 def _client_ids(accepted: Array) -> Array:
-    """Client ids as text. What is not ASCII, or a zero within, the gateway never sends; it is shown as a question mark."""
+    """Client ids as text. The gateway takes printable ASCII; whatever else came in is shown as a question mark."""
     raw = accepted.view(np.uint8).reshape(-1, RECORD_BYTES)[:, -CLIENT_ID_BYTES:].copy()
     texts = raw.view(f"S{CLIENT_ID_BYTES}").reshape(-1)
     inside = np.arange(CLIENT_ID_BYTES) < np.char.str_len(texts)[:, np.newaxis]
@@ -116,7 +116,7 @@ def fold_orders(slots: Slots) -> tuple[Columns, Columns]:
     accepted = slots.of(EventKind.ORDER_ACCEPTED)
     changed = _conflated(slots)
     if not len(accepted):
-        return {name: changed["order_id"][:0] for name in ORDERS.names}, changed
+        return dict.fromkeys(ORDERS.names, changed["order_id"][:0]), changed
     first_id = int(accepted["order_id"][0])
     if int(accepted["order_id"][-1]) - first_id + 1 != len(accepted):
         raise OrdersDiffer(f"The order ids after {first_id} have a gap; the events are not those of one venue.")

@@ -1,7 +1,7 @@
 """What a batch changes of rows that are there: staged by COPY in temporary tables, merged by one statement each.
 
-Owns the statements. A staged row is a difference; the merge adds it. A nested loop over the staged rows is the only plan
-that is right, since they are few and the tables large, so a session that merges is told so (`SESSION`).
+Owns the statements. A staged row is a difference; the merge adds it. A nested loop over the staged rows is the only
+right plan, since they are few and the tables large, so a session that merges is told so (`SESSION`).
 """
 
 from __future__ import annotations

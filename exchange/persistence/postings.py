@@ -1,7 +1,7 @@
 """The ledger: what each event did to balances, as entries, postings and conflated balances.
 
-Owns the table of docs/engine.md, section 5, read as arrays. An event that changes no balance gives no entry; an entry has
-one posting an account and asset. The postings of an entry sum to zero per asset, because each leg below is written
+Owns the table of docs/engine.md, section 5, read as arrays. An event that changes no balance gives no entry; an entry
+has one posting an account and asset. The postings of an entry sum to zero per asset, because each leg below is written
 beside the leg that it comes from.
 """
 

@@ -115,7 +115,8 @@ class Projection:
 
     async def _move(self, position: Position) -> None:
         moved = await self._connection.fetchval(
-            f"update {self._schemas.order}.projection set applied_event = $1, applied_sequence = $2, applied_ts_ns = $3 "
+            f"update {self._schemas.order}.projection "
+            "set applied_event = $1, applied_sequence = $2, applied_ts_ns = $3 "
             "where applied_event = $4 and epoch = $5 and owner = $6 returning true",
             *position,
             self.position.event,

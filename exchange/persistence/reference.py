@@ -40,7 +40,7 @@ class Reference:
         self.base_atoms_per_lot[symbol] = base_atoms_per_lot
 
     def take(self, slots: Slots) -> tuple[list[Row], list[Row]]:
-        """Learn what a batch adds and changes; returns the rows of assets (new ones) and of symbols (new or changed)."""
+        """Learn what a batch adds and changes; returns rows of assets (new ones) and of symbols (new or changed)."""
         assets: list[Row] = []
         for event in slots.of(EventKind.ASSET_ADDED):
             asset, scale = int(event["asset"]), int(event["scale"])

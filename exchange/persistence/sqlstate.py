@@ -22,7 +22,7 @@ PASSING_CLASSES = {
 }
 PASSING = {"3D000": "the database is not there, yet or again"}
 _CONNECTION = (OSError, TimeoutError, asyncpg.InterfaceError)
-"""What asyncpg and the socket raise when there is no server to give an SQLSTATE."""
+"""What asyncpg and the socket raise when there is no server to give an SQLSTATE; asyncpg's ValueErrors are ours."""
 
 
 def passes(error: BaseException) -> bool:
@@ -30,7 +30,7 @@ def passes(error: BaseException) -> bool:
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
         return state[:2] in PASSING_CLASSES or state in PASSING
-    return isinstance(error, _CONNECTION)
+    return isinstance(error, _CONNECTION) and not isinstance(error, ValueError)
 
 
 def explain(error: BaseException) -> str:

@@ -86,7 +86,7 @@ class OracleProjection:
             "agg_trades": self.agg_trades,
             "candles": list(self.candles.values()),
         }
-        return {name: sorted(rows, key=lambda row: sorted_row(row)) for name, rows in tables.items()}
+        return {name: sorted(rows, key=sorted_row) for name, rows in tables.items()}
 
     # ---- reference data -------------------------------------------------------------------------------------------
 
