@@ -23,19 +23,28 @@ from typing import NamedTuple
 import uvloop
 
 from exchange.backoffice import Backoffice
+from exchange.control import Control
+from exchange.core import readers
 from exchange.core.compile import kernels_are_cached
 from exchange.datadir import DataDirectory
 from exchange.disruptor.errors import PipelineFault
 from exchange.disruptor.pipeline import Pipeline
 from exchange.follower import FollowerProcess
 from exchange.gateway import demo
-from exchange.gateway.keys import FileKeyStore, Key
 from exchange.gateway.server import Gateway
 from exchange.gateway.venue import Venue
 from exchange.marketdata.market import MarketData
+from exchange.persistence.database import Database
 from exchange.recovery import Recovered, recover
 from exchange.settings import Settings, load
 from exchange.timekeeper import Timekeeper
+from exchange.users.keyring import Created, KeyRing
+from exchange.users.local_log import LocalLog
+from exchange.users.mailer import LogMailer
+from exchange.users.master_key import demo_master_key
+from exchange.users.operations import KeyOperations, UserOperations
+from exchange.users.sealing import Sealer
+from exchange.users.service import Users
 
 log = logging.getLogger("exchange.app")
 Say = Callable[[str], None]
@@ -55,6 +64,10 @@ class Parts(NamedTuple):
     gateway: Gateway
     timekeeper: Timekeeper
     backoffice: Backoffice
+    local: LocalLog
+    keys: KeyRing
+    users: Users | None
+    control: Control
 
 
 async def _listen(variable: str, host: str, port: int, start: Callable[[str, int], object]) -> int:
@@ -66,16 +79,26 @@ async def _listen(variable: str, host: str, port: int, start: Callable[[str, int
     return int(bound)
 
 
-def _open_keys(directory: DataDirectory, settings: Settings) -> tuple[FileKeyStore, list[Key]]:
-    """The keys, and those that were just drawn for the demo accounts."""
-    store = FileKeyStore(directory.keys, demo=settings.demo)
-    if store.left_out:
-        log.warning("%d demo keys in %s are refused outside demo mode", store.left_out, directory.keys)
-    drawn: list[Key] = []
-    if settings.demo:
-        drawn = demo.draw_keys(store)
-        demo.write_shell_keys(store, directory.shell_keys)
-    return store, drawn
+def _open_keys(
+    directory: DataDirectory, settings: Settings, local: LocalLog, sealer: Sealer, database: Database | None
+) -> KeyRing:
+    """The keys of the local log; what PostgreSQL has is added as soon as it is there."""
+    ring = KeyRing(local, sealer, database, demo=settings.demo, unrestricted_key_ttl_s=settings.unrestricted_key_ttl_s)
+    if ring.left_out:
+        log.warning("%d demo keys in %s are refused outside demo mode", ring.left_out, directory.keyring)
+    return ring
+
+
+def _control(
+    directory: DataDirectory, pipeline: Pipeline, keys: KeyRing, database: Database | None, users: Users | None
+) -> Control:
+    """The operator's commands."""
+    control = Control(directory.path)
+    key_operations = KeyOperations(keys, database, lambda account: pipeline.read(readers.is_account, account)[0])
+    user_operations = UserOperations(None if users is None else users.operators)
+    for name, operation in {**key_operations.all(), **user_operations.all()}.items():
+        control.add(name, operation)
+    return control
 
 
 async def _start(
@@ -100,22 +123,38 @@ async def _start(
     pipeline.on_events(market_data.on_events)
     pipeline.on_fault(on_fault)
     pipeline.start()
-    keys, drawn = _open_keys(directory, settings)
     await backoffice.start()
+    local = LocalLog(directory.keyring)
+    local.load()
+    sealer = Sealer(settings.master_key or demo_master_key(directory.master_key))
+    keys = _open_keys(directory, settings, local, sealer, backoffice.database)
+    users: Users | None = None
+    if backoffice.database is not None:
+        mailer = LogMailer(demo=settings.demo)
+        users = Users(settings, backoffice.database, pipeline, sealer, local, mailer)
+        users.operators.on_disabled(keys.revoke_all)
+    local.compact()
+    drawn: list[Created] = []
     if settings.demo:
+        drawn = await demo.draw_keys(keys)
+        demo.write_shell_keys(keys, directory.shell_keys)
         await demo.furnish(pipeline)
-    gateway = Gateway(Venue(settings, pipeline, keys, market_data))
+    if users is not None:
+        await users.start()  # after the accounts are there, so that they get their rows
+    gateway = Gateway(Venue(settings, pipeline, keys, market_data, users=users))
     ws_port = await _listen("WS_PORT", settings.host, settings.ws_port, market_data.start)
     http_port = await _listen("HTTP_PORT", settings.host, settings.http_port, gateway.start)
+    control = _control(directory, pipeline, keys, backoffice.database, users)
+    await control.start()
     directory.record_ports(http_port, ws_port)
     for line in _banner(directory, settings, pipeline.last_sequence, http_port, ws_port, drawn):
         say(line)
     timekeeper = Timekeeper(pipeline, hash_every=settings.hash_every, hash_interval_s=settings.hash_interval_s)
-    return Parts(pipeline, market_data, gateway, timekeeper, backoffice)
+    return Parts(pipeline, market_data, gateway, timekeeper, backoffice, local, keys, users, control)
 
 
 def _banner(
-    directory: DataDirectory, settings: Settings, sequence: int, http_port: int, ws_port: int, drawn: list[Key]
+    directory: DataDirectory, settings: Settings, sequence: int, http_port: int, ws_port: int, drawn: list[Created]
 ) -> Iterable[str]:
     """What whoever started it needs to know."""
     url = f"http://{settings.host}:{http_port}"
@@ -130,11 +169,11 @@ def _banner(
     if not settings.demo:
         return
     if drawn:
-        yield f"Demo keys, shown this once and kept in {directory.keys} (mode 0600):"
+        yield f"Demo keys, shown this once and kept in {directory.shell_keys} (mode 0600):"
         for line in demo.key_lines(drawn):
             yield f"  {line}"
     else:
-        yield f"Demo keys are in {directory.keys}."
+        yield f"Demo keys are in {directory.shell_keys}."
     yield "A first trade, to copy and paste into another terminal (needs curl and openssl):"
     yield ""
     yield demo.first_trade(directory.shell_keys, url)
@@ -148,6 +187,11 @@ async def _stop(parts: Parts, settings: Settings) -> None:
     try:
         await parts.gateway.stop(settings.stop_timeout_s / 2)
         await parts.market_data.stop()
+        await parts.control.stop()
+        await parts.keys.stop()
+        if parts.users is not None:
+            await parts.users.stop()
+        await asyncio.to_thread(parts.local.close)
     finally:
         await parts.pipeline.stop(max(0.1, deadline_s - time.monotonic()))
         await parts.backoffice.stop()
@@ -172,6 +216,7 @@ async def run(
         parts.gateway.sweep()
         parts.timekeeper.step()
         parts.backoffice.step()
+        parts.keys.step()
         follower.step()
         await asyncio.wait((stop_asked,), timeout=1.0)
     fault = stop_asked.result()
