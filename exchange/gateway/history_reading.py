@@ -86,7 +86,7 @@ class History:
         if not self._database.is_up:
             raise self._unavailable()
         if not await self._watermark.passes(sequence, self._timeout_s):
-            raise _behind(sequence, self._watermark.sequence) if self._database.is_up else self._unavailable()
+            raise self._late(self._database, sequence)
         gate = self._anybody if is_public else self._owners
         async with gate.place(max(0.0, until_s - time.monotonic())):
             try:
@@ -108,6 +108,10 @@ class History:
             # The server is there; only this statement was too much for it.
             log.error("a statement of history took too long and was canceled")
             raise self._unavailable("This part of history took too long to read; ask for less of it.") from None
+
+    def _late(self, database: Database, sequence: int) -> Refusal:
+        """After waiting in vain: it is behind, or the server went away meanwhile."""
+        return _behind(sequence, self._watermark.sequence) if database.is_up else self._unavailable()
 
     def _unavailable(self, why: str = "History is not available at the moment; trading goes on.") -> Refusal:
         return Refusal(

@@ -113,9 +113,7 @@ async def test_without_a_database_history_is_unavailable() -> None:
     assert refusal.msg == "This exchange keeps no history."
 
 
-async def test_server_that_goes_away_is_unavailable_without_waiting(
-    database: Database, target: Target
-) -> None:
+async def test_server_that_goes_away_is_unavailable_without_waiting(database: Database, target: Target) -> None:
     history = History(database, standing_at(10), LONG_S)
     elsewhere = await target._replace(arguments=target.arguments | {"database": "postgres"}).connect("tests")
     name = target.arguments["database"]
