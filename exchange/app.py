@@ -1,6 +1,6 @@
 """The composition root: starts the parts in order, keeps time, stops them in the opposite order.
 
-    lock ─► PostgreSQL ─► recovery ─► pipeline ─► demo data, keys ─► market data (WS_PORT) ─► gateway (HTTP_PORT)
+    lock ─► PostgreSQL ─► recovery ─► pipeline ─► back office ─► market data (WS_PORT) ─► gateway (HTTP_PORT)
 
 Owns the order, the once-a-second loop, the signals and the exit code. Never handles a request. A graceful stop takes
 nothing new, answers what is in flight, syncs, and ends with 0; a fault ends the process at once with the fault's own
@@ -29,13 +29,13 @@ from exchange.disruptor.errors import PipelineFault
 from exchange.disruptor.pipeline import Pipeline
 from exchange.follower import FollowerProcess
 from exchange.gateway import demo
-from exchange.gateway.keys import FileKeyStore, Key
 from exchange.gateway.server import Gateway
 from exchange.gateway.venue import Venue
 from exchange.marketdata.market import MarketData
 from exchange.recovery import Recovered, recover
 from exchange.settings import Settings, load
 from exchange.timekeeper import Timekeeper
+from exchange.users.keyring import Created
 
 log = logging.getLogger("exchange.app")
 Say = Callable[[str], None]
@@ -66,18 +66,6 @@ async def _listen(variable: str, host: str, port: int, start: Callable[[str, int
     return int(bound)
 
 
-def _open_keys(directory: DataDirectory, settings: Settings) -> tuple[FileKeyStore, list[Key]]:
-    """The keys, and those that were just drawn for the demo accounts."""
-    store = FileKeyStore(directory.keys, demo=settings.demo)
-    if store.left_out:
-        log.warning("%d demo keys in %s are refused outside demo mode", store.left_out, directory.keys)
-    drawn: list[Key] = []
-    if settings.demo:
-        drawn = demo.draw_keys(store)
-        demo.write_shell_keys(store, directory.shell_keys)
-    return store, drawn
-
-
 async def _start(
     directory: DataDirectory,
     settings: Settings,
@@ -100,22 +88,28 @@ async def _start(
     pipeline.on_events(market_data.on_events)
     pipeline.on_fault(on_fault)
     pipeline.start()
-    keys, drawn = _open_keys(directory, settings)
-    await backoffice.start()
-    if settings.demo:
-        await demo.furnish(pipeline)
-    gateway = Gateway(Venue(settings, pipeline, keys, market_data))
+    await backoffice.start(pipeline)
+    venue = Venue(
+        settings,
+        pipeline,
+        backoffice.keys,
+        market_data,
+        history=backoffice.history,
+        users=backoffice.users,
+        history_health=backoffice.health,
+    )
+    gateway = Gateway(venue)
     ws_port = await _listen("WS_PORT", settings.host, settings.ws_port, market_data.start)
     http_port = await _listen("HTTP_PORT", settings.host, settings.http_port, gateway.start)
     directory.record_ports(http_port, ws_port)
-    for line in _banner(directory, settings, pipeline.last_sequence, http_port, ws_port, drawn):
+    for line in _banner(directory, settings, pipeline.last_sequence, http_port, ws_port, backoffice.drawn):
         say(line)
     timekeeper = Timekeeper(pipeline, hash_every=settings.hash_every, hash_interval_s=settings.hash_interval_s)
     return Parts(pipeline, market_data, gateway, timekeeper, backoffice)
 
 
 def _banner(
-    directory: DataDirectory, settings: Settings, sequence: int, http_port: int, ws_port: int, drawn: list[Key]
+    directory: DataDirectory, settings: Settings, sequence: int, http_port: int, ws_port: int, drawn: list[Created]
 ) -> Iterable[str]:
     """What whoever started it needs to know."""
     url = f"http://{settings.host}:{http_port}"
@@ -130,11 +124,11 @@ def _banner(
     if not settings.demo:
         return
     if drawn:
-        yield f"Demo keys, shown this once and kept in {directory.keys} (mode 0600):"
+        yield f"Demo keys, shown this once and kept in {directory.shell_keys} (mode 0600):"
         for line in demo.key_lines(drawn):
             yield f"  {line}"
     else:
-        yield f"Demo keys are in {directory.keys}."
+        yield f"Demo keys are in {directory.shell_keys}."
     yield "A first trade, to copy and paste into another terminal (needs curl and openssl):"
     yield ""
     yield demo.first_trade(directory.shell_keys, url)
