@@ -82,7 +82,7 @@ def test_without_a_database_history_is_unavailable_and_trading_goes_on(exchange:
         assert (answer.status, answer.headers["retry-after"]) == (503, "1")
         assert answer.json == {
             "code": -1001,
-            "msg": "This exchange keeps no history.",
+            "msg": "There is no PostgreSQL here, and so no history.",
             "outcome": "rejected",
             "reason": "history_unavailable",
             "as_of_sequence": 0,
