@@ -84,7 +84,7 @@ class History:
         """What `query` gives at `sequence` or later, and the sequence that it is current to. Raises Refusal."""
         until_s = time.monotonic() + self._timeout_s
         if self._database is None:
-            raise self._unavailable("This exchange keeps no history.")
+            raise self._unavailable("There is no PostgreSQL here, and so no history.")
         if not self._database.is_up:
             raise self._unavailable()
         if not await self._watermark.passes(sequence, self._timeout_s):
