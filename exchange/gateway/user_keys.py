@@ -27,7 +27,8 @@ async def create_key(venue: Venue, call: BearerCall) -> Reply:
     public_key = keys.public_key(sent) if sent else b""
     expires = integer(call.params, "expiresAt", default=0)
     credentials = users_of(venue).credentials
-    async with credentials.prove_again(call.session, call.text("password"), call.optional("code")) as (connection, person):
+    password, code = call.text("password"), call.optional("code")
+    async with credentials.prove_again(call.session, password, code) as (connection, person):
         await store.freeze_withdrawals(connection, person.user_id)  # the key takes a transaction of its own
     key, secret = await venue.keys.create(
         person.account,
