@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -150,7 +151,7 @@ class Throttle:
         table.move_to_end(name)
         count.tries = max(0.0, count.tries - (now_s - count.at_s) / rule.forget_s) + 1
         count.at_s = count.open_s = now_s
-        over = int(count.tries) - rule.free
+        over = math.ceil(count.tries) - rule.free
         if over > 0:
             count.open_s += min(rule.first_s * 2.0 ** min(over - 1, 40), rule.most_s)
         return count.open_s
