@@ -130,6 +130,7 @@ class Database:
             max_inactive_connection_lifetime=self._settings.db_conn_max_idle_time_s,
             connection_class=_Aged,
             timeout=CONNECT_S,
+            command_timeout=STATEMENT_MS / 1000 + CLOSE_S,  # the server ends a statement sooner, unless it hangs itself
             server_settings=_session(self._name, STATEMENT_MS),
         )
         self._look_for_it()
