@@ -1,9 +1,10 @@
 """`python -m bench.rest`: durable orders over REST, against a bare aiohttp POST echo in the same run.
 
-Two servers in processes of their own, both pinned to the same core: `exchange serve --demo` and an aiohttp application
-that answers a POST with its body. One load generator on another core sends both the same signed orders, one in flight
-on each of N keep-alive connections, in alternating rounds. Checks before it prints: every answer is a 200; order ids
-are distinct and gapless; after the server has stopped, its command journal holds exactly these orders.
+Two servers in processes of their own, both pinned to the same core: `exchange serve --demo`, without PostgreSQL
+(`bench.outage` measures beside it), and an aiohttp application that answers a POST with its body. One load generator
+on another core sends both the same signed orders, one in flight on each of N keep-alive connections, in alternating
+rounds. Checks before it prints: every answer is a 200; order ids are distinct and gapless; after the server has
+stopped, its command journal holds exactly these orders.
 """
 
 from __future__ import annotations
@@ -83,7 +84,9 @@ class Round(NamedTuple):
 class Sender:
     """Makes signed orders of two accounts: prices around one mid, so that about half of them trade."""
 
-    def __init__(self, keys: dict[str, str]) -> None:
+    def __init__(self, data_dir: pathlib.Path) -> None:
+        shell_keys = (data_dir / "demo-keys.env").read_text()
+        keys = {f"{who}_{what}": value for who, what, value in _KEYS.findall(shell_keys)}
         self._keys = [(keys[f"{who}_KEY"], keys[f"{who}_SECRET"].encode()) for who in ("ALICE", "BOB")]
         self._random = random.Random(20261123)
         self._made = 0
@@ -125,6 +128,10 @@ def _start(command: list[str], environ: dict[str, str]) -> subprocess.Popen[byte
         os.sched_setaffinity(0, before)
 
 
+def _start_anywhere(command: list[str], environ: dict[str, str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE)
+
+
 @contextmanager
 def bare_server() -> Iterator[Server]:
     """A bare aiohttp POST echo on core 0."""
@@ -137,11 +144,12 @@ def bare_server() -> Iterator[Server]:
 
 
 @contextmanager
-def exchange_server(data_dir: pathlib.Path, sync: str) -> Iterator[Server]:
-    """A demo exchange on core 0. Leaving it stops it gracefully. Raises BenchFailed."""
-    environ = {**os.environ, "HTTP_PORT": "0", "WS_PORT": "0", "EXCHANGE_SYNC": sync}
+def exchange_server(data_dir: pathlib.Path, environ: dict[str, str], *, is_pinned: bool = True) -> Iterator[Server]:
+    """A demo exchange, on core 0 if `is_pinned`. Leaving it stops it gracefully. Raises BenchFailed."""
+    everything = {**os.environ, "HTTP_PORT": "0", "WS_PORT": "0", **environ}
     command = [sys.executable, "-m", "exchange", "serve", "--demo", "--data-dir", str(data_dir)]
-    with _start(command, environ) as process:
+    start = _start if is_pinned else _start_anywhere
+    with start(command, everything) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if b"Stop with" in line:
@@ -260,9 +268,9 @@ def run(clients: int, seconds: float, sync: str) -> dict[str, object]:
     rounds: list[Round] = []
     with tempfile.TemporaryDirectory() as folder:
         data_dir = pathlib.Path(folder) / "var"
-        with bare_server() as bare, exchange_server(data_dir, sync) as server:
-            shell_keys = (data_dir / "demo-keys.env").read_text()
-            sender = Sender({f"{who}_{what}": value for who, what, value in _KEYS.findall(shell_keys)})
+        edge_alone = {"EXCHANGE_SYNC": sync, "EXCHANGE_DATABASE": "off"}
+        with bare_server() as bare, exchange_server(data_dir, edge_alone) as server:
+            sender = Sender(data_dir)
             _pin(1)
             count = int(each * PRESIGNED_PER_SECOND) + clients
             for _ in range(ROUNDS):

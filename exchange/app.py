@@ -1,6 +1,6 @@
 """The composition root: starts the parts in order, keeps time, stops them in the opposite order.
 
-    lock ─► recovery ─► pipeline ─► demo data, keys ─► market data (WS_PORT) ─► gateway (HTTP_PORT)
+    lock ─► PostgreSQL ─► recovery ─► pipeline ─► back office ─► market data (WS_PORT) ─► gateway (HTTP_PORT)
 
 Owns the order, the once-a-second loop, the signals and the exit code. Never handles a request. A graceful stop takes
 nothing new, answers what is in flight, syncs, and ends with 0; a fault ends the process at once with the fault's own
@@ -22,19 +22,20 @@ from typing import NamedTuple
 
 import uvloop
 
+from exchange.backoffice import Backoffice
 from exchange.core.compile import kernels_are_cached
 from exchange.datadir import DataDirectory
 from exchange.disruptor.errors import PipelineFault
 from exchange.disruptor.pipeline import Pipeline
 from exchange.follower import FollowerProcess
 from exchange.gateway import demo
-from exchange.gateway.keys import FileKeyStore, Key
 from exchange.gateway.server import Gateway
 from exchange.gateway.venue import Venue
 from exchange.marketdata.market import MarketData
 from exchange.recovery import Recovered, recover
 from exchange.settings import Settings, load
 from exchange.timekeeper import Timekeeper
+from exchange.users.keyring import Created
 
 log = logging.getLogger("exchange.app")
 Say = Callable[[str], None]
@@ -53,6 +54,7 @@ class Parts(NamedTuple):
     market_data: MarketData
     gateway: Gateway
     timekeeper: Timekeeper
+    backoffice: Backoffice
 
 
 async def _listen(variable: str, host: str, port: int, start: Callable[[str, int], object]) -> int:
@@ -64,22 +66,11 @@ async def _listen(variable: str, host: str, port: int, start: Callable[[str, int
     return int(bound)
 
 
-def _open_keys(directory: DataDirectory, settings: Settings) -> tuple[FileKeyStore, list[Key]]:
-    """The keys, and those that were just drawn for the demo accounts."""
-    store = FileKeyStore(directory.keys, demo=settings.demo)
-    if store.left_out:
-        log.warning("%d demo keys in %s are refused outside demo mode", store.left_out, directory.keys)
-    drawn: list[Key] = []
-    if settings.demo:
-        drawn = demo.draw_keys(store)
-        demo.write_shell_keys(store, directory.shell_keys)
-    return store, drawn
-
-
 async def _start(
     directory: DataDirectory,
     settings: Settings,
     recovered: Recovered,
+    backoffice: Backoffice,
     say: Say,
     on_fault: Callable[[PipelineFault], None],
 ) -> Parts:
@@ -97,21 +88,28 @@ async def _start(
     pipeline.on_events(market_data.on_events)
     pipeline.on_fault(on_fault)
     pipeline.start()
-    keys, drawn = _open_keys(directory, settings)
-    if settings.demo:
-        await demo.furnish(pipeline)
-    gateway = Gateway(Venue(settings, pipeline, keys, market_data))
+    await backoffice.start(pipeline)
+    venue = Venue(
+        settings,
+        pipeline,
+        backoffice.keys,
+        market_data,
+        history=backoffice.history,
+        users=backoffice.users,
+        history_health=backoffice.health,
+    )
+    gateway = Gateway(venue)
     ws_port = await _listen("WS_PORT", settings.host, settings.ws_port, market_data.start)
     http_port = await _listen("HTTP_PORT", settings.host, settings.http_port, gateway.start)
     directory.record_ports(http_port, ws_port)
-    for line in _banner(directory, settings, pipeline.last_sequence, http_port, ws_port, drawn):
+    for line in _banner(directory, settings, pipeline.last_sequence, http_port, ws_port, backoffice.drawn):
         say(line)
     timekeeper = Timekeeper(pipeline, hash_every=settings.hash_every, hash_interval_s=settings.hash_interval_s)
-    return Parts(pipeline, market_data, gateway, timekeeper)
+    return Parts(pipeline, market_data, gateway, timekeeper, backoffice)
 
 
 def _banner(
-    directory: DataDirectory, settings: Settings, sequence: int, http_port: int, ws_port: int, drawn: list[Key]
+    directory: DataDirectory, settings: Settings, sequence: int, http_port: int, ws_port: int, drawn: list[Created]
 ) -> Iterable[str]:
     """What whoever started it needs to know."""
     url = f"http://{settings.host}:{http_port}"
@@ -126,11 +124,11 @@ def _banner(
     if not settings.demo:
         return
     if drawn:
-        yield f"Demo keys, shown this once and kept in {directory.keys} (mode 0600):"
+        yield f"Demo keys, shown this once and kept in {directory.shell_keys} (mode 0600):"
         for line in demo.key_lines(drawn):
             yield f"  {line}"
     else:
-        yield f"Demo keys are in {directory.keys}."
+        yield f"Demo keys are in {directory.shell_keys}."
     yield "A first trade, to copy and paste into another terminal (needs curl and openssl):"
     yield ""
     yield demo.first_trade(directory.shell_keys, url)
@@ -146,9 +144,12 @@ async def _stop(parts: Parts, settings: Settings) -> None:
         await parts.market_data.stop()
     finally:
         await parts.pipeline.stop(max(0.1, deadline_s - time.monotonic()))
+        await parts.backoffice.stop()
 
 
-async def run(directory: DataDirectory, settings: Settings, recovered: Recovered, say: Say) -> int:
+async def run(
+    directory: DataDirectory, settings: Settings, recovered: Recovered, backoffice: Backoffice, say: Say
+) -> int:
     """Serve until a signal (0) or a fault (its exit code). Raises CannotListen, KeysUnusable, DemoImpossible."""
     loop = asyncio.get_running_loop()
     stop_asked: asyncio.Future[PipelineFault | None] = loop.create_future()
@@ -159,11 +160,12 @@ async def run(directory: DataDirectory, settings: Settings, recovered: Recovered
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ask_stop)
-    parts = await _start(directory, settings, recovered, say, ask_stop)
+    parts = await _start(directory, settings, recovered, backoffice, say, ask_stop)
     follower = FollowerProcess(directory.path)
     while not stop_asked.done():
         parts.gateway.sweep()
         parts.timekeeper.step()
+        parts.backoffice.step()
         follower.step()
         await asyncio.wait((stop_asked,), timeout=1.0)
     fault = stop_asked.result()
@@ -184,7 +186,9 @@ async def run(directory: DataDirectory, settings: Settings, recovered: Recovered
 
 async def _warm(directory: DataDirectory, settings: Settings) -> None:
     """One demo exchange from start to stop, with a trade, a refusal, a cancel, a tick and a hash in between."""
-    parts = await _start(directory, settings, recover(directory, settings), lambda _line: None, lambda _fault: None)
+    backoffice = Backoffice(directory, settings)
+    recovered = recover(directory, settings, backoffice.open())
+    parts = await _start(directory, settings, recovered, backoffice, lambda _line: None, lambda _fault: None)
     await demo.trade_with_itself(parts.pipeline)
     parts.timekeeper.step()
     await _stop(parts, settings)
@@ -193,7 +197,13 @@ async def _warm(directory: DataDirectory, settings: Settings) -> None:
 def warm() -> None:
     """Run every kernel of a live exchange once, in a folder that is thrown away: fills the cache of kernels."""
     with tempfile.TemporaryDirectory() as folder:
-        environ = {"HTTP_PORT": "0", "WS_PORT": "0", "EXCHANGE_HASH_EVERY": "1", "EXCHANGE_SEGMENT_BYTES": str(1 << 20)}
+        environ = {
+            "HTTP_PORT": "0",
+            "WS_PORT": "0",
+            "EXCHANGE_HASH_EVERY": "1",
+            "EXCHANGE_SEGMENT_BYTES": str(1 << 20),
+            "EXCHANGE_DATABASE": "off",
+        }
         settings = load(environ, demo=True, data_dir=pathlib.Path(folder))
         with (
             DataDirectory(settings.data_dir) as directory,
@@ -209,13 +219,18 @@ def serve(settings: Settings, say: Say) -> int:
     if not kernels_are_cached():
         say("Compiling the engine; this takes about a minute, once for each version.")
     with DataDirectory(settings.data_dir) as directory:
-        recovered = recover(directory, settings)
-        for line in recovered.report:
-            say(line)
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            code = runner.run(run(directory, settings, recovered, say))
-            if code:
-                # Threads of a faulty pipeline may hang in the disk; nothing of them is worth waiting for.
-                sys.stdout.flush()
-                os._exit(code)
-            return code
+        backoffice = Backoffice(directory, settings)
+        try:
+            recovered = recover(directory, settings, backoffice.open())
+            for line in recovered.report:
+                say(line)
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                code = runner.run(run(directory, settings, recovered, backoffice, say))
+                if code:
+                    # Threads of a faulty pipeline may hang in the disk; nothing of them is worth waiting for. The
+                    # embedded server is told by the kernel that we have ended.
+                    sys.stdout.flush()
+                    os._exit(code)
+                return code
+        finally:
+            backoffice.close()

@@ -19,6 +19,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import exchange
+from exchange import operator_cli
 from exchange import settings as settings_module
 
 EXIT_USAGE, EXIT_SOFTWARE, EXIT_IO, EXIT_REFUSED = 2, 70, 74, 78
@@ -30,6 +31,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(operator_cli.user, name="user")
+app.add_typer(operator_cli.key, name="key")
 
 
 def _fail(code: int, sentence: str) -> NoReturn:
@@ -89,15 +92,23 @@ def _serve(settings: settings_module.Settings) -> int:
     from exchange.datadir import DirectoryRefused
     from exchange.disruptor.errors import PipelineFault
     from exchange.gateway.demo import DemoImpossible
-    from exchange.gateway.keys import KeysUnusable
+    from exchange.persistence.witness import ForeignDatabase
     from exchange.replay import HistoryDiffers
+    from exchange.users.keys import KeysUnusable
     from journal.errors import Refused
 
     try:
         return serve(settings, _say)
     except CannotListen as error:
         _fail(EXIT_USAGE, str(error))
-    except (DirectoryRefused, KeysUnusable, DemoImpossible, HistoryDiffers, Refused) as error:
+    except (
+        DirectoryRefused,
+        ForeignDatabase,
+        KeysUnusable,
+        DemoImpossible,
+        HistoryDiffers,
+        Refused,
+    ) as error:
         _fail(EXIT_REFUSED, str(error))
     except PipelineFault as error:
         _fail(error.exit_code, f"{error.detail} {error.hint}")

@@ -4,9 +4,10 @@ Owns the lock (one process at a time), `cluster.json` (the random id that every 
 `ports.json` (where the running process listens). Never touches journals or snapshots. The directory is made with mode
 0700.
 
-    LOCK             flock of the running process      keys.json        API keys, mode 0600
-    cluster.json     the venue's random id             demo-keys.env    the same for a shell, demo mode only
-    ports.json       ports and pid of the process      crash.log        details of an unexpected error
+    LOCK             flock of the running process      keyring.jsonl    API keys, revocations; sealed, mode 0600
+    cluster.json     the venue's random id             master.key       what seals them, demo mode only, mode 0600
+    ports.json       ports and pid of the process      demo-keys.env    demo keys for a shell, mode 0600
+    control.sock     for the operator's commands       crash.log        details of an unexpected error
     projected.json   what PostgreSQL has for certain   postgres, postgres.log   the embedded server
     journal/commands, journal/events, snapshots
 """
@@ -37,8 +38,9 @@ class DataDirectory:
         self.commands = path / "journal" / "commands"
         self.events = path / "journal" / "events"
         self.snapshots = path / "snapshots"
+        self.keyring = path / "keyring.jsonl"
+        self.master_key = path / "master.key"
         self.postgres = path / "postgres"
-        self.keys = path / "keys.json"
         self.shell_keys = path / "demo-keys.env"
         self.cluster_id = b""
         self._lock = -1

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from exchange.core.codes import OrderStatus
+from exchange.core.codes import Account, OrderStatus
 from exchange.core.compile import i64, kernel, part
 from exchange.core.emit import copy_client_id, copy_order_codes
 from exchange.core.index import client_hash
@@ -217,6 +217,11 @@ def _copies(count: int) -> Any:
 def is_account(state: State, account: int) -> bool:
     """Whether an id names an open account."""
     return 0 <= account < len(state.accounts) and bool(state.accounts[account].mode)
+
+
+def accounts(state: State) -> list[int]:
+    """Every open account of a user, by id."""
+    return [int(one) for one in np.flatnonzero(state.accounts.mode) if one >= Account.FIRST_USER]
 
 
 def account_view(state: State, account: int) -> AccountView | None:

@@ -30,7 +30,6 @@ STP_NAMES = _names(StpMode)
 STATUS_NAMES = _names(OrderStatus)
 _REJECTED, _DUPLICATE = int(EventKind.REJECTED), int(EventKind.ORDER_DUPLICATE)
 _TRADE, _PREVENTED, _CLOSED = int(EventKind.TRADE), int(EventKind.PREVENTED), int(EventKind.ORDER_CLOSED)
-_GTD = int(TimeInForce.GTD)
 
 
 def _amounts(rules: Rules, order: OrderEvent | OrderView, qty_lots: int, filled_lots: int, filled_atoms: int) -> Json:
@@ -188,6 +187,6 @@ def order(rules: Rules, view: OrderView, unit_ns: int) -> Json:
         "workingTime": view.created_ts_ns // unit_ns,
         "selfTradePreventionMode": STP_NAMES[view.stp_mode],
     }
-    if view.time_in_force == _GTD:
+    if view.expire_ts_ns:
         answer["goodTillDate"] = view.expire_ts_ns // unit_ns
     return answer

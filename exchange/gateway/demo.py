@@ -16,8 +16,9 @@ from exchange.core.codes import CommandKind, EventKind, OrderType, RejectCode, S
 from exchange.core.records import fill_command, slots
 from exchange.core.state import State
 from exchange.disruptor.pipeline import Pipeline
-from exchange.gateway.keys import DEMO_PREFIX, FileKeyStore, Key, Permission, new_key, write_private
 from exchange.gateway.wire import order_event, place, target
+from exchange.users.keyring import Created, KeyRing
+from exchange.users.local_log import replace_privately
 
 ASSETS = {1: ("BTC", 8), 2: ("ETH", 8), 3: ("USDT", 8)}
 ACCOUNTS = {16: "alice", 17: "bob"}
@@ -73,7 +74,7 @@ def _what_exists(state: State) -> tuple[set[int], set[int], set[int]]:
 
 
 def _commands(assets: set[int], symbols: set[int], accounts: set[int]) -> Iterator[bytes]:
-    """What is missing; deposits always, because a repeated transfer id changes nothing."""
+    """What is missing, and the deposits."""
     for asset, (name, scale) in ASSETS.items():
         if asset not in assets:
             yield _command(CommandKind.ADD_ASSET, name, asset=asset, scale=scale)
@@ -84,12 +85,20 @@ def _commands(assets: set[int], symbols: set[int], accounts: set[int]) -> Iterat
         if account not in accounts:
             yield _command(CommandKind.OPEN_ACCOUNT, account=account, maker_fee_ppm=-1, taker_fee_ppm=-1)
     for account in ACCOUNTS:
-        for asset, coins in DEPOSITS.items():
-            atoms = coins * 10 ** ASSETS[asset][1]
-            transfer_id = account * 1_000 + asset
-            yield _command(
-                CommandKind.DEPOSIT, account=account, asset=asset, transfer_id=transfer_id, amount_atoms=atoms
-            )
+        yield from _deposits(account)
+
+
+def _deposits(account: int) -> Iterator[bytes]:
+    """What an account begins with; again and again, because a repeated transfer id changes nothing."""
+    for asset, coins in DEPOSITS.items():
+        atoms = coins * 10 ** ASSETS[asset][1]
+        transfer_id = account * 1_000 + asset
+        yield _command(CommandKind.DEPOSIT, account=account, asset=asset, transfer_id=transfer_id, amount_atoms=atoms)
+
+
+async def fund(pipeline: Pipeline, account: int) -> None:
+    """Give a new account what everybody begins with. Raises PipelineError."""
+    await asyncio.gather(*[pipeline.submit([command])[0] for command in _deposits(account)])
 
 
 async def furnish(pipeline: Pipeline) -> None:
@@ -123,28 +132,24 @@ async def trade_with_itself(pipeline: Pipeline) -> None:
         await pipeline.submit([target(CommandKind.CANCEL, bob, client_id="resting")])[0]
 
 
-def draw_keys(store: FileKeyStore) -> list[Key]:
-    """One key for each demo account that has none; returns the new ones."""
-    owners = {key.account for key in store.all()}
-    drawn = [
-        new_key(DEMO_PREFIX + label, account, (Permission.READ, Permission.TRADE), label)
+async def draw_keys(ring: KeyRing) -> list[Created]:
+    """One key for each demo account that has none; returns the new ones. Raises OSError."""
+    return [
+        await ring.create_demo(account, label)
         for account, label in ACCOUNTS.items()
-        if account not in owners
+        if not any(key.is_demo for key in ring.of(account))
     ]
-    for key in drawn:
-        store.add(key)
-    return drawn
 
 
-def write_shell_keys(store: FileKeyStore, path: pathlib.Path) -> None:
+def write_shell_keys(ring: KeyRing, path: pathlib.Path) -> None:
     """The demo keys as shell variables (ALICE_KEY, ALICE_SECRET, ...), mode 0600, for `first_trade` to source."""
     text = "".join(
-        f"{label.upper()}_KEY={key.api_key}\n{label.upper()}_SECRET={key.secret}\n"
+        f"{label.upper()}_KEY={key.api_key}\n{label.upper()}_SECRET={key.secret.decode('ascii')}\n"
         for account, label in ACCOUNTS.items()
-        for key in store.all()
-        if key.is_demo and key.account == account
+        for key in ring.of(account)
+        if key.is_demo
     )
-    write_private(path, text.encode())
+    replace_privately(path, text.encode())
 
 
 def first_trade(shell_keys: pathlib.Path, url: str) -> str:
@@ -160,10 +165,10 @@ send GET /v1/account "$BOB_KEY" "$BOB_SECRET" "omitZeroBalances=true"
 """
 
 
-def key_lines(keys: list[Key]) -> list[str]:
+def key_lines(drawn: list[Created]) -> list[str]:
     """The keys that were just drawn, for the eyes of whoever started the demo."""
     return [
         line
-        for key in keys
-        for line in (f"{key.label} (account {key.account})", f"  key    {key.api_key}", f"  secret {key.secret}")
+        for key, secret in drawn
+        for line in (f"{key.label} (account {key.account})", f"  key    {key.api_key}", f"  secret {secret}")
     ]

@@ -30,6 +30,8 @@ class Refusal(Exception):
         outcome: Outcome = "rejected",
         retry_after_s: int = 0,
         data: dict[str, Any] | None = None,
+        reason: str = "",
+        as_of_sequence: int = 0,
     ) -> None:
         super().__init__(msg)
         self.status = status
@@ -38,12 +40,19 @@ class Refusal(Exception):
         self.outcome = outcome
         self.retry_after_s = retry_after_s
         self.data = data
+        self.reason = reason
+        self.as_of_sequence = as_of_sequence
 
     def body(self) -> dict[str, Any]:
-        """The error body: `code`, `msg`, `outcome`, and `data` where there is some."""
+        """The error body: `code`, `msg`, `outcome`, and `data` where there is some.
+
+        A refusal with a `reason`, a word for programs, also says how far the data behind it is.
+        """
         body: dict[str, Any] = {"code": self.code, "msg": self.msg, "outcome": self.outcome}
         if self.data is not None:
             body["data"] = self.data
+        if self.reason:
+            body |= {"reason": self.reason, "as_of_sequence": self.as_of_sequence}
         return body
 
 

@@ -13,6 +13,7 @@ JSON; an exception that nobody expected becomes a 500 with a sentence and a line
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
 import time
 
@@ -22,19 +23,21 @@ from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 from multidict import CIMultiDictProxy
 
+from exchange.gateway.address import Address, client_address
 from exchange.gateway.connection import Connection, Respond
 from exchange.gateway.errors import Refusal
-from exchange.gateway.keys import Key
+from exchange.gateway.forms import BearerCall, FormCall, bearer_session, users_of
 from exchange.gateway.parameters import check_names, parse
 from exchange.gateway.replies import Answer, answer, refusal_answer
-from exchange.gateway.routes import ROUTES, Route
+from exchange.gateway.routes import ROUTES, Access, Route
 from exchange.gateway.signing import Call, authenticate
 from exchange.gateway.venue import Venue, shutting_down
+from exchange.users.keys import Key, KeyKind
 
 Headers = CIMultiDictProxy[str]
 BACKLOG = 1024
 _UNITS_NS = {None: 1_000_000, "MILLISECOND": 1_000_000, "MICROSECOND": 1_000}
-_NOBODY = Key("", "", 0, frozenset())
+_NOBODY = Key(api_key="", account=0, kind=KeyKind.HMAC, permissions=frozenset())
 
 
 class _Server(web.Server):
@@ -123,7 +126,7 @@ class Gateway:
                 return self._no_route(message.method, path)
             headers = message.headers
             body = payload.read_nowait() if payload.is_eof() else await self._slow_body(headers, payload, transport)
-            call = self._call(route, headers, query, body)
+            call = self._call(route, headers, query, body, transport)
             return answer(await route.handler(self.venue, call))
         except Refusal as refusal:
             return refusal_answer(refusal, close=refusal.status in (408, 413))
@@ -135,9 +138,12 @@ class Gateway:
             return refusal_answer(Refusal(405, -1020, sentence), allow=", ".join(methods))
         return refusal_answer(Refusal(404, -1020, "There is no endpoint at this path."))
 
-    def _call(self, route: Route, headers: Headers, query: str, body: bytes) -> Call:
-        """Everything between the bytes and the route: limits, parameters, signature."""
-        if not self.venue.admitting and route.permission is not None:
+    def _call(
+        self, route: Route, headers: Headers, query: str, body: bytes, transport: asyncio.Transport
+    ) -> Call | FormCall:
+        """Everything between the bytes and the route: limits, parameters, and whose request it is."""
+        access = route.access
+        if not self.venue.admitting and access is not Access.PUBLIC:
             raise shutting_down()
         if len(body) > self.venue.settings.body_bytes:
             raise self._too_large()
@@ -146,14 +152,27 @@ class Gateway:
         unit_ns = _UNITS_NS.get(headers.get("X-MBX-TIME-UNIT"))
         if unit_ns is None:
             raise Refusal(400, -1194, "Invalid time unit; expected either MICROSECOND or MILLISECOND.")
+        if query and access in (Access.FORM, Access.BEARER):
+            raise Refusal(400, -1101, "This endpoint takes no query: send the parameters as a form body.")
         signed = parse(query, body)
-        if route.permission is None:
-            call = Call(_NOBODY, signed.params, 0, 0, unit_ns)
-        else:
+        call: Call | FormCall
+        if access is Access.SIGNED and route.permission is not None:
             api_keys = headers.getall("X-MBX-APIKEY", [])
-            call = authenticate(self.venue.keys, api_keys, signed, route.permission, unit_ns)
+            client = functools.partial(self._address, headers, transport)
+            call = authenticate(self.venue.keys, api_keys, signed, route.permission, unit_ns, client)
+        elif access is Access.PUBLIC:
+            call = Call(_NOBODY, signed.params, 0, 0, unit_ns)
+        elif access is Access.BEARER:
+            session = bearer_session(users_of(self.venue), headers.getall("Authorization", []))
+            call = BearerCall(signed, self._address(headers, transport), unit_ns, session)
+        else:
+            call = FormCall(signed, self._address(headers, transport), unit_ns)
         check_names(signed.params, route.parameters)
         return call
+
+    def _address(self, headers: Headers, transport: asyncio.Transport) -> Address:
+        forwarded = headers.getall("X-Forwarded-For", [])
+        return client_address(transport.get_extra_info("peername"), forwarded, self.venue.settings.trusted_proxies)
 
     def _too_large(self) -> Refusal:
         return Refusal(413, -1130, f"The body is larger than {self.venue.settings.body_bytes} bytes.")

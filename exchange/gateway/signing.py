@@ -1,23 +1,30 @@
-"""Who sent this, and is it fresh: the API key, the HMAC-SHA256 signature and the time window of a signed request.
+"""Who sent this, and is it fresh: the API key, the signature and the time window of a signed request.
 
-Owns the checks and their order: key format, timestamp and window well formed, signature, age, permission. An unknown
-key is verified against a secret that nobody has, so that it takes the same path and time as a known one. Never looks at
-the other parameters. Times are microseconds since the epoch, by the wall clock of the gateway.
+Owns the checks and their order: key format, timestamp and window well formed, signature, what the key may do (right,
+expiry, address), age. A signature is HMAC-SHA256 in hex or Ed25519 in base64, over the same bytes. An unknown key is
+verified against a key that nobody has, so that it takes the same path and time as a known one. Never looks at the other
+parameters. Times are microseconds since the epoch, by the wall clock of the gateway.
 
 Source: the API contract, section "Signing"; its test vectors are in `tests/gateway/test_signing.py`.
 """
 
 from __future__ import annotations
 
+import base64
 import functools
 import hmac
 import re
 import secrets
 import time
+from collections.abc import Callable
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from exchange.gateway.address import Address
 from exchange.gateway.errors import Refusal, illegal_characters, mandatory, not_valid
-from exchange.gateway.keys import API_KEY_PATTERN, Key, KeyStore, Permission
 from exchange.gateway.parameters import Params, Signed
+from exchange.users.keys import Key, KeyKind, KeyStore, Permission, is_api_key
 
 RECV_WINDOW_DEFAULT_US = 5_000_000
 RECV_WINDOW_MAX_US = 60_000_000
@@ -25,10 +32,17 @@ AHEAD_MAX_US = 1_000_000
 _MICROSECONDS_FROM = 10**14
 """A timestamp of this size or more is in microseconds: in milliseconds it would be the year 5138."""
 
-_api_key = re.compile(API_KEY_PATTERN, re.ASCII).fullmatch
 _timestamp = re.compile(r"[0-9]{1,18}", re.ASCII).fullmatch
 _window = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,3}))?", re.ASCII).fullmatch
-_NOBODY = Key("", secrets.token_hex(32), 0, frozenset())
+HEX_CHARACTERS = 64
+_NOBODY = Key(api_key="", account=0, kind=KeyKind.HMAC, permissions=frozenset(), secret=secrets.token_bytes(64))
+_NOBODY_ED25519 = Key(
+    api_key="",
+    account=0,
+    kind=KeyKind.ED25519,
+    permissions=frozenset(),
+    public_key=Ed25519PrivateKey.generate().public_key().public_bytes_raw(),
+)
 
 
 class Call:
@@ -48,20 +62,42 @@ class Call:
 
     def check_age(self) -> None:
         """Refuse what has grown too old since it came, or comes from the future; run again right before the ring."""
-        age_us = time.time_ns() // 1000 - self.sent_us
+        self.check_age_at(time.time_ns() // 1000)
+
+    def check_age_at(self, now_us: int) -> None:
+        """The same, with the time at hand."""
+        age_us = now_us - self.sent_us
         if age_us > self.window_us:
             raise Refusal(400, -1021, "Timestamp for this request is outside of the recvWindow.")
         if age_us <= -AHEAD_MAX_US:
             raise Refusal(400, -1021, "Timestamp for this request was 1000ms ahead of the server's time.")
 
 
-def signature_matches(secret: str, payload: bytes, signature: str) -> bool:
-    """Whether `signature` (hex, any case) is the HMAC-SHA256 of `payload`; constant time, never raises."""
+def signature_matches(key: Key, payload: bytes, signature: str) -> bool:
+    """Whether `signature` (HMAC: hex, any case; Ed25519: base64) is that key's of `payload`; never raises.
+
+    Takes the same time for every wrong signature of the right form.
+    """
+    if key.verifier is not None:
+        return _ed25519_matches(key.verifier, payload, signature)
     try:
         given = bytes.fromhex(signature)
     except ValueError:
         given = b""
-    return hmac.compare_digest(hmac.digest(secret.encode("ascii"), payload, "sha256"), given)
+    return hmac.compare_digest(hmac.digest(key.secret, payload, "sha256"), given)
+
+
+def _ed25519_matches(verifier: Ed25519PublicKey, payload: bytes, signature: str) -> bool:
+    try:
+        verifier.verify(base64.b64decode(signature, validate=True), payload)
+    except (ValueError, InvalidSignature):
+        return False
+    return True
+
+
+def microseconds(stamp: int) -> int:
+    """A time that a client sent, which may be in milliseconds or in microseconds."""
+    return stamp if stamp >= _MICROSECONDS_FROM else stamp * 1000
 
 
 @functools.lru_cache(maxsize=256)
@@ -75,24 +111,39 @@ def _window_us(text: str) -> int:
     return window_us
 
 
-def authenticate(keys: KeyStore, api_keys: list[str], signed: Signed, permission: Permission, unit_ns: int) -> Call:
-    """The verified call. `api_keys`: every X-MBX-APIKEY header that came. Raises Refusal."""
+def authenticate(
+    keys: KeyStore,
+    api_keys: list[str],
+    signed: Signed,
+    permission: Permission,
+    unit_ns: int,
+    client: Callable[[], Address],
+) -> Call:
+    """The verified call. `api_keys`: every X-MBX-APIKEY header that came; `client` tells where from. Raises Refusal."""
     key = keys.find(api_keys[0]) if len(api_keys) == 1 else None
-    if key is None and (len(api_keys) != 1 or not _api_key(api_keys[0])):
+    if key is None and (len(api_keys) != 1 or not is_api_key(api_keys[0])):
         raise Refusal(401, -2014, "API-key format invalid.")
     params = signed.params
     stamp = params.get("timestamp", "")
     if not _timestamp(stamp):
         raise mandatory("timestamp")
     window_us = _window_us(params["recvWindow"]) if "recvWindow" in params else RECV_WINDOW_DEFAULT_US
-    if not signed.signature:
+    signature = signed.signature
+    if not signature:
         raise mandatory("signature")
-    matches = signature_matches((key or _NOBODY).secret, signed.payload, signed.signature)
-    if key is None or (matches and permission not in key.permissions):
-        raise Refusal(401, -2015, "Invalid API-key, IP, or permissions for action.")
-    if not matches:
+    if key is None:
+        signature_matches(_NOBODY if len(signature) == HEX_CHARACTERS else _NOBODY_ED25519, signed.payload, signature)
+        raise denied()
+    if not signature_matches(key, signed.payload, signature):
         raise Refusal(400, -1022, "Signature for this request is not valid.")
-    sent = int(stamp)
-    call = Call(key, params, sent if sent >= _MICROSECONDS_FROM else sent * 1000, window_us, unit_ns)
-    call.check_age()
+    now_us = time.time_ns() // 1000
+    if not key.may(permission, now_us) or (key.addresses and not key.is_from(client())):
+        raise denied()
+    call = Call(key, params, microseconds(int(stamp)), window_us, unit_ns)
+    call.check_age_at(now_us)
     return call
+
+
+def denied() -> Refusal:
+    """What a key is told that does not exist, or may not do this, or not from there: always the same."""
+    return Refusal(401, -2015, "Invalid API-key, IP, or permissions for action.")

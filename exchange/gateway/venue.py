@@ -17,10 +17,13 @@ from exchange.core import readers
 from exchange.disruptor.errors import OutcomeUnknown, Refused, Stopped, StorageLow
 from exchange.disruptor.pipeline import Pipeline
 from exchange.gateway.errors import Refusal, unknown_outcome
-from exchange.gateway.keys import KeyStore
+from exchange.gateway.history_reading import History
 from exchange.gateway.symbols import Reference
 from exchange.marketdata.market import MarketData
+from exchange.persistence.watermark import Watermark
 from exchange.settings import Settings
+from exchange.users.keyring import KeyRing
+from exchange.users.service import Users
 
 T = TypeVar("T")
 RETRY_AFTER_S = 1
@@ -34,13 +37,28 @@ def shutting_down() -> Refusal:
 
 
 class Venue:
-    """The parts behind the routes. `admitting` is False from the moment a stop was asked for."""
+    """The parts behind the routes. `admitting` is False from the moment a stop was asked for.
 
-    def __init__(self, settings: Settings, pipeline: Pipeline, keys: KeyStore, market_data: MarketData) -> None:
+    `users` None: the venue runs without a database and keeps nobody.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        pipeline: Pipeline,
+        keys: KeyRing,
+        market_data: MarketData,
+        history: History | None = None,
+        users: Users | None = None,
+        history_health: Callable[[], dict[str, Any]] = dict,
+    ) -> None:
         self.settings = settings
         self.pipeline = pipeline
         self.keys = keys
         self.market_data = market_data
+        self.history = history or History(None, Watermark(lambda: None), 0.0)
+        self.users = users
+        self.history_health = history_health
         self.admitting = True
         self.reference = Reference(self.read(readers.assets)[0], self.read(readers.symbols)[0])
         self._waiting: deque[tuple[float, asyncio.Future[bytes]]] = deque()

@@ -112,6 +112,11 @@ class Database:
         self._probe: asyncio.Task[None] | None = None
         self._on_up: list[Callable[[], Awaitable[None]]] = []
 
+    @property
+    def size(self) -> int:
+        """How many connections there may be."""
+        return self._settings.db_max_open_conns
+
     def on_up(self, callback: Callable[[], Awaitable[None]]) -> None:
         """Await `callback` whenever the server has come up, the first time too, before `connection` gives any."""
         self._on_up.append(callback)
@@ -125,6 +130,7 @@ class Database:
             max_inactive_connection_lifetime=self._settings.db_conn_max_idle_time_s,
             connection_class=_Aged,
             timeout=CONNECT_S,
+            command_timeout=STATEMENT_MS / 1000 + CLOSE_S,  # the server ends a statement sooner, unless it hangs itself
             server_settings=_session(self._name, STATEMENT_MS),
         )
         self._look_for_it()

@@ -105,9 +105,8 @@ class Exchange:
 
     def trader(self, name: str) -> Trader:
         """A trader with the demo key of `alice` or `bob`."""
-        keys = json.loads((self.data_dir / "keys.json").read_text())
-        key = next(key for key in keys if key["label"] == name)
-        return Trader(self.ports["http"], key["apiKey"], key["secret"])
+        shell = dict(line.split("=", 1) for line in (self.data_dir / "demo-keys.env").read_text().splitlines())
+        return Trader(self.ports["http"], shell[f"{name.upper()}_KEY"], shell[f"{name.upper()}_SECRET"])
 
     def sequence(self) -> int:
         """The engine's sequence now."""

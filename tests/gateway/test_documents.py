@@ -6,8 +6,8 @@ import pathlib
 import re
 
 from exchange.gateway.errors import PROBLEMS
-from exchange.gateway.keys import Permission
 from exchange.gateway.routes import ROUTES, SIGNATURE
+from exchange.users.keys import Permission
 
 PACKAGE = pathlib.Path(__file__).resolve().parent.parent.parent
 PAGE = (PACKAGE / "docs" / "api.md").read_text(encoding="utf-8")

@@ -17,11 +17,13 @@ from exchange.core.kernel import Engine
 from exchange.disruptor.errors import EXIT_IO, PipelineFault
 from exchange.disruptor.pipeline import Pipeline
 from exchange.gateway.errors import Refusal
-from exchange.gateway.keys import FileKeyStore
 from exchange.gateway.venue import Venue
 from exchange.gateway.wire import target
 from exchange.marketdata.market import MarketData
 from exchange.settings import load
+from exchange.users.keyring import KeyRing
+from exchange.users.local_log import LocalLog
+from exchange.users.sealing import Sealer
 from journal import recovery
 
 CANCEL = target(CommandKind.CANCEL, 16, order_id=1)
@@ -40,7 +42,8 @@ def standing_venue(folder: pathlib.Path) -> Venue:
         Engine(), *positions, sync=True, loop=asyncio.get_running_loop(), ring_slots=RING_SLOTS, event_slots=256
     )
     settings = load({}, demo=True, data_dir=folder)
-    return Venue(settings, pipeline, FileKeyStore(folder / "keys.json", demo=True), MarketData())
+    keys = KeyRing(LocalLog(folder / "keyring.jsonl"), Sealer(bytes(32)), None, demo=True, unrestricted_key_ttl_s=1.0)
+    return Venue(settings, pipeline, keys, MarketData())
 
 
 async def refusal(waiting: asyncio.Task[list[bytes]]) -> Refusal:

@@ -112,8 +112,8 @@ def test_cluster_id_that_is_lost_while_there_are_journals_is_refused(tmp_path: p
 
 
 def test_keys_that_others_can_read_are_refused(tmp_path: pathlib.Path) -> None:
-    keys = tmp_path / "keys.json"
-    keys.write_text("[]")
+    keys = tmp_path / "keyring.jsonl"
+    keys.write_text("")
     keys.chmod(0o644)
     code, _, stderr = run("serve", "--demo", EXCHANGE_DATA_DIR=str(tmp_path), HTTP_PORT="0", WS_PORT="0")
     assert code == 78
@@ -138,7 +138,7 @@ def test_restart_keeps_keys_orders_and_balances_and_prints_no_secret_again(tmp_p
     printed = "\n".join(exchange.lines)
     alice, bob = exchange.trader("alice"), exchange.trader("bob")
     assert alice.secret in printed
-    assert stat.S_IMODE((tmp_path / "var" / "keys.json").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "var" / "keyring.jsonl").stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "var" / "demo-keys.env").stat().st_mode) == 0o600
     alice.order("SELL", "0.5", "60000", newClientOrderId="kept")
     bob.order("BUY", "0.2", "60000")

@@ -1,1 +1,1 @@
-"""PostgreSQL: the projection held against an independent reading of the events, with a real server."""
+"""PostgreSQL: the embedded server, the pool, migrations, the projection and its faults; every server here is real."""

@@ -20,7 +20,7 @@ from exchange.persistence.schemas import Schemas
 from exchange.persistence.slots import Slots
 from tests.core.plans import BUSY, WIDE
 from tests.core.streams import stream
-from tests.persistence.journaled import Events, ends_of, events_of, oracle_of
+from tests.persistence.event_journal import Events, ends_of, events_of, oracle_of
 from tests.persistence.reading import differences, tables
 
 CLUSTER = bytes(range(16))

@@ -23,7 +23,7 @@ from exchange.persistence.projection import (
 from exchange.persistence.schemas import Schemas
 from journal.errors import Refused
 from journal.segments import retire
-from tests.persistence.journaled import EventJournal, Events, ends_of, events_of, oracle_of
+from tests.persistence.event_journal import EventJournal, Events, ends_of, events_of, oracle_of
 from tests.persistence.reading import differences, tables
 
 CLUSTER = bytes(range(16))

@@ -16,7 +16,7 @@ import pytest
 from exchange.datadir import read_projected
 from exchange.persistence.database import Connection
 from exchange.persistence.process import ProjectorProcess
-from tests.persistence.journaled import EventJournal, Events, ends_of, events_of, oracle_of
+from tests.persistence.event_journal import EventJournal, Events, ends_of, events_of, oracle_of
 from tests.persistence.reading import differences, tables
 
 DEADLINE_S = 60.0

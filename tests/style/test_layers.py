@@ -44,7 +44,8 @@ LAYERS: dict[str, set[str]] = {
     "exchange.operator_cli": {"exchange.control", "exchange.settings", "exchange.datadir", *_PEOPLE},
     "exchange.market_replay": {"exchange.core", "exchange.disruptor"},
     "exchange.warm": {*_ENGINE, "exchange.marketdata"},
-    "exchange.app": {*_ENGINE, *_SERVICES, *_PEOPLE, *_EDGES, "exchange.control"},
+    "exchange.backoffice": {*_ENGINE, *_PEOPLE, *_EDGES, "exchange.control", "exchange.settings", "exchange.datadir"},
+    "exchange.app": {*_ENGINE, *_SERVICES, *_PEOPLE, *_EDGES, "exchange.control", "exchange.backoffice"},
     "exchange.cli": {
         *{*_ENGINE, *_SERVICES, *_PEOPLE, *_EDGES},
         *{"exchange.app", "exchange.market_replay", "exchange.warm", "exchange.operator_cli"},

@@ -96,7 +96,7 @@ create table exchange_clearing.postings (
     ts_ns           bigint  not null,
     available_delta bigint  not null,
     locked_delta    bigint  not null check (available_delta <> 0 or locked_delta <> 0),
-    primary key (account, asset, event, ts_ns)
+    primary key (account, asset, ts_ns, event)    -- in the order of time: history walks it
 ) partition by range (ts_ns);
 
 create table exchange_market.trades (

@@ -24,6 +24,7 @@ create table exchange_user.sessions (
     user_id    bigint      not null references exchange_user.users,
     address    text        not null,
     created_at timestamptz not null,
+    used_at    timestamptz not null,              -- to the minute
     expires_at timestamptz not null,
     revoked_at timestamptz
 );

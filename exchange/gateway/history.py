@@ -1,0 +1,215 @@
+"""The routes that read history: orders, trades, ledger of an account; trades, aggregated trades, candles of a symbol.
+
+Each turns its parameters into a page, reads it at the sequence that was current when it came, and writes the rows.
+Never submits a command, never answers from a projection that is behind.
+
+Paging: without `fromId`, `orderId` and `startTime` the newest rows, else the oldest from there; always oldest first.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from exchange.core.state import State
+from exchange.gateway import history_answers
+from exchange.gateway.candle_grid import CandleGrid, zone_offset_ns
+from exchange.gateway.errors import Refusal, mandatory, not_valid
+from exchange.gateway.orders import symbol_rules
+from exchange.gateway.parameters import INT64_MAX, Params, integer
+from exchange.gateway.replies import Reply
+from exchange.gateway.signing import Call
+from exchange.gateway.venue import Venue
+from exchange.persistence import history
+from exchange.persistence.database import Connection
+from exchange.persistence.history import Page
+from exchange.persistence.intervals import SPANS
+
+T = TypeVar("T")
+LIMIT_DEFAULT, LIMIT_MAX = 500, 1000
+FOLDED_MAX = 500_000
+"""How many stored candles one request may fold; it bounds the number of candles in the answer."""
+_MS_NS, _US_NS = 1_000_000, 1_000
+_MICROSECONDS_FROM = 10**14
+_WINDOW_MAX_NS = 86_400 * 10**9
+_TRADE_FILTERS = ("orderId", "fromId", "startTime", "endTime")
+_TRADE_COMBINATIONS: tuple[set[str], ...] = (
+    set(),
+    {"orderId"},
+    {"fromId"},
+    {"startTime"},
+    {"endTime"},
+    {"startTime", "endTime"},
+    {"orderId", "fromId"},
+)
+
+
+def _nothing(_state: State) -> None:
+    """What is read to learn the sequence that the engine has come to."""
+
+
+async def _read(venue: Venue, query: Callable[[Connection], Awaitable[T]], *, is_public: bool = False) -> tuple[T, int]:
+    """The rows, read after everything that had been acknowledged when the request came."""
+    _, sequence = venue.read(_nothing)
+    return await venue.history.read(sequence, query, is_public=is_public)
+
+
+def _unit_of(value: int) -> int:
+    """The unit of a time that a client sent: milliseconds and microseconds can not be mistaken for each other."""
+    return _US_NS if value >= _MICROSECONDS_FROM else _MS_NS
+
+
+def times(params: Params) -> tuple[int, int]:
+    """`startTime` and `endTime` in nanoseconds, the whole of its last unit included; as wide as can be without them."""
+    start, end = integer(params, "startTime", default=0), integer(params, "endTime", default=INT64_MAX)
+    return min(start * _unit_of(start), INT64_MAX), min((end + 1) * _unit_of(end) - 1, INT64_MAX)
+
+
+def _window(params: Params) -> tuple[int, int]:
+    """The times of a request that may ask for 24 hours at most. Raises Refusal -1127."""
+    start_ns, end_ns = times(params)
+    if "startTime" in params and "endTime" in params and end_ns - start_ns >= _WINDOW_MAX_NS + _MS_NS:
+        raise Refusal(400, -1127, "More than 24 hours between startTime and endTime.")
+    return start_ns, end_ns
+
+
+def _limit(params: Params) -> int:
+    return min(integer(params, "limit", low=1, default=LIMIT_DEFAULT), LIMIT_MAX)
+
+
+def page(params: Params, window: tuple[int, int], id_name: str) -> Page:
+    """The page that the parameters ask for; `id_name` is the parameter that says from which id on."""
+    return Page(
+        limit=_limit(params),
+        newest=id_name not in params and "startTime" not in params,
+        first_id=integer(params, id_name, default=0),
+        start_ns=window[0],
+        end_ns=window[1],
+    )
+
+
+def _bad_combination() -> Refusal:
+    return Refusal(400, -1128, "Combination of optional parameters invalid.")
+
+
+# ---- of an account ------------------------------------------------------------------------------------------------
+
+
+async def all_orders(venue: Venue, call: Call) -> Reply:
+    """GET allOrders: orders of the account on a symbol, open and closed."""
+    rules = symbol_rules(venue, call.params)
+    wanted = page(call.params, _window(call.params), "orderId")
+
+    async def query(connection: Connection) -> history.Rows:
+        return await history.orders(connection, call.key.account, rules.symbol, wanted)
+
+    rows, sequence = await _read(venue, query)
+    return Reply([history_answers.order(rules, row, call.unit_ns) for row in rows], sequence)
+
+
+async def my_trades(venue: Venue, call: Call) -> Reply:
+    """GET myTrades: the account's side of its trades on a symbol."""
+    rules, params = symbol_rules(venue, call.params), call.params
+    if params.keys() & set(_TRADE_FILTERS) not in _TRADE_COMBINATIONS:
+        raise _bad_combination()
+    order_id = integer(params, "orderId", low=1, default=0)
+    wanted = page(params, _window(params), "fromId")
+
+    async def query(connection: Connection) -> history.Rows:
+        account = call.key.account
+        if order_id:
+            return await history.order_trades(connection, account, rules.symbol, order_id, wanted)
+        return await history.account_trades(connection, account, rules.symbol, wanted)
+
+    rows, sequence = await _read(venue, query)
+    return Reply([history_answers.account_trade(rules, row, call.unit_ns) for row in rows], sequence)
+
+
+async def ledger(venue: Venue, call: Call) -> Reply:
+    """GET ledger: every change of the account's balances, and why."""
+    params, reference = call.params, venue.reference
+    asset = 0
+    if "asset" in params:
+        named = (asset for asset, view in reference.assets.items() if view.name == params["asset"])
+        asset = next(named, 0)
+        if not asset:
+            raise not_valid("asset")
+    order_id = integer(params, "orderId", low=1, default=0)
+    wanted = page(params, times(params), "fromId")
+
+    async def query(connection: Connection) -> history.Rows:
+        if order_id:
+            return await history.order_ledger(connection, call.key.account, asset, order_id, wanted)
+        return await history.ledger(connection, call.key.account, asset, wanted)
+
+    rows, sequence = await _read(venue, query)
+    return Reply(history_answers.entries(reference, rows, call.unit_ns), sequence)
+
+
+# ---- of a symbol --------------------------------------------------------------------------------------------------
+
+
+async def trades(venue: Venue, call: Call) -> Reply:
+    """GET trades and historicalTrades: trades of a symbol, the newest or from an id on."""
+    rules = symbol_rules(venue, call.params)
+    wanted = page(call.params, (0, INT64_MAX), "fromId")
+
+    async def query(connection: Connection) -> history.Rows:
+        return await history.trades(connection, rules.symbol, wanted)
+
+    rows, sequence = await _read(venue, query, is_public=True)
+    return Reply([history_answers.trade(rules, row, call.unit_ns) for row in rows], sequence)
+
+
+async def agg_trades(venue: Venue, call: Call) -> Reply:
+    """GET aggTrades: trades of a symbol, fills of one order at one price as one."""
+    rules, params = symbol_rules(venue, call.params), call.params
+    if "fromId" in params and ("startTime" in params or "endTime" in params):
+        raise _bad_combination()
+    wanted = page(params, times(params), "fromId")
+
+    async def query(connection: Connection) -> history.Rows:
+        return await history.agg_trades(connection, rules.symbol, wanted)
+
+    rows, sequence = await _read(venue, query, is_public=True)
+    return Reply([history_answers.agg_trade(rules, row, call.unit_ns) for row in rows], sequence)
+
+
+async def klines(venue: Venue, call: Call) -> Reply:
+    """GET klines: candles of a symbol without a gap, from its first trade to now."""
+    rules, params = symbol_rules(venue, call.params), call.params
+    if "interval" not in params:
+        raise mandatory("interval")
+    span = SPANS.get(params["interval"])
+    if span is None:
+        raise Refusal(400, -1120, "Invalid interval.")
+    grid = CandleGrid(span, zone_offset_ns(params["timeZone"]) if "timeZone" in params else 0)
+    window, newest = times(params), "startTime" not in params
+    limit = min(_limit(params), max(1, FOLDED_MAX // grid.folds))
+
+    async def query(connection: Connection) -> tuple[range, history.Rows, int]:
+        extent = await history.candle_extent(connection, rules.symbol, grid.source)
+        if extent is None:
+            return range(0), [], 0
+        # A chart ends now, or with the last trade when the clock was set back since.
+        chart = extent[0], max(extent[1], time.time_ns())
+        numbers = grid.chosen(chart, window, newest=newest, limit=limit)
+        if not numbers:
+            return numbers, [], 0
+        return numbers, *await _candle_rows(connection, rules.symbol, grid, numbers)
+
+    (numbers, rows, close_ticks), sequence = await _read(venue, query, is_public=True)
+    return Reply(history_answers.candles(rules, grid, numbers, rows, close_ticks, call.unit_ns), sequence)
+
+
+async def _candle_rows(
+    connection: Connection, symbol: int, grid: CandleGrid, numbers: range
+) -> tuple[history.Rows, int]:
+    """The candles of `numbers` that had a trade, and the last price in ticks before them."""
+    opens = [grid.open_ns(number) for number in numbers]
+    close_ticks = await history.close_before(connection, symbol, grid.source, opens[0])
+    if grid.is_folded:
+        end_ns = grid.open_ns(numbers.stop)
+        return await history.folded_candles(connection, symbol, grid.source, opens, end_ns), close_ticks
+    return await history.candles(connection, symbol, grid.source, opens[0], opens[-1]), close_ticks

@@ -1,0 +1,179 @@
+"""Rows of the projection to the JSON of the API contract.
+
+Owns field names, their order and the writing of amounts and times; amounts are written by the same grids as in answers
+to commands. Rows are those of `exchange/persistence/history.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from exchange.core.codes import CommandKind, EventKind, Side
+from exchange.core.readers import OrderView
+from exchange.gateway import answers
+from exchange.gateway.amounts import Grid
+from exchange.gateway.candle_grid import CandleGrid
+from exchange.gateway.symbols import Reference, Rules
+
+Json = dict[str, Any]
+_SELL = int(Side.SELL)
+_OPENING, _TRANSFERRED = 0, int(EventKind.TRANSFERRED)
+_TYPES = {
+    _OPENING: "OPENING",
+    int(EventKind.ORDER_ACCEPTED): "HOLD",
+    int(EventKind.ORDER_REDUCED): "RELEASE",
+    int(EventKind.ORDER_CLOSED): "RELEASE",
+    int(EventKind.PREVENTED): "RELEASE",
+    int(EventKind.TRADE): "TRADE",
+}
+
+
+def order(rules: Rules, row: Any, unit_ns: int) -> Json:
+    """An order as GET order shows it, but for `goodTillDate`, which no event carries."""
+    view = OrderView(
+        order_id=row["order_id"],
+        account=row["account"],
+        symbol=row["symbol"],
+        side=row["side"],
+        order_type=row["order_type"],
+        time_in_force=row["time_in_force"],
+        stp_mode=row["stp_mode"],
+        status=row["status"],
+        price_ticks=row["price_ticks"],
+        leaves_lots=row["qty_lots"] - row["filled_lots"],
+        filled_lots=row["filled_lots"],
+        filled_quote_atoms=row["filled_quote_atoms"],
+        quote_atoms=row["quote_atoms"],
+        submitted_lots=row["submitted_lots"],
+        created_ts_ns=row["created_ts_ns"],
+        updated_ts_ns=row["updated_ts_ns"],
+        expire_ts_ns=0,
+        is_open=row["leaves_lots"] > 0,
+        client_id=row["client_id"] or "",
+    )
+    return answers.order(rules, view, unit_ns)
+
+
+def account_trade(rules: Rules, row: Any, unit_ns: int) -> Json:
+    """One side of a trade; its commission is in the asset that this side receives."""
+    asset, grid = (rules.base, rules.base_grid) if row["is_buyer"] else (rules.quote, rules.quote_grid)
+    return {
+        "symbol": rules.view.name,
+        "id": row["trade_id"],
+        "orderId": row["order_id"],
+        "orderListId": -1,
+        "price": rules.price.text(row["price_ticks"]),
+        "qty": rules.quantity.text(row["qty_lots"]),
+        "quoteQty": rules.quote_grid.text(row["quote_atoms"]),
+        "commission": grid.text(row["fee_atoms"]),
+        "commissionAsset": asset.name,
+        "time": row["ts_ns"] // unit_ns,
+        "isBuyer": row["is_buyer"],
+        "isMaker": row["is_maker"],
+        "isBestMatch": True,
+    }
+
+
+def trade(rules: Rules, row: Any, unit_ns: int) -> Json:
+    """A trade as anybody may see it."""
+    return {
+        "id": row["trade_id"],
+        "price": rules.price.text(row["price_ticks"]),
+        "qty": rules.quantity.text(row["qty_lots"]),
+        "quoteQty": rules.quote_grid.text(row["quote_atoms"]),
+        "time": row["ts_ns"] // unit_ns,
+        "isBuyerMaker": row["side"] == _SELL,
+        "isBestMatch": True,
+    }
+
+
+def agg_trade(rules: Rules, row: Any, unit_ns: int) -> Json:
+    """Fills of one order at one price, as one."""
+    return {
+        "a": row["agg_id"],
+        "p": rules.price.text(row["price_ticks"]),
+        "q": rules.quantity.text(row["qty_lots"]),
+        "f": row["first_id"],
+        "l": row["last_id"],
+        "T": row["ts_ns"] // unit_ns,
+        "m": row["side"] == _SELL,
+        "M": True,
+    }
+
+
+def candles(
+    rules: Rules, grid: CandleGrid, numbers: range, rows: Iterable[Any], close_ticks: int, unit_ns: int
+) -> list[list[Any]]:
+    """The candles of `numbers` from the `rows` that had a trade; the others repeat the close before them.
+
+    `close_ticks` is the last price before the first of them; 0 when it has a trade of its own.
+    """
+    traded = {row["open_ts_ns"]: row for row in rows}
+    price, quantity, quote = rules.price.text, rules.quantity.text, rules.quote_grid.text
+    nothing, no_quote, close = quantity(0), quote(0), price(close_ticks)
+    chart: list[list[Any]] = []
+    for number in numbers:
+        open_ns = grid.open_ns(number)
+        times = open_ns // unit_ns, grid.open_ns(number + 1) // unit_ns - 1
+        row = traded.get(open_ns)
+        if row is None:
+            chart.append([times[0], close, close, close, close, nothing, times[1], no_quote, 0, nothing, no_quote, "0"])
+            continue
+        close = price(row["close_ticks"])
+        chart.append(
+            [
+                times[0],
+                price(row["open_ticks"]),
+                price(row["high_ticks"]),
+                price(row["low_ticks"]),
+                close,
+                quantity(int(row["volume_lots"])),
+                times[1],
+                quote(int(row["quote_atoms"])),
+                int(row["trades"]),
+                quantity(int(row["taker_buy_lots"])),
+                quote(int(row["taker_buy_quote_atoms"])),
+                "0",
+            ]
+        )
+    return chart
+
+
+def _signed(grid: Grid, units: int) -> str:
+    """A change as a decimal string, with a minus where something goes away."""
+    return grid.text(units) if units >= 0 else f"-{grid.text(-units)}"
+
+
+def _entry_type(row: Any) -> str:
+    return CommandKind(row["command_kind"]).name if row["kind"] == _TRANSFERRED else _TYPES[row["kind"]]
+
+
+def entries(reference: Reference, rows: Iterable[Any], unit_ns: int) -> list[Json]:
+    """Rows of postings, in the order of their events, to one entry an event."""
+    found: list[Json] = []
+    for row in rows:
+        if not found or found[-1]["entryId"] != row["event"]:
+            symbol = reference.by_id.get(row["symbol"])
+            found.append(
+                {
+                    "entryId": row["event"],
+                    "sequence": row["sequence"],
+                    "time": row["ts_ns"] // unit_ns,
+                    "type": _entry_type(row),
+                    "symbol": symbol and symbol.view.name,
+                    "orderId": row["own_order_id"] or None,
+                    "tradeId": row["trade_id"] or None,
+                    "transferId": row["transfer_id"] or None,
+                    "postings": [],
+                }
+            )
+        grid = reference.grids[row["asset"]]
+        found[-1]["postings"].append(
+            {
+                "asset": reference.assets[row["asset"]].name,
+                "available": _signed(grid, row["available_delta"]),
+                "locked": _signed(grid, row["locked_delta"]),
+            }
+        )
+    return found

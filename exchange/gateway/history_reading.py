@@ -1,0 +1,141 @@
+"""When history may be read: after the reader's own writes, in one consistent look, by not too many at a time.
+
+Owns the waiting for the projection, the check that it is as far as it must be, and the bound on readers. A request
+names the sequence that was current when it came; it waits for the watermark to reach it, then reads in one transaction
+that finds out for itself how far the projection is (the watermark may be ahead of it: a backup was restored).
+
+Never: answers from a projection that is behind the request; lets readers of public history take the connections that
+owners of accounts, or users who log in, need.
+
+    current sequence ─► watermark, at most EXCHANGE_HISTORY_TIMEOUT ─► a place ─► transaction: applied? ─► statement
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
+
+import asyncpg
+
+from exchange.gateway.errors import Refusal
+from exchange.persistence import history
+from exchange.persistence.database import Connection, Database, Unavailable
+from exchange.persistence.watermark import Watermark
+
+log = logging.getLogger("exchange.gateway")
+T = TypeVar("T")
+RETRY_AFTER_S = 1
+HISTORY_BEHIND, HISTORY_UNAVAILABLE = "history_behind", "history_unavailable"
+ASKED_S = 1.0
+"""How long the server may take to say how far the projection is, once a request has waited in vain."""
+WAITING_EACH = 4
+"""How many may wait for each place."""
+
+
+class _Gate:
+    """At most `places` readers at one time; a few more may wait for a moment."""
+
+    def __init__(self, places: int) -> None:
+        self._places = asyncio.Semaphore(places)
+        self._waiting_max = WAITING_EACH * places
+        self._waiting = 0
+
+    @contextlib.asynccontextmanager
+    async def place(self, timeout_s: float) -> AsyncIterator[None]:
+        """A place for the body. Raises Refusal when too many wait, or when it takes too long."""
+        if self._waiting >= self._waiting_max:
+            raise _busy()
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._places.acquire()
+        except TimeoutError:
+            raise _busy() from None
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._places.release()
+
+
+def _busy() -> Refusal:
+    return Refusal(503, -1008, "Too many requests ask for history; ask again later.", retry_after_s=RETRY_AFTER_S)
+
+
+class History:
+    """Reads the projection. Without a database every read is refused."""
+
+    def __init__(self, database: Database | None, watermark: Watermark, timeout_s: float) -> None:
+        self._database = database
+        self._watermark = watermark
+        self._timeout_s = timeout_s
+        size = 0 if database is None else database.size
+        # Half of the connections for anybody, a quarter for owners: a quarter is left for people who log in.
+        self._anybody, self._owners = _Gate(max(1, size // 2)), _Gate(max(1, size // 4))
+
+    async def read(
+        self, sequence: int, query: Callable[[Connection], Awaitable[T]], *, is_public: bool
+    ) -> tuple[T, int]:
+        """What `query` gives at `sequence` or later, and the sequence that it is current to. Raises Refusal."""
+        until_s = time.monotonic() + self._timeout_s
+        if self._database is None:
+            raise self._unavailable("There is no PostgreSQL here, and so no history.")
+        if not self._database.is_up:
+            raise self._unavailable()
+        if not await self._watermark.passes(sequence, self._timeout_s):
+            raise await self._why_behind(self._database, sequence)
+        gate = self._anybody if is_public else self._owners
+        async with gate.place(max(0.0, until_s - time.monotonic())):
+            try:
+                async with self._database.connection() as connection:
+                    return await self._look(connection, sequence, query)
+            except Unavailable:
+                raise self._unavailable() from None
+
+    async def _why_behind(self, database: Database, sequence: int) -> Refusal:
+        """Whether the projection is behind, or cannot move because its server is not there: nobody asked it before."""
+        try:
+            async with asyncio.timeout(ASKED_S), database.connection() as connection:
+                return _behind(sequence, await history.applied(connection))
+        except (Unavailable, TimeoutError):
+            return self._unavailable()
+
+    async def _look(
+        self, connection: Connection, sequence: int, query: Callable[[Connection], Awaitable[T]]
+    ) -> tuple[T, int]:
+        try:
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                applied = await history.applied(connection)
+                if applied < sequence:
+                    raise _behind(sequence, applied)
+                return await query(connection), applied
+        except asyncpg.QueryCanceledError:
+            # The server is there; only this statement was too much for it.
+            log.error("a statement of history took too long and was canceled")
+            raise self._unavailable("This part of history took too long to read; ask for less of it.") from None
+
+    def _unavailable(self, why: str = "History is not available at the moment; trading goes on.") -> Refusal:
+        return Refusal(
+            503,
+            -1001,
+            why,
+            retry_after_s=RETRY_AFTER_S,
+            reason=HISTORY_UNAVAILABLE,
+            as_of_sequence=self._watermark.sequence,
+        )
+
+
+def _behind(sequence: int, at: int) -> Refusal:
+    return Refusal(
+        503,
+        -1001,
+        f"History has come to sequence {at} and not yet to {sequence}; ask again.",
+        retry_after_s=RETRY_AFTER_S,
+        reason=HISTORY_BEHIND,
+        as_of_sequence=at,
+    )

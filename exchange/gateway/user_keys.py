@@ -1,0 +1,64 @@
+"""The routes of people's own API keys: make, list, revoke.
+
+Owns how a key looks to its owner. A secret is in the answer that made it and nowhere else. To make a key needs password
+and code once more; to revoke one does not, and works while PostgreSQL is away.
+"""
+
+from __future__ import annotations
+
+from exchange.gateway.forms import BearerCall, tells, users_of
+from exchange.gateway.parameters import integer
+from exchange.gateway.replies import Reply
+from exchange.gateway.signing import microseconds
+from exchange.gateway.venue import Venue
+from exchange.users import keys
+from exchange.users.errors import NotFound
+from exchange.users.keys import NEVER_US
+
+PARAMETERS = ("label", "permissions", "addresses", "expiresAt", "publicKey", "password", "code")
+
+
+@tells
+async def create_key(venue: Venue, call: BearerCall) -> Reply:
+    """POST keys: a key of whoever asks; with `publicKey` one that signs with Ed25519."""
+    permissions = keys.permissions(_pieces(call, "permissions"))
+    addresses = keys.networks(_pieces(call, "addresses"))
+    sent = call.optional("publicKey")
+    public_key = keys.public_key(sent) if sent else b""
+    expires = integer(call.params, "expiresAt", default=0)
+    credentials = users_of(venue).credentials
+    async with credentials.prove_again(call.session, call.text("password"), call.optional("code")) as (_, person):
+        pass  # the row is locked in here, and the key takes a transaction of its own
+    key, secret = await venue.keys.create(
+        person.account,
+        permissions,
+        addresses=addresses,
+        label=call.optional("label"),
+        expires_us=microseconds(expires) if expires else NEVER_US,
+        public_key=public_key,
+        totp_enabled=person.totp_enabled,
+    )
+    credentials.notify(person, "An API key was made")
+    shown = keys.view(key, call.unit_ns)
+    return Reply({**shown, "secretKey": secret} if secret else shown)
+
+
+@tells
+async def get_keys(venue: Venue, call: BearerCall) -> Reply:
+    """GET keys: those of whoever asks, oldest first."""
+    return Reply([keys.view(key, call.unit_ns) for key in venue.keys.of(call.session.account)])
+
+
+@tells
+async def revoke_key(venue: Venue, call: BearerCall) -> Reply:
+    """DELETE keys: it does not count from now on."""
+    key = venue.keys.find(call.text("apiKey"))
+    if key is None or key.account != call.session.account:
+        raise NotFound("You have no key of this name; it may have been revoked already.")
+    await venue.keys.revoke(key.api_key)
+    return Reply({})
+
+
+def _pieces(call: BearerCall, name: str) -> list[str]:
+    """A parameter that is a list, separated by commas."""
+    return [piece.strip() for piece in call.optional(name).split(",") if piece.strip()]

@@ -1,0 +1,202 @@
+"""`exchange user ...` and `exchange key ...`: what an operator asks of a running exchange.
+
+Owns the words of these commands and how answers are shown; the exchange does the work (`exchange/control.py`). A
+password is read from the terminal or from a file, never from an argument, which everybody on the machine can see.
+
+Exit codes: 0 done, 1 refused by the exchange, 2 a wrong option, 69 no exchange runs on the data directory.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import getpass
+import json
+import os
+import pathlib
+import re
+import sys
+import time
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+EXIT_REFUSED, EXIT_USAGE, EXIT_NOT_RUNNING = 1, 2, 69
+_EXIT_CODES = (
+    "Exit codes: 0 done, 1 refused by the exchange, 2 a wrong option, 69 no exchange runs on the data directory."
+)
+_SPAN = re.compile(r"([1-9][0-9]{0,4})([hd])", re.ASCII)
+_SPAN_US = {"h": 3_600_000_000, "d": 86_400_000_000}
+
+
+def _commands(about: str) -> typer.Typer:
+    return typer.Typer(help=about, no_args_is_help=True, epilog=_EXIT_CODES, rich_markup_mode=None)
+
+
+user = _commands("People of a running exchange.")
+key = _commands("API keys of a running exchange.")
+
+DataDir = Annotated[
+    pathlib.Path | None,
+    typer.Option(
+        help="Data directory of the running exchange: default EXCHANGE_DATA_DIR or ./var.", show_default=False
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
+Who = Annotated[str, typer.Argument(help="Email, or user id.", show_default=False)]
+
+
+def _fail(code: int, sentence: str) -> NoReturn:
+    typer.echo(f"exchange: {sentence}", err=True)
+    raise typer.Exit(code)
+
+
+def _ask(data_dir: pathlib.Path | None, operation: str, **arguments: Any) -> Any:
+    """The result of an operation; ends the program with a sentence when there is none."""
+    from exchange.control import NotRunning, OperationRefused, ask
+
+    directory = data_dir or pathlib.Path(os.environ.get("EXCHANGE_DATA_DIR") or "var")
+    try:
+        return ask(directory, operation, arguments)
+    except NotRunning as error:
+        _fail(EXIT_NOT_RUNNING, str(error))
+    except OperationRefused as error:
+        _fail(EXIT_REFUSED, error.sentence)
+
+
+def _who(text: str) -> str | int:
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text, re.ASCII) else text
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "-"
+    return "-" if value in (None, "") else str(value)
+
+
+def _print(result: dict[str, Any], as_json: bool) -> None:
+    """One answer: a line a field."""
+    if as_json:
+        typer.echo(json.dumps(result))
+        return
+    for name, value in result.items():
+        shown = _day(value) if name in ("createdAt", "expiresAt", "tradeUntil") else _shown(value)
+        typer.echo(f"{name:<12} {shown}")
+
+
+def _day(moment_ms: int | None) -> str:
+    if moment_ms is None:
+        return "never"
+    return dt.datetime.fromtimestamp(moment_ms / 1000, dt.UTC).isoformat(timespec="seconds")
+
+
+def _password(file: str | None) -> str:
+    """From the terminal, twice; from standard input for `-`; else the first line of a file."""
+    if file is None:
+        password = getpass.getpass("Password: ")
+        if password != getpass.getpass("Again: "):
+            _fail(EXIT_USAGE, "The two passwords differ.")
+        return password
+    if file == "-":
+        return sys.stdin.readline().rstrip("\r\n")
+    try:
+        return pathlib.Path(file).read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
+    except (OSError, UnicodeDecodeError):
+        _fail(EXIT_USAGE, f"The password file {file} can not be read.")
+
+
+@user.command(epilog=_EXIT_CODES)
+def create(
+    email: Annotated[str, typer.Argument(help="What they will log in with.", show_default=False)],
+    password_file: Annotated[
+        str | None, typer.Option(help="First line is the password; - for standard input. Else it is asked for.")
+    ] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Register somebody and open their account."""
+    _print(_ask(data_dir, "user.create", email=email, password=_password(password_file)), as_json)
+
+
+@user.command(epilog=_EXIT_CODES)
+def disable(who: Who, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """No login, no session and no API key from now on. Resting orders stay."""
+    _print(_ask(data_dir, "user.disable", who=_who(who)), as_json)
+
+
+@user.command("reset-2fa", epilog=_EXIT_CODES)
+def reset_2fa(who: Who, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Turn the second factor of somebody off who has lost it."""
+    _print(_ask(data_dir, "user.reset-2fa", who=_who(who)), as_json)
+
+
+@user.command(epilog=_EXIT_CODES)
+def kyc(
+    who: Who,
+    level: Annotated[int, typer.Option(min=0, max=9, help="What they may do from now on.", show_default=False)],
+    status: Annotated[str, typer.Option(help="none, pending, approved or rejected.")] = "approved",
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Decide about somebody's identity by hand."""
+    _print(_ask(data_dir, "user.kyc", who=_who(who), level=level, status=status), as_json)
+
+
+@key.command("create", epilog=_EXIT_CODES)
+def create_key(
+    account: Annotated[int, typer.Argument(min=1, help="Whose key it will be.", show_default=False)],
+    permission: Annotated[list[str] | None, typer.Option(help="read, trade, withdraw; default read.")] = None,
+    address: Annotated[
+        list[str] | None, typer.Option(help="Address or network that it may be used from; default anywhere.")
+    ] = None,
+    label: Annotated[str, typer.Option(help="For people.")] = "",
+    expires: Annotated[str | None, typer.Option(help="Life of the key, such as 12h or 90d; default for ever.")] = None,
+    public_key: Annotated[
+        pathlib.Path | None, typer.Option(help="File with an Ed25519 public key as PEM; default HMAC with a secret.")
+    ] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make an API key. Its secret is shown this once."""
+    arguments: dict[str, Any] = {
+        "account": account,
+        "permissions": permission or [],
+        "addresses": address or [],
+        "label": label,
+    }
+    if expires is not None:
+        match = _SPAN.fullmatch(expires)
+        if match is None:
+            _fail(EXIT_USAGE, "--expires must be hours or days, such as 12h or 90d.")
+        arguments["expires_us"] = time.time_ns() // 1000 + int(match[1]) * _SPAN_US[match[2]]
+    if public_key is not None:
+        try:
+            arguments["public_key"] = public_key.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            _fail(EXIT_USAGE, f"The public key {public_key} can not be read.")
+    _print(_ask(data_dir, "key.create", **arguments), as_json)
+
+
+@key.command(epilog=_EXIT_CODES)
+def revoke(
+    api_key: Annotated[str, typer.Argument(help="Name of the key.", show_default=False)],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Revoke an API key at once, also while PostgreSQL is away."""
+    _print(_ask(data_dir, "key.revoke", api_key=api_key), as_json)
+
+
+@key.command("list", epilog=_EXIT_CODES)
+def list_keys(
+    account: Annotated[int | None, typer.Option(min=1, help="Only this account's; default everybody's.")] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """List API keys; never a secret."""
+    found = _ask(data_dir, "key.list", **({} if account is None else {"account": account}))
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    for one in found:
+        permissions = ",".join(one["permissions"])
+        typer.echo(f"{one['apiKey']}  {one['account']:>8}  {one['type']:<7}  {permissions:<19}  {_shown(one['label'])}")

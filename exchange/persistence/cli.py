@@ -1,0 +1,144 @@
+"""`exchange projection status|rebuild|verify`: the operator's view of the history in PostgreSQL.
+
+Owns the options, the exit codes and how the database is reached: DB_HOST, else the embedded server of a running
+exchange, else that server started for as long as the command takes, under the data directory's lock.
+
+    0 done or equal    1 differs    2 a wrong setting    74 an I/O fault    78 refused
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import pathlib
+from collections.abc import Callable, Coroutine, Iterator
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from exchange.persistence.database import Target
+    from exchange.persistence.engine_rows import ShowProgress
+    from exchange.settings import Settings
+
+Result = TypeVar("Result")
+EXIT_DIFFERS, EXIT_USAGE, EXIT_IO, EXIT_REFUSED = 1, 2, 74, 78
+STOP_TIMEOUT_S = 30.0
+
+app = typer.Typer(
+    help="The history in PostgreSQL: how far it is, whether it is right, and making it anew.", no_args_is_help=True
+)
+DataDir = Annotated[
+    pathlib.Path | None, typer.Option("--data-dir", help="Overrides EXCHANGE_DATA_DIR.", show_default=False)
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of sentences.")]
+
+
+@app.command()
+def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Print how far the projection is, in events and seconds."""
+    from exchange.persistence.status import status as read_status
+
+    settings = _settings(data_dir)
+    found = _run(settings, lambda target: read_status(target, settings.data_dir))
+    if as_json:
+        typer.echo(json.dumps(found._asdict()))
+        return
+    for sentence in found.sentences():
+        typer.echo(sentence)
+
+
+@app.command()
+def verify(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Compare the projection with the engine at one sequence; exit code 1 when they differ."""
+    from exchange.persistence.verify import verify as compare
+
+    settings = _settings(data_dir)
+    with _progress("replaying the commands") as shown:
+        report = _run(settings, lambda target: compare(target, settings.data_dir, shown))
+    if as_json:
+        typer.echo(json.dumps(report._asdict()))
+    else:
+        for sentence in report.sentences():
+            typer.echo(sentence)
+    if report.differences:
+        raise typer.Exit(EXIT_DIFFERS)
+
+
+def _settings(data_dir: pathlib.Path | None) -> Settings:
+    from exchange.settings import SettingError, load
+
+    try:
+        settings = load(os.environ, demo=True, data_dir=data_dir)
+    except SettingError as error:
+        _fail(EXIT_USAGE, str(error))
+    if not (settings.data_dir / "cluster.json").exists():
+        _fail(EXIT_USAGE, f"There is no exchange in {settings.data_dir}; name its directory with --data-dir.")
+    return settings
+
+
+def _fail(code: int, sentence: str) -> NoReturn:
+    typer.echo(f"exchange: {sentence}", err=True)
+    raise typer.Exit(code)
+
+
+def _run(settings: Settings, task: Callable[[Target], Coroutine[Any, Any, Result]]) -> Result:
+    """Run a task against the database; what it raises becomes a sentence and an exit code."""
+    import asyncpg
+
+    from exchange.persistence.embedded import PostgresUnusable
+    from exchange.persistence.engine_rows import CannotCompute
+    from exchange.persistence.migrate import SchemaRefused
+    from exchange.persistence.sqlstate import explain
+    from exchange.persistence.verify import NothingProjected
+    from journal.errors import Refused
+
+    try:
+        with _reached(settings) as target:
+            return asyncio.run(task(target))
+    except (CannotCompute, NothingProjected, SchemaRefused, Refused) as error:
+        _fail(EXIT_REFUSED, str(error))
+    except PostgresUnusable as error:
+        _fail(EXIT_IO, str(error))
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        _fail(EXIT_IO, f"PostgreSQL or the data directory can not be used: {explain(error)}.")
+
+
+@contextlib.contextmanager
+def _reached(settings: Settings) -> Iterator[Target]:
+    """The database of the settings; an embedded server that nobody runs is run meanwhile."""
+    from exchange.datadir import DataDirectory, DirectoryRefused
+    from exchange.persistence.database import Target
+    from exchange.persistence.embedded import EmbeddedPostgres
+
+    directory = DataDirectory(settings.data_dir)
+    with contextlib.ExitStack() as stack:
+        if not settings.db_host:
+            try:
+                stack.enter_context(directory)
+            except DirectoryRefused:
+                pass  # the exchange runs, and its server with it
+            else:
+                server = EmbeddedPostgres(directory.postgres, connections=settings.db_max_open_conns)
+                stack.callback(server.stop, STOP_TIMEOUT_S)
+                server.start()
+        yield Target.of(settings, directory.postgres)
+
+
+@contextlib.contextmanager
+def _progress(title: str) -> Iterator[ShowProgress]:
+    """A progress bar on standard error for what takes longer than a moment; silent where that is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=None)
+
+        def show(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield show

@@ -1,0 +1,175 @@
+"""The engine's state at one sequence, computed beside a running server, as rows of the projection's tables.
+
+Owns the way from files to rows: the newest usable snapshot at or before the sequence, the commands after it, and the
+translation of the engine's records. Never writes, never locks, never asks the running engine.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+import snapshots
+from exchange import checkpoint
+from exchange.core import readers
+from exchange.core.codes import OrderStatus
+from exchange.core.kernel import Engine, EngineFault
+from exchange.core.records import CLIENT_ID_BYTES
+from exchange.core.state import State
+from journal.errors import Refused
+from journal.reader import records
+
+Row = tuple[Any, ...]
+ShowProgress = Callable[[int, int], None]
+"""Called with what is done and what there is in all."""
+CHUNK_COMMANDS = 65_536
+_ATTEMPTS = 3
+"""The running server retires segments behind its newest snapshots: then the next attempt finds a newer one."""
+
+ORDER_COLUMNS = (
+    "order_id", "account", "symbol", "side", "order_type", "time_in_force", "stp_mode", "status", "price_ticks",
+    "qty_lots", "submitted_lots", "leaves_lots", "quote_atoms", "filled_lots", "filled_quote_atoms",
+    "created_ts_ns", "updated_ts_ns", "client_id",
+)  # fmt: skip
+SYMBOL_COLUMNS = (
+    "symbol", "name", "base_asset", "quote_asset", "price_scale", "qty_scale", "base_atoms_per_lot",
+    "quote_atoms_per_tick_lot", "price_step_ticks", "qty_step_lots", "maker_fee_ppm", "taker_fee_ppm",
+)  # fmt: skip
+_CLIENT_ID_WORDS = ("client_id_0", "client_id_1", "client_id_2", "client_id_3", "client_id_4")
+
+
+class CannotCompute(Exception):
+    """The engine's state at a sequence can not be had from the files; a sentence."""
+
+
+def state_at(data_dir: pathlib.Path, sequence: int, progress: ShowProgress) -> State:
+    """The engine's state after command `sequence`. Raises CannotCompute, OSError."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            return _replayed(data_dir, sequence, progress)
+        except Refused as error:
+            if attempt == _ATTEMPTS - 1:
+                raise CannotCompute(
+                    f"The commands up to sequence {sequence} can not be replayed: {error} Wait until the projection "
+                    "has caught up, or put the older snapshot or segments back."
+                ) from error
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _replayed(data_dir: pathlib.Path, sequence: int, progress: ShowProgress) -> State:
+    base = _newest_until(data_dir / "snapshots", sequence)
+    engine = Engine(base.state)
+    reached = base.sequence
+    if reached < sequence:
+        for first, commands in records(data_dir / "journal" / "commands", reached + 1):
+            wanted = commands[: sequence - first + 1]
+            for at in range(0, len(wanted), CHUNK_COMMANDS):
+                _apply(engine, wanted[at : at + CHUNK_COMMANDS])
+                reached = int(engine.state.header[0].sequence)
+                progress(reached - base.sequence, sequence - base.sequence)
+            if reached == sequence:
+                break
+    if reached < sequence:
+        raise CannotCompute(
+            f"The projection has command {sequence}, the journal ends at {reached}: acknowledged data is lost. Put the "
+            "newer journal back, or rebuild the projection if losing it is what you decide."
+        )
+    return engine.state
+
+
+def _apply(engine: Engine, commands: Any) -> None:
+    try:
+        engine.run(commands)
+    except EngineFault as error:
+        raise CannotCompute(
+            f"Replay stopped after sequence {error.sequence}: {error.fault.name}. This build computes something else "
+            "than the one that wrote the journal."
+        ) from error
+
+
+def _newest_until(directory: pathlib.Path, sequence: int) -> checkpoint.Checkpoint:
+    """The newest usable snapshot at or before a sequence, else genesis."""
+    for path in snapshots.list_snapshots(directory):
+        if snapshots.sequence_of(path) <= sequence:
+            try:
+                return checkpoint.load(path)
+            except (checkpoint.Unusable, FileNotFoundError):
+                continue
+    return checkpoint.genesis()
+
+
+# ---- rows ---------------------------------------------------------------------------------------------------------
+
+
+def balance_rows(state: State) -> Iterator[Row]:
+    """(account, asset, available, locked) of every balance that is not zero, WORLD and FEES included."""
+    stride = len(state.assets)
+    table = state.balances
+    at = np.flatnonzero((table.available != 0) | (table.locked != 0))
+    columns = (at // stride, at % stride, table.available[at], table.locked[at])
+    return zip(*(column.tolist() for column in columns), strict=True)
+
+
+def asset_rows(state: State) -> Iterator[Row]:
+    """(asset, name, scale) of every asset."""
+    return ((asset.asset, _storable(asset.name), asset.scale) for asset in readers.assets(state))
+
+
+def symbol_rows(state: State) -> Iterator[Row]:
+    """SYMBOL_COLUMNS of every symbol."""
+    named = (symbol._replace(name=_storable(symbol.name)) for symbol in readers.symbols(state))
+    return (tuple(getattr(symbol, name) for name in SYMBOL_COLUMNS) for symbol in named)
+
+
+def _storable(name: str) -> str:
+    """A name without the zero character, which PostgreSQL's texts can not hold."""
+    return name.replace("\0", "\ufffd")
+
+
+def trade_counts(state: State) -> Iterator[Row]:
+    """(symbol, id of its last trade) of every symbol."""
+    return ((symbol.symbol, symbol.trades) for symbol in readers.symbols(state))
+
+
+def open_order_rows(state: State) -> Iterator[Row]:
+    """ORDER_COLUMNS of every order on the books."""
+    at = np.flatnonzero(state.orders.order_id)
+    order, detail = state.orders[at], state.details[at]
+    status = np.where(order.filled_lots > 0, OrderStatus.PARTIALLY_FILLED, OrderStatus.NEW)
+    return _order_rows(order, detail, status, order.leaves_lots, order.leaves_lots, np.zeros(len(at), np.int64))
+
+
+def closed_order_rows(state: State) -> Iterator[Row]:
+    """ORDER_COLUMNS of every order in the window of closed ones."""
+    header = state.header[0]
+    at = np.arange(int(header.closed_first), int(header.closed_next)) % len(state.closed)
+    closed = state.closed[at]
+    return _order_rows(
+        closed, closed, closed.status, closed.closed_lots, np.zeros(len(at), np.int64), closed.quote_atoms
+    )
+
+
+def _order_rows(
+    order: Any, detail: Any, status: Any, unfilled_lots: Any, leaves_lots: Any, quote: Any
+) -> Iterator[Row]:
+    columns = (
+        *(order[name] for name in ORDER_COLUMNS[:7]),
+        *(status, order.price_ticks, order.filled_lots + unfilled_lots, detail.submitted_lots, leaves_lots, quote),
+        *(order.filled_lots, detail.filled_quote_atoms, detail.created_ts_ns, detail.updated_ts_ns),
+    )
+    return zip(*(column.tolist() for column in columns), _client_ids(detail), strict=True)
+
+
+def _client_ids(detail: Any) -> Iterator[str | None]:
+    """The client ids of records that hold them as words; None where there is none.
+
+    What is not ASCII, or a zero within, the gateway never sends; the projection has a question mark for it.
+    """
+    packed = np.zeros(len(detail), np.dtype([(name, detail.dtype[name]) for name in _CLIENT_ID_WORDS]))
+    for name in _CLIENT_ID_WORDS:
+        packed[name] = detail[name]
+    texts = (text.decode("ascii", "replace") for text in packed.view(f"S{CLIENT_ID_BYTES}").tolist())
+    return (text.replace("\0", "?").replace("\ufffd", "?") or None for text in texts)

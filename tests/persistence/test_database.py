@@ -1,0 +1,242 @@
+"""The pool and the migrations: limits, ages, a server that goes and comes, and who may not use the database."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pathlib
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import asyncpg
+import pytest
+
+from exchange.persistence import migrate as migrations
+from exchange.persistence.database import Database, Target, Unavailable
+from exchange.persistence.embedded import EmbeddedPostgres
+from exchange.persistence.migrate import SchemaRefused, migrate
+from exchange.persistence.sqlstate import passes
+from exchange.persistence.witness import ForeignDatabase, projected_sequence
+from exchange.settings import Settings, load
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """One server for the module."""
+    running = EmbeddedPostgres(tmp_path_factory.mktemp("database") / "postgres", connections=20)
+    running.start()
+    yield running
+    running.stop(10.0)
+
+
+@pytest.fixture
+async def target(server: EmbeddedPostgres, request: pytest.FixtureRequest) -> AsyncIterator[Target]:
+    """An empty database of its own."""
+    root = Target.of(load({}, demo=True), server.folder)
+    admin = await root.connect("test")
+    name = f"db_{abs(hash(request.node.name)):x}"
+    await admin.execute(f"create database {name}")
+    await admin.close()
+    yield Target({**root.arguments, "database": name}, name)
+    admin = await root.connect("test")
+    await admin.execute(f"drop database {name} with (force)")
+    await admin.close()
+
+
+def settings_with(**environ: str) -> Settings:
+    """Demo settings."""
+    return load(environ, demo=True)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Return when a condition holds."""
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110  # what it waits for has no event
+            await asyncio.sleep(0.01)
+
+
+async def use_until_it_breaks(database: Database, kill: Callable[[], None]) -> None:
+    """Ask the server again and again after `kill`; raises what comes."""
+    async with database.connection() as connection, asyncio.timeout(60):
+        kill()
+        while True:
+            await connection.fetchval("select 1")
+
+
+async def test_database_is_migrated_before_anybody_gets_a_connection(target: Target) -> None:
+    database = Database(target, settings_with(), "test")
+    calls: list[bool] = []
+
+    async def came_up() -> None:
+        calls.append(database.is_up)
+
+    database.on_up(came_up)
+    assert await database.start(30)
+    async with database.connection() as connection:
+        schemas = await connection.fetch("select nspname from pg_namespace where nspname like 'exchange%'")
+    assert {row[0] for row in schemas} == {
+        f"exchange_{name}" for name in ("user", "order", "clearing", "market", "admin", "wallet")
+    }
+    assert calls == [False]
+    await database.stop()
+    with pytest.raises(Unavailable):
+        async with database.connection():
+            pass
+
+
+async def test_pool_opens_no_more_and_keeps_no_more_connections_than_allowed(target: Target) -> None:
+    database = Database(target, settings_with(DB_MAX_OPEN_CONNS="3", DB_MAX_IDLE_CONNS="1"), "test pool")
+    await database.start(30)
+    most, everybody = 0, asyncio.Barrier(3)
+
+    async def use(first: bool) -> None:
+        nonlocal most
+        async with database.connection() as connection:
+            if first:
+                await everybody.wait()
+            most = max(most, await connection.fetchval(count))
+
+    count = "select count(*) from pg_stat_activity where application_name = 'test pool'"
+    await asyncio.gather(*(use(number < 3) for number in range(9)))
+    assert most == 3
+    async with asyncio.timeout(30):
+        while True:
+            async with database.connection() as connection:
+                if await connection.fetchval(count) == 1:
+                    break
+    await database.stop()
+
+
+async def test_connection_that_has_lived_long_enough_is_replaced(target: Target) -> None:
+    database = Database(target, settings_with(DB_CONN_MAX_LIFETIME="1s"), "test")
+    await database.start(30)
+    async with database.connection() as connection:
+        old = connection.get_server_pid()
+    async with asyncio.timeout(30):
+        while True:
+            async with database.connection() as connection:
+                if connection.get_server_pid() != old:
+                    break
+            await asyncio.sleep(0.05)
+    await database.stop()
+
+
+async def test_server_that_goes_is_refused_at_once_and_found_again(server: EmbeddedPostgres, target: Target) -> None:
+    database = Database(target, settings_with(), "test")
+    comebacks: list[str] = []
+
+    async def came_up() -> None:
+        comebacks.append("up")
+
+    database.on_up(came_up)
+    await database.start(30)
+    with pytest.raises(Unavailable, match="PostgreSQL"):
+        await use_until_it_breaks(database, lambda: os.kill(server.pid, signal.SIGQUIT))
+    assert not database.is_up
+    with pytest.raises(Unavailable, match="not reachable"):
+        async with database.connection():
+            pass
+    await until(lambda: not server.pid)
+    server.step()
+    await until(lambda: database.is_up)
+    async with database.connection() as connection:
+        assert await connection.fetchval("select 1") == 1
+    assert comebacks == ["up", "up"]
+    await database.stop()
+
+
+async def test_error_of_our_own_is_not_taken_for_an_absent_server(target: Target) -> None:
+    database = Database(target, settings_with(), "test")
+    await database.start(30)
+    with pytest.raises(asyncpg.UndefinedTableError):
+        async with database.connection() as connection:
+            await connection.execute("select * from no_such_table")
+    assert database.is_up
+    await database.stop()
+
+
+async def test_two_processes_that_migrate_at_once_apply_each_file_once(target: Target) -> None:
+    connections = [await target.connect("test") for _ in range(4)]
+    applied = await asyncio.gather(*(migrate(connection) for connection in connections))
+    assert sorted(name for names in applied for name in names) == [path.name for path in migrations.files()]
+    for connection in connections:
+        await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ("insert into public.exchange_migrations values ('9999_later.sql', 'x')", "newer than this build"),
+        ("update public.exchange_migrations set sha256 = 'x' where name like '0002%'", "changed after it was applied"),
+    ],
+)
+async def test_database_with_other_migrations_is_refused_with_a_sentence(
+    target: Target, damage: str, words: str
+) -> None:
+    connection = await target.connect("test")
+    await migrate(connection)
+    await connection.execute(damage)
+    with pytest.raises(SchemaRefused, match=words):
+        await migrate(connection)
+    await connection.close()
+    database = Database(target, settings_with(), "test")
+    assert not await database.start(1.0)
+    assert words in database.refused
+    with pytest.raises(Unavailable, match=words):
+        async with database.connection():
+            pass
+    await database.stop()
+
+
+async def test_migration_that_fails_leaves_nothing_of_itself(
+    target: Target, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "0001_good.sql").write_text("create table good (one integer)")
+    (tmp_path / "0002_bad.sql").write_text("create table bad (one integer); select no_such_column from good")
+    monkeypatch.setattr(migrations, "FOLDER", tmp_path)
+    connection = await target.connect("test")
+    with pytest.raises(asyncpg.UndefinedColumnError):
+        await migrate(connection)
+    assert await connection.fetchval("select to_regclass('good') is not null and to_regclass('bad') is null")
+    assert await connection.fetchval("select count(*) from public.exchange_migrations") == 1
+    await connection.close()
+
+
+async def test_witness_says_what_the_projection_has_seen_and_whose_it_is(target: Target) -> None:
+    ours = bytes(range(16))
+    assert await projected_sequence(target, ours) == 0
+    connection = await target.connect("test")
+    await migrate(connection)
+    assert await projected_sequence(target, ours) == 0
+    await connection.execute("insert into exchange_order.projection values (true, $1, 1, 9, 4, 1, 1, 'me')", ours)
+    await connection.close()
+    assert await projected_sequence(target, ours) == 4
+    with pytest.raises(ForeignDatabase, match="of another venue"):
+        await projected_sequence(target, bytes(16))
+
+
+async def test_witness_that_can_not_be_reached_says_nothing(tmp_path: pathlib.Path) -> None:
+    assert await projected_sequence(Target.of(settings_with(), tmp_path), bytes(16)) == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "is_passing"),
+    [
+        (asyncpg.DiskFullError("x"), True),
+        (asyncpg.AdminShutdownError("x"), True),
+        (asyncpg.ReadOnlySQLTransactionError("x"), True),
+        (asyncpg.LockNotAvailableError("x"), True),
+        (asyncpg.DeadlockDetectedError("x"), True),
+        (asyncpg.QueryCanceledError("x"), True),
+        (ConnectionResetError("x"), True),
+        (TimeoutError(), True),
+        (asyncpg.UniqueViolationError("x"), False),
+        (asyncpg.CheckViolationError("x"), False),
+        (asyncpg.NumericValueOutOfRangeError("x"), False),
+        (asyncpg.UndefinedTableError("x"), False),
+        (ValueError("x"), False),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
+)
+def test_errors_that_pass_are_those_of_the_server_and_not_of_the_data(error: Exception, is_passing: bool) -> None:
+    assert passes(error) is is_passing

@@ -1,0 +1,1 @@
+"""People, their keys, and the operator's commands."""
