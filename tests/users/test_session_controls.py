@@ -12,6 +12,7 @@ import pytest
 
 from exchange.users.errors import SecondFactorNeeded
 from exchange.users.store import Person, by_email
+from tests.users.databases import until
 from tests.users.office import PASSWORD, Office, Somebody
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -143,6 +144,25 @@ async def test_sensitive_change_of_password_needs_it_again_is_told_freezes_and_e
     assert (await person.send("GET", "/v1/user")).status == 200
     assert (await person.login()).status == 401
     assert (await person.login(new)).status == 200
+
+
+async def test_sensitive_change_of_password_ends_logins_with_the_old_one_that_are_under_way(office: Office) -> None:
+    person = await office.somebody().arrive()
+    owner, device, new = person.token, person.device, "a much newer password"
+    tokens: list[str] = []
+
+    async def keep_on_logging_in() -> None:
+        while (answer := await person.login(deviceToken=device)).status == 200:
+            tokens.append(answer.json["token"])
+
+    going_on = [asyncio.create_task(keep_on_logging_in()) for _ in range(3)]
+    await until(lambda: len(tokens) >= 3)
+    changed = await person.send("POST", "/v1/user/password", token=owner, password=PASSWORD, newPassword=new)
+    assert changed.status == 200
+    await asyncio.gather(*going_on)
+    statuses = {(await person.send("GET", "/v1/user", token=token)).status for token in set(tokens) - {owner}}
+    assert statuses == {401}
+    assert (await person.send("GET", "/v1/user", token=owner)).status == 200
 
 
 async def test_sensitive_change_by_reset_counts_once_is_told_freezes_and_ends_every_session(office: Office) -> None:

@@ -1,0 +1,97 @@
+"""The workers that hash: they end with their parent, however that ends, and one that is killed is replaced."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from exchange.users.errors import Busy
+from exchange.users.passwords import Passwords, normalized
+from tests.users.databases import until
+
+PARENT = """
+import asyncio
+from exchange.users.passwords import Passwords
+
+async def main():
+    passwords = Passwords()
+    passwords.start()
+    await passwords.hash("warm")
+    await passwords._warming
+    print(*passwords._executor._processes, flush=True)
+    await asyncio.Event().wait()
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path: pathlib.Path) -> None:
+    program = tmp_path / "parent.py"
+    program.write_text(PARENT)
+    with subprocess.Popen([sys.executable, str(program)], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        workers = [int(pid) for pid in parent.stdout.readline().split()]
+        assert len(workers) == 2
+        parent.send_signal(signal.SIGKILL)
+    asyncio.run(until(lambda: not any(_runs(pid) for pid in workers)))
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process is there and not just waiting to be buried."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+async def test_worker_that_was_killed_is_replaced() -> None:
+    passwords = Passwords()
+    passwords.start()
+    try:
+        encoded = await passwords.hash("a password")
+        assert passwords._executor is not None
+        os.kill(next(iter(passwords._executor._processes)), signal.SIGKILL)
+        async with asyncio.timeout(60):
+            while True:  # until the loss was noticed
+                try:
+                    await passwords.verify(encoded, "a password")
+                except Busy:
+                    break
+        assert (await passwords.verify(encoded, "a password")).matches
+        assert not (await passwords.verify(encoded, "another")).matches
+        assert passwords.under_way == 0
+    finally:
+        await passwords.stop()
+
+
+async def test_passwords_that_are_stopped_refuse() -> None:
+    passwords = Passwords()
+    with pytest.raises(Busy):
+        await passwords.hash("a password")
+    passwords.start()
+    await passwords.stop()
+    with pytest.raises(Busy):
+        await passwords.verify(None, "a password")
+
+
+@pytest.mark.parametrize(
+    "encoded", ["", "none", "$argon2id$v=19$m=65536,t=3,p=1$broken", "$2b$12$abcdefghijklmnopqrstuv"]
+)
+async def test_hash_that_can_not_be_read_matches_nothing(encoded: str) -> None:
+    passwords = Passwords()
+    passwords.start()
+    try:
+        assert not (await passwords.verify(encoded, "a password")).matches
+    finally:
+        await passwords.stop()
+
+
+def test_the_same_letters_from_two_keyboards_are_one_password() -> None:
+    assert normalized("cafe\u0301") == normalized("caf\u00e9")
