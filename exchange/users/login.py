@@ -61,7 +61,8 @@ class Logins:
             self._throttle.check(strangers)  # before PostgreSQL is asked anything
         async with self._database.connection() as connection:
             person = await store.by_email(connection, email)
-            known = person is not None and await store.is_device_of(connection, device_token, person.user_id)
+            # Nobody's device is looked for as well: one statement less would take less time.
+            known = await store.is_device_of(connection, device_token, person.user_id if person else 0)
         tried = self._throttle.enter([by_text(DEVICE, device_token)] if known else strangers)
         session: Session | None = None
         try:
