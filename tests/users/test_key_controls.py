@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from exchange.control import ask
 from exchange.gateway.routes import ROUTES, SIGNATURE, Access, Route
@@ -204,6 +205,24 @@ def test_key_of_ones_own_needs_the_password_again(venue: Exchange) -> None:
     (shown,) = somebody.send("GET", "/v1/user/keys").json
     assert (shown["apiKey"], shown["label"], "secretKey" in shown) == (trader.api_key, "mine", False)
     assert shown["tradeUntil"] - shown["createdAt"] == 30 * 24 * 3_600_000
+
+
+def test_ed25519_key_of_ones_own_trades_until_its_expiry(venue: Exchange) -> None:
+    private = Ed25519PrivateKey.generate()
+    sent = base64.b64encode(private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
+    somebody = Person(venue)
+    expires_ms = time.time_ns() // 1_000_000 + 3_600_000
+    made = somebody.new_key(publicKey=sent, permissions="trade", expiresAt=expires_ms).json
+    assert (made["type"], made["expiresAt"], made["tradeUntil"]) == ("ED25519", expires_ms, expires_ms)
+    assert "secretKey" not in made
+    trader = Trader(venue.ports["http"], made["apiKey"], "")
+    body = f"symbol=BTC_USDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.1&price=10000&{stamp()}"
+    proof = urlencode({"signature": base64.b64encode(private.sign(body.encode())).decode()})
+    assert send(trader, "POST", "", f"{body}&{proof}") == (200, 0)
+    assert send(trader, "POST", "", f"{body.replace('10000', '10001')}&{proof}") == (400, -1022)
+    answer = somebody.new_key(publicKey="bm90IGEga2V5")
+    assert (answer.status, answer.json["code"]) == (400, -1130)
+    assert somebody.new_key(expiresAt=1).status == 400
 
 
 # ---- addresses and time ----------------------------------------------------------------------------------------------
