@@ -21,6 +21,7 @@ import typer
 import exchange
 from exchange import operator_cli
 from exchange import settings as settings_module
+from exchange.persistence.cli import projection
 
 EXIT_USAGE, EXIT_SOFTWARE, EXIT_IO, EXIT_REFUSED = 2, 70, 74, 78
 
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 app.add_typer(operator_cli.user, name="user")
 app.add_typer(operator_cli.key, name="key")
+app.add_typer(projection, name="projection")
 
 
 def _fail(code: int, sentence: str) -> NoReturn:

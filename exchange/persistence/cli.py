@@ -1,4 +1,4 @@
-"""`exchange projection status|rebuild|verify`: the operator's view of the history in PostgreSQL.
+"""`exchange projection status|verify|rebuild`: the operator's view of the history in PostgreSQL.
 
 Owns the options, the exit codes and how the database is reached: DB_HOST, else the embedded server of a running
 exchange, else that server started for as long as the command takes, under the data directory's lock.
@@ -27,8 +27,11 @@ Result = TypeVar("Result")
 EXIT_DIFFERS, EXIT_USAGE, EXIT_IO, EXIT_REFUSED = 1, 2, 74, 78
 STOP_TIMEOUT_S = 30.0
 
-app = typer.Typer(
-    help="The history in PostgreSQL: how far it is, whether it is right, and making it anew.", no_args_is_help=True
+projection = typer.Typer(
+    help="The history in PostgreSQL: how far it is, whether it is right, and making it anew.",
+    epilog="Exit codes: 0 done or equal, 1 differs, 2 a wrong setting, 74 an I/O fault, 78 refused.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 DataDir = Annotated[
     pathlib.Path | None, typer.Option("--data-dir", help="Overrides EXCHANGE_DATA_DIR.", show_default=False)
@@ -36,7 +39,7 @@ DataDir = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of sentences.")]
 
 
-@app.command()
+@projection.command()
 def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Print how far the projection is, in events and seconds."""
     from exchange.persistence.status import status as read_status
@@ -50,7 +53,7 @@ def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
         typer.echo(sentence)
 
 
-@app.command()
+@projection.command()
 def verify(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Compare the projection with the engine at one sequence; exit code 1 when they differ."""
     from exchange.persistence.verify import verify as compare
@@ -65,6 +68,23 @@ def verify(data_dir: DataDir = None, as_json: AsJson = False) -> None:
             typer.echo(sentence)
     if report.differences:
         raise typer.Exit(EXIT_DIFFERS)
+
+
+@projection.command()
+def rebuild(
+    data_dir: DataDir = None,
+    accept_loss: Annotated[
+        bool, typer.Option("--accept-loss", help="Also when PostgreSQL knows more than the journal: give that up.")
+    ] = False,
+) -> None:
+    """Make the projection anew from the event journal, check it, and put it in the place of the present one."""
+    from exchange.persistence.rebuild import rebuild as make_anew
+
+    settings = _settings(data_dir)
+    with _progress("projecting the events") as shown:
+        made = _run(settings, lambda target: make_anew(target, settings.data_dir, shown, accept_loss=accept_loss))
+    for sentence in made.sentences():
+        typer.echo(sentence)
 
 
 def _settings(data_dir: pathlib.Path | None) -> Settings:
@@ -90,15 +110,22 @@ def _run(settings: Settings, task: Callable[[Target], Coroutine[Any, Any, Result
 
     from exchange.persistence.embedded import PostgresUnusable
     from exchange.persistence.engine_rows import CannotCompute
+    from exchange.persistence.fold_orders import OrdersDiffer
     from exchange.persistence.migrate import SchemaRefused
+    from exchange.persistence.opening import NoBeginning
+    from exchange.persistence.projection import Moved, ProjectionDiffers, ProjectionRefused
+    from exchange.persistence.rebuild import RebuildRefused
     from exchange.persistence.sqlstate import explain
     from exchange.persistence.verify import NothingProjected
     from journal.errors import Refused
+    from journal.format import Corrupt
 
     try:
         with _reached(settings) as target:
             return asyncio.run(task(target))
-    except (CannotCompute, NothingProjected, SchemaRefused, Refused) as error:
+    except (CannotCompute, NothingProjected, SchemaRefused, Refused, Corrupt) as error:
+        _fail(EXIT_REFUSED, str(error))
+    except (RebuildRefused, NoBeginning, ProjectionRefused, ProjectionDiffers, OrdersDiffer, Moved) as error:
         _fail(EXIT_REFUSED, str(error))
     except PostgresUnusable as error:
         _fail(EXIT_IO, str(error))

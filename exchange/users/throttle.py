@@ -37,10 +37,10 @@ class Rule(NamedTuple):
     forget_s: float
 
 
-ACCOUNT = Rule("account", 5, 1.0, 900.0, 900.0)
+ACCOUNT = Rule("account", 5, 1.0, 900.0, 1800.0)
 """By the email that was sent, whether or not it is registered."""
-DEVICE = Rule("device", 5, 1.0, 900.0, 900.0)
-OWNER = Rule("owner", 5, 1.0, 900.0, 900.0)
+DEVICE = Rule("device", 5, 1.0, 900.0, 1800.0)
+OWNER = Rule("owner", 5, 1.0, 900.0, 1800.0)
 """Somebody who is logged in and gives password or code once more."""
 ADDRESS = Rule("address", 20, 1.0, 300.0, 60.0)
 NETWORK = Rule("network", 100, 1.0, 60.0, 10.0)

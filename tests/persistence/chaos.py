@@ -64,6 +64,8 @@ class Proxy:
         """How many there have been."""
         self.struck = 0
         """How many faults have happened."""
+        self.carried_bytes = (0, 0)
+        """Up and down, over all connections."""
         self._upstream = upstream
         self._server: asyncio.Server | None = None
         self._links: set[_Link] = set()
@@ -97,6 +99,11 @@ class Proxy:
         self.struck += 1
         self._changed.set()
 
+    def on_carried(self, count: int, *, up: bool) -> None:
+        """A link has carried so many bytes."""
+        ups, downs = self.carried_bytes
+        self.carried_bytes = (ups + count, downs) if up else (ups, downs + count)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             if isinstance(self._upstream, pathlib.Path):
@@ -106,7 +113,7 @@ class Proxy:
         except OSError:
             writer.transport.abort()
             return
-        link = _Link((reader, writer), far, self.faults.popleft() if self.faults else None, self.on_struck)
+        link = _Link((reader, writer), far, self.faults.popleft() if self.faults else None, self)
         self._links.add(link)
         self.connections += 1
         self._changed.set()
@@ -120,10 +127,10 @@ class Proxy:
 class _Link:
     """One client, one connection to the server, at most one fault."""
 
-    def __init__(self, near: Ends, far: Ends, fault: Fault | None, on_struck: Callable[[], None]) -> None:
+    def __init__(self, near: Ends, far: Ends, fault: Fault | None, proxy: Proxy) -> None:
         self._near, self._far = near, far
         self._fault = fault
-        self._on_struck = on_struck
+        self._proxy = proxy
         self._counts = fault is not None and not fault.behind
         self._left = fault.after_bytes if fault else 0
         self._replied = b""
@@ -158,6 +165,7 @@ class _Link:
             while data := await reader.read(_CHUNK_BYTES):
                 passing, strikes = self._judge(data, up=up)
                 writer.write(passing)
+                self._proxy.on_carried(len(passing), up=up)
                 await writer.drain()
                 if strikes and not await self._strike(writer, data[len(passing) :]):
                     return
@@ -191,7 +199,7 @@ class _Link:
         fault, self._fault = self._fault, None
         if fault is None:
             return True
-        self._on_struck()
+        self._proxy.on_struck()
         if fault.action is Action.DELAY:
             await asyncio.sleep(fault.delay_s)
             writer.write(rest)

@@ -23,6 +23,7 @@ from exchange.persistence.database import Connection, Database, Target
 from exchange.persistence.embedded import EmbeddedPostgres
 from exchange.settings import Settings, load
 from exchange.users import totp
+from exchange.users.keyring import KeyRing
 from exchange.users.local_log import LocalLog
 from exchange.users.mailer import Mail
 from exchange.users.sealing import Sealer
@@ -161,6 +162,7 @@ class Office:
         self,
         settings: Settings,
         users: Users,
+        keys: KeyRing,
         database: Database,
         pipeline: Pipeline,
         letters: Letters,
@@ -169,6 +171,7 @@ class Office:
     ) -> None:
         self.settings = settings
         self.users = users
+        self.keys = keys
         self.database = database
         self.pipeline = pipeline
         self.letters = letters
@@ -213,23 +216,26 @@ async def new_target(server: EmbeddedPostgres) -> AsyncIterator[Target]:
 
 @contextlib.asynccontextmanager
 async def open_people(
-    settings: Settings, target: Target, pipeline: Pipeline, local: pathlib.Path
+    settings: Settings, target: Target, pipeline: Pipeline, local: pathlib.Path, *, wait_s: float = 60.0
 ) -> AsyncIterator[Office]:
     """The people side alone, on a pipeline that runs."""
     database = Database(target, settings, "tests")
     log = LocalLog(local)
     log.load()
-    letters, clock = Letters(), Clock()
-    users = Users(settings, database, pipeline, Sealer(MASTER_KEY), log, letters)
+    letters, clock, sealer = Letters(), Clock(), Sealer(MASTER_KEY)
+    keys = KeyRing(log, sealer, database, demo=True, unrestricted_key_ttl_s=settings.unrestricted_key_ttl_s)
+    users = Users(settings, database, pipeline, sealer, log, letters)
+    users.operators.on_disabled(keys.revoke_all)
     users.sessions._clock = users.second_factor._clock = clock
     users.throttle._clock = patience = StillClock()
     log.compact()
     await users.start()
-    await database.start(60.0)
+    await database.start(wait_s)
     try:
-        yield Office(settings, users, database, pipeline, letters, clock, patience)
+        yield Office(settings, users, keys, database, pipeline, letters, clock, patience)
     finally:
         await users.stop()
+        await keys.stop()
         await database.stop()
         log.close()
 
@@ -240,7 +246,6 @@ async def open_office(
 ) -> AsyncIterator[Office]:
     """Everything, settled and listening."""
     settings = load(ENVIRON | (environ or {}), demo=True, data_dir=folder)
-    folder.mkdir(exist_ok=True)
     async with (
         running(folder, ring_slots=1024, event_slots=2048) as pipeline,
         open_people(settings, target, pipeline, folder / "keyring.jsonl") as office,
@@ -248,20 +253,13 @@ async def open_office(
     ):
         await settled(office)
         office.http = http
-        venue = Venue(settings, pipeline, _NoKeys(), MarketData(interval_s=1.0), users=office.users)
+        venue = Venue(settings, pipeline, office.keys, MarketData(interval_s=1.0), users=office.users)
         gateway = Gateway(venue)
         office.url = f"http://127.0.0.1:{await gateway.start('127.0.0.1', 0)}"
         try:
             yield office
         finally:
             await gateway.stop(5.0)
-
-
-class _NoKeys:
-    """A venue where nobody has an API key."""
-
-    def find(self, api_key: str) -> None:
-        return None
 
 
 async def settled(office: Office) -> None:
