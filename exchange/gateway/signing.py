@@ -137,9 +137,10 @@ def authenticate(
     if not signature_matches(key, signed.payload, signature):
         raise Refusal(400, -1022, "Signature for this request is not valid.")
     now_us = time.time_ns() // 1000
-    if not key.may(permission, now_us) or (key.addresses and not key.is_from(client())):
+    if now_us >= key.until_us.get(permission, 0) or (key.addresses and not key.is_from(client())):
         raise denied()
-    call = Call(key, params, microseconds(int(stamp)), window_us, unit_ns)
+    sent = int(stamp)
+    call = Call(key, params, sent if sent >= _MICROSECONDS_FROM else sent * 1000, window_us, unit_ns)
     call.check_age_at(now_us)
     return call
 

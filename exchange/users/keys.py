@@ -102,10 +102,6 @@ class Key:
         """Whether it is refused outside demo mode."""
         return self.api_key.startswith(DEMO_PREFIX)
 
-    def may(self, permission: Permission, now_us: int) -> bool:
-        """Whether it has that right now."""
-        return now_us < self.until_us.get(permission, 0)
-
     def is_from(self, address: Address) -> bool:
         """Whether a request from that address may use it; an IPv4 address does not come in IPv6 clothes."""
         return not self.addresses or any(address in network for network in self.addresses)

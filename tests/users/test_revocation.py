@@ -11,11 +11,9 @@ from exchange.persistence.database import Database, Target, Unavailable
 from exchange.persistence.embedded import EmbeddedPostgres
 from exchange.settings import load
 from exchange.users.keyring import RevocationUnrecorded
-from exchange.users.keys import Key, Permission
+from exchange.users.keys import Key, KeyRefused
 from tests.users.databases import add_person, migrated, until
 from tests.users.rings import ALICE, BOB, Process, execute, failing, names, rows
-
-TRADES = (Permission.READ, Permission.TRADE)
 
 
 async def test_revocation_counts_at_once_without_postgresql_and_after_restarts_without_and_with_it(
@@ -107,6 +105,21 @@ async def test_key_that_was_revoked_in_postgresql_is_revoked_here_and_ends_what_
     again = Process(path, None)
     assert again.ring.all() == []
     await again.end()
+
+
+async def test_keys_of_a_person_who_was_disabled_meanwhile_are_revoked_and_none_is_made(
+    database: Database, path: pathlib.Path
+) -> None:
+    process = Process(path, database)
+    key, _ = await process.ring.create(ALICE)
+    kept, _ = await process.ring.create(BOB)
+    await execute(database, "update exchange_user.users set status = 'disabled' where account = $1", ALICE)
+    await process.ring.settle()
+    assert process.ring.all() == [kept]
+    assert (await rows(database))[key.api_key]["revoked_at"] is not None
+    with pytest.raises(KeyRefused, match="or not any more"):
+        await process.ring.create(ALICE)
+    await process.end()
 
 
 async def test_revocation_on_a_disk_that_fails_is_recorded_by_postgresql_or_is_an_error(
