@@ -1,6 +1,6 @@
 """The composition root: starts the parts in order, keeps time, stops them in the opposite order.
 
-    lock ─► PostgreSQL ─► recovery ─► pipeline ─► demo data, keys ─► market data (WS_PORT) ─► gateway (HTTP_PORT)
+    lock ─► PostgreSQL ─► recovery ─► pipeline ─► back office ─► market data (WS_PORT) ─► gateway (HTTP_PORT)
 
 Owns the order, the once-a-second loop, the signals and the exit code. Never handles a request. A graceful stop takes
 nothing new, answers what is in flight, syncs, and ends with 0; a fault ends the process at once with the fault's own
@@ -23,8 +23,6 @@ from typing import NamedTuple
 import uvloop
 
 from exchange.backoffice import Backoffice
-from exchange.control import Control
-from exchange.core import readers
 from exchange.core.compile import kernels_are_cached
 from exchange.datadir import DataDirectory
 from exchange.disruptor.errors import PipelineFault
@@ -34,17 +32,10 @@ from exchange.gateway import demo
 from exchange.gateway.server import Gateway
 from exchange.gateway.venue import Venue
 from exchange.marketdata.market import MarketData
-from exchange.persistence.database import Database
 from exchange.recovery import Recovered, recover
 from exchange.settings import Settings, load
 from exchange.timekeeper import Timekeeper
-from exchange.users.keyring import Created, KeyRing
-from exchange.users.local_log import LocalLog
-from exchange.users.mailer import LogMailer
-from exchange.users.master_key import demo_master_key
-from exchange.users.operations import KeyOperations, UserOperations
-from exchange.users.sealing import Sealer
-from exchange.users.service import Users
+from exchange.users.keyring import Created
 
 log = logging.getLogger("exchange.app")
 Say = Callable[[str], None]
@@ -64,10 +55,6 @@ class Parts(NamedTuple):
     gateway: Gateway
     timekeeper: Timekeeper
     backoffice: Backoffice
-    local: LocalLog
-    keys: KeyRing
-    users: Users | None
-    control: Control
 
 
 async def _listen(variable: str, host: str, port: int, start: Callable[[str, int], object]) -> int:
@@ -77,28 +64,6 @@ async def _listen(variable: str, host: str, port: int, start: Callable[[str, int
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise CannotListen(f"{variable}={port} on EXCHANGE_HOST={host} can not be listened on: {reason}.") from None
     return int(bound)
-
-
-def _open_keys(
-    directory: DataDirectory, settings: Settings, local: LocalLog, sealer: Sealer, database: Database | None
-) -> KeyRing:
-    """The keys of the local log; what PostgreSQL has is added as soon as it is there."""
-    ring = KeyRing(local, sealer, database, demo=settings.demo, unrestricted_key_ttl_s=settings.unrestricted_key_ttl_s)
-    if ring.left_out:
-        log.warning("%d demo keys in %s are refused outside demo mode", ring.left_out, directory.keyring)
-    return ring
-
-
-def _control(
-    directory: DataDirectory, pipeline: Pipeline, keys: KeyRing, database: Database | None, users: Users | None
-) -> Control:
-    """The operator's commands."""
-    control = Control(directory.path)
-    key_operations = KeyOperations(keys, database, lambda account: pipeline.read(readers.is_account, account)[0])
-    user_operations = UserOperations(None if users is None else users.operators)
-    for name, operation in {**key_operations.all(), **user_operations.all()}.items():
-        control.add(name, operation)
-    return control
 
 
 async def _start(
@@ -123,34 +88,24 @@ async def _start(
     pipeline.on_events(market_data.on_events)
     pipeline.on_fault(on_fault)
     pipeline.start()
-    await backoffice.start()
-    local = LocalLog(directory.keyring)
-    local.load()
-    sealer = Sealer(settings.master_key or demo_master_key(directory.master_key))
-    keys = _open_keys(directory, settings, local, sealer, backoffice.database)
-    users: Users | None = None
-    if backoffice.database is not None:
-        mailer = LogMailer(demo=settings.demo)
-        users = Users(settings, backoffice.database, pipeline, sealer, local, mailer)
-        users.operators.on_disabled(keys.revoke_all)
-    local.compact()
-    drawn: list[Created] = []
-    if settings.demo:
-        drawn = await demo.draw_keys(keys)
-        demo.write_shell_keys(keys, directory.shell_keys)
-        await demo.furnish(pipeline)
-    if users is not None:
-        await users.start()  # after the accounts are there, so that they get their rows
-    gateway = Gateway(Venue(settings, pipeline, keys, market_data, users=users))
+    await backoffice.start(pipeline)
+    venue = Venue(
+        settings,
+        pipeline,
+        backoffice.keys,
+        market_data,
+        history=backoffice.history,
+        users=backoffice.users,
+        history_health=backoffice.health,
+    )
+    gateway = Gateway(venue)
     ws_port = await _listen("WS_PORT", settings.host, settings.ws_port, market_data.start)
     http_port = await _listen("HTTP_PORT", settings.host, settings.http_port, gateway.start)
-    control = _control(directory, pipeline, keys, backoffice.database, users)
-    await control.start()
     directory.record_ports(http_port, ws_port)
-    for line in _banner(directory, settings, pipeline.last_sequence, http_port, ws_port, drawn):
+    for line in _banner(directory, settings, pipeline.last_sequence, http_port, ws_port, backoffice.drawn):
         say(line)
     timekeeper = Timekeeper(pipeline, hash_every=settings.hash_every, hash_interval_s=settings.hash_interval_s)
-    return Parts(pipeline, market_data, gateway, timekeeper, backoffice, local, keys, users, control)
+    return Parts(pipeline, market_data, gateway, timekeeper, backoffice)
 
 
 def _banner(
@@ -187,11 +142,6 @@ async def _stop(parts: Parts, settings: Settings) -> None:
     try:
         await parts.gateway.stop(settings.stop_timeout_s / 2)
         await parts.market_data.stop()
-        await parts.control.stop()
-        await parts.keys.stop()
-        if parts.users is not None:
-            await parts.users.stop()
-        await asyncio.to_thread(parts.local.close)
     finally:
         await parts.pipeline.stop(max(0.1, deadline_s - time.monotonic()))
         await parts.backoffice.stop()
@@ -216,7 +166,6 @@ async def run(
         parts.gateway.sweep()
         parts.timekeeper.step()
         parts.backoffice.step()
-        parts.keys.step()
         follower.step()
         await asyncio.wait((stop_asked,), timeout=1.0)
     fault = stop_asked.result()

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import pathlib
@@ -23,6 +22,8 @@ import re
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeAlias
+
+import orjson
 
 from exchange.persistence.database import Unavailable
 from exchange.users.errors import UserError
@@ -109,19 +110,18 @@ class Control:
         task.add_done_callback(self._conversations.discard)
         try:
             if len(self._conversations) <= CONNECTIONS_MAX:
-                answer = await self._answer(reader)
-                writer.write(json.dumps(answer).encode() + b"\n")
+                writer.write(await self._answer(reader) + b"\n")
                 await writer.drain()
         except (ConnectionError, asyncio.CancelledError):
             writer.transport.abort()
         finally:
             writer.close()
 
-    async def _answer(self, reader: asyncio.StreamReader) -> dict[str, Any]:
+    async def _answer(self, reader: asyncio.StreamReader) -> bytes:
         try:
             async with asyncio.timeout(REQUEST_S):
                 line = await reader.readuntil(b"\n")
-            request = json.loads(line)
+            request = orjson.loads(line)
             operation, arguments = request["operation"], request["arguments"]
             if not isinstance(arguments, dict):
                 raise TypeError(arguments)
@@ -132,7 +132,7 @@ class Control:
             return _refused("unknown_operation", "The exchange, perhaps another version, does not know this operation.")
         try:
             async with asyncio.timeout(ANSWER_S):
-                return {"ok": True, "result": await handler(arguments)}
+                return orjson.dumps({"ok": True, "result": await handler(arguments)})
         except OperationRefused as error:
             return _refused(error.code, error.sentence)
         except UserError as error:
@@ -146,8 +146,8 @@ class Control:
             return _refused("internal", "The operation failed; the exchange's log says why.")
 
 
-def _refused(code: str, sentence: str) -> dict[str, Any]:
-    return {"ok": False, "code": code, "sentence": sentence}
+def _refused(code: str, sentence: str) -> bytes:
+    return orjson.dumps({"ok": False, "code": code, "sentence": sentence})
 
 
 def _snake(name: str) -> str:
@@ -161,13 +161,17 @@ def ask(directory: pathlib.Path, operation: str, arguments: dict[str, Any]) -> A
     Raises NotRunning, OperationRefused.
     """
     try:
+        request = orjson.dumps({"operation": operation, "arguments": arguments}) + b"\n"
+    except TypeError:
+        raise OperationRefused("bad_request", "The arguments hold bytes that are not UTF-8.") from None
+    try:
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(ANSWER_S + REQUEST_S)
             with _address(directory) as name:
                 client.connect(name)
-            client.sendall(json.dumps({"operation": operation, "arguments": arguments}).encode() + b"\n")
+            client.sendall(request)
             with client.makefile("rb") as stream:
-                answer = json.loads(stream.readline())
+                answer = orjson.loads(stream.readline())
     except PermissionError:
         raise OperationRefused("not_permitted", f"Only the user who runs the exchange may use {directory}.") from None
     except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):

@@ -74,7 +74,7 @@ def _what_exists(state: State) -> tuple[set[int], set[int], set[int]]:
 
 
 def _commands(assets: set[int], symbols: set[int], accounts: set[int]) -> Iterator[bytes]:
-    """What is missing; deposits always, because a repeated transfer id changes nothing."""
+    """What is missing, and the deposits."""
     for asset, (name, scale) in ASSETS.items():
         if asset not in assets:
             yield _command(CommandKind.ADD_ASSET, name, asset=asset, scale=scale)
@@ -85,12 +85,20 @@ def _commands(assets: set[int], symbols: set[int], accounts: set[int]) -> Iterat
         if account not in accounts:
             yield _command(CommandKind.OPEN_ACCOUNT, account=account, maker_fee_ppm=-1, taker_fee_ppm=-1)
     for account in ACCOUNTS:
-        for asset, coins in DEPOSITS.items():
-            atoms = coins * 10 ** ASSETS[asset][1]
-            transfer_id = account * 1_000 + asset
-            yield _command(
-                CommandKind.DEPOSIT, account=account, asset=asset, transfer_id=transfer_id, amount_atoms=atoms
-            )
+        yield from _deposits(account)
+
+
+def _deposits(account: int) -> Iterator[bytes]:
+    """What an account begins with; again and again, because a repeated transfer id changes nothing."""
+    for asset, coins in DEPOSITS.items():
+        atoms = coins * 10 ** ASSETS[asset][1]
+        transfer_id = account * 1_000 + asset
+        yield _command(CommandKind.DEPOSIT, account=account, asset=asset, transfer_id=transfer_id, amount_atoms=atoms)
+
+
+async def fund(pipeline: Pipeline, account: int) -> None:
+    """Give a new account what everybody begins with. Raises PipelineError."""
+    await asyncio.gather(*[pipeline.submit([command])[0] for command in _deposits(account)])
 
 
 async def furnish(pipeline: Pipeline) -> None:

@@ -30,6 +30,8 @@ log = logging.getLogger("exchange.gateway")
 T = TypeVar("T")
 RETRY_AFTER_S = 1
 HISTORY_BEHIND, HISTORY_UNAVAILABLE = "history_behind", "history_unavailable"
+ASKED_S = 1.0
+"""How long the server may take to say how far the projection is, once a request has waited in vain."""
 WAITING_EACH = 4
 """How many may wait for each place."""
 
@@ -82,11 +84,11 @@ class History:
         """What `query` gives at `sequence` or later, and the sequence that it is current to. Raises Refusal."""
         until_s = time.monotonic() + self._timeout_s
         if self._database is None:
-            raise self._unavailable("This exchange keeps no history.")
+            raise self._unavailable("There is no PostgreSQL here, and so no history.")
         if not self._database.is_up:
             raise self._unavailable()
         if not await self._watermark.passes(sequence, self._timeout_s):
-            raise _behind(sequence, self._watermark.sequence) if self._database.is_up else self._unavailable()
+            raise await self._why_behind(self._database, sequence)
         gate = self._anybody if is_public else self._owners
         async with gate.place(max(0.0, until_s - time.monotonic())):
             try:
@@ -94,6 +96,14 @@ class History:
                     return await self._look(connection, sequence, query)
             except Unavailable:
                 raise self._unavailable() from None
+
+    async def _why_behind(self, database: Database, sequence: int) -> Refusal:
+        """Whether the projection is behind, or cannot move because its server is not there: nobody asked it before."""
+        try:
+            async with asyncio.timeout(ASKED_S), database.connection() as connection:
+                return _behind(sequence, await history.applied(connection))
+        except (Unavailable, TimeoutError):
+            return self._unavailable()
 
     async def _look(
         self, connection: Connection, sequence: int, query: Callable[[Connection], Awaitable[T]]

@@ -46,6 +46,7 @@ async def health(venue: Venue, call: Call) -> Reply:
         "durable": settings.sync == "always",
         "demo": settings.demo,
         "sequence": sequence,
+        "history": venue.history_health(),
     }
     return Reply(body, sequence, 200 if venue.admitting else 503)
 

@@ -50,6 +50,7 @@ class Venue:
         market_data: MarketData,
         history: History | None = None,
         users: Users | None = None,
+        history_health: Callable[[], dict[str, Any]] = dict,
     ) -> None:
         self.settings = settings
         self.pipeline = pipeline
@@ -57,6 +58,7 @@ class Venue:
         self.market_data = market_data
         self.history = history or History(None, Watermark(lambda: None), 0.0)
         self.users = users
+        self.history_health = history_health
         self.admitting = True
         self.reference = Reference(self.read(readers.assets)[0], self.read(readers.symbols)[0])
         self._waiting: deque[tuple[float, asyncio.Future[bytes]]] = deque()

@@ -130,6 +130,7 @@ class Database:
             max_inactive_connection_lifetime=self._settings.db_conn_max_idle_time_s,
             connection_class=_Aged,
             timeout=CONNECT_S,
+            command_timeout=STATEMENT_MS / 1000 + CLOSE_S,  # the server ends a statement sooner, unless it hangs itself
             server_settings=_session(self._name, STATEMENT_MS),
         )
         self._look_for_it()
@@ -171,7 +172,7 @@ class Database:
             if not passes(error):
                 raise
             self._went_away(error)
-            if connection is not None and isinstance(error, TimeoutError | OSError):
+            if connection is not None and isinstance(error, TimeoutError | OSError | asyncpg.InternalClientError):
                 connection.terminate()
             raise Unavailable(f"PostgreSQL: {explain(error)}.") from error
         finally:
@@ -187,7 +188,8 @@ class Database:
             await pool.release(connection)
 
     async def _give_back(self, pool: asyncpg.Pool, connection: Connection) -> None:
-        with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        errors = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+        with contextlib.suppress(*errors):
             if pool.get_idle_size() >= self._settings.db_max_idle_conns and not connection.is_closed():
                 await connection.close(timeout=CLOSE_S)
             await pool.release(connection, timeout=CLOSE_S)
@@ -225,6 +227,9 @@ class Database:
                 words = str(error)
             except (asyncpg.PostgresError, TimeoutError) as error:
                 words = explain(error)
+            except Exception as error:  # the search must not end: nothing else finds the server again
+                log.exception("looking for PostgreSQL failed in an unexpected way")
+                words = type(error).__name__
             if words != said:
                 log.error("PostgreSQL (%s) can not be used: %s", self.target.words, words)
                 said = words

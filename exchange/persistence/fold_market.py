@@ -69,6 +69,8 @@ def _aggregated(records: Array, reference: Reference) -> Columns:
 
 
 def _candles(records: Array) -> Columns:
+    if not len(records):
+        return dict.fromkeys(CANDLES.names, records["ts_ns"])
     bought = records["side"] == Side.BUY
     lots, quote_atoms = records["qty_lots"], records["quote_atoms"]
     values = (lots, quote_atoms, np.where(bought, lots, 0), np.where(bought, quote_atoms, 0))

@@ -44,6 +44,7 @@ class ProjectorProcess:
     state     "starting", "following", "waiting" (PostgreSQL is away), "stopped" (the child ended)
     sentence  why it waits or stopped, "" otherwise
     refused   the sentence of a child that must not be started again, "" otherwise
+    exit_code of the last child that ended, None while there was none
     """
 
     def __init__(self, data_dir: Path) -> None:
@@ -51,6 +52,7 @@ class ProjectorProcess:
         self.state = "starting"
         self.sentence = ""
         self.refused = ""
+        self.exit_code: int | None = None
         self.event = 0
         self.rows = 0
         """Rows that the running child has written."""
@@ -136,7 +138,7 @@ class ProjectorProcess:
     def _ended(self, process: subprocess.Popen[bytes]) -> None:
         """After the last word of a child: whether and when there is another one."""
         self._read(process)
-        code = process.returncode
+        code = self.exit_code = process.returncode
         said = self.sentence or f"The projector ended with code {code}; history stands still meanwhile."
         self.state, self.sentence = "stopped", said
         self._forget(process)

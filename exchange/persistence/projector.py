@@ -73,7 +73,7 @@ class JournalUnreadable(Exception):
 
 
 class Reports:
-    """Lines of JSON for the parent, on a descriptor that must not block; a line that nobody takes gives way to the next."""
+    """Lines of JSON for the parent, on a descriptor that must not block; what nobody takes gives way to the next."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd

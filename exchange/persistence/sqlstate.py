@@ -21,8 +21,9 @@ PASSING_CLASSES = {
     "58": "input or output of the server",
 }
 PASSING = {"3D000": "the database is not there, yet or again"}
-_CONNECTION = (OSError, TimeoutError, asyncpg.InterfaceError)
-"""What asyncpg and the socket raise when there is no server to give an SQLSTATE; asyncpg's ValueErrors are ours."""
+_CONNECTION = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What asyncpg and the socket raise when there is no server to give an SQLSTATE; asyncpg's ValueErrors are ours. The
+internal error is what it says of a connection in the pool that was lost in the middle of a statement."""
 
 
 def passes(error: BaseException) -> bool:

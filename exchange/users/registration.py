@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Awaitable, Callable
 
 import numpy as np
 
@@ -61,8 +62,13 @@ class Registration:
         self._pipeline = pipeline
         self._passwords = passwords
         self._one_at_a_time = asyncio.Lock()
+        self._opened: list[Callable[[int], Awaitable[None]]] = []
         self._highest = 0
         """The highest account id that was given; 0: not known yet."""
+
+    def on_opened(self, callback: Callable[[int], Awaitable[None]]) -> None:
+        """Await `callback(account)` after an account was opened and before its row is active; it may come twice."""
+        self._opened.append(callback)
 
     async def register(self, email: str, password: str) -> tuple[int, bool]:
         """The account of an email, which is to be opened by `open_account`, and whether the row is new.
@@ -91,6 +97,12 @@ class Registration:
         if reject not in (RejectCode.NONE, RejectCode.ALREADY_EXISTS):
             log.error("account %d can not be opened: %s", account, reject.name)
             raise Conflict("The account can not be opened; the operator has to see to it.")
+        try:
+            for callback in self._opened:
+                await callback(account)
+        except PipelineError as error:
+            log.warning("account %d is open and not ready yet: %s", account, explain(error))
+            raise Busy("The account is being opened; try again in a moment.") from None
         async with self._database.connection() as connection:
             await connection.execute(
                 "update exchange_user.users set status = 'active' where account = $1 and status = 'pending'", account

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -36,10 +37,10 @@ class Rule(NamedTuple):
     forget_s: float
 
 
-ACCOUNT = Rule("account", 5, 1.0, 900.0, 900.0)
+ACCOUNT = Rule("account", 5, 1.0, 900.0, 1800.0)
 """By the email that was sent, whether or not it is registered."""
-DEVICE = Rule("device", 5, 1.0, 900.0, 900.0)
-OWNER = Rule("owner", 5, 1.0, 900.0, 900.0)
+DEVICE = Rule("device", 5, 1.0, 900.0, 1800.0)
+OWNER = Rule("owner", 5, 1.0, 900.0, 1800.0)
 """Somebody who is logged in and gives password or code once more."""
 ADDRESS = Rule("address", 20, 1.0, 300.0, 60.0)
 NETWORK = Rule("network", 100, 1.0, 60.0, 10.0)
@@ -150,7 +151,7 @@ class Throttle:
         table.move_to_end(name)
         count.tries = max(0.0, count.tries - (now_s - count.at_s) / rule.forget_s) + 1
         count.at_s = count.open_s = now_s
-        over = int(count.tries) - rule.free
+        over = math.ceil(count.tries) - rule.free
         if over > 0:
             count.open_s += min(rule.first_s * 2.0 ** min(over - 1, 40), rule.most_s)
         return count.open_s

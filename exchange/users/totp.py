@@ -94,7 +94,8 @@ class SecondFactor:
         """A new seed of a person who has no second factor; it does not count before `confirm`."""
         seed = new_seed()
         await connection.execute(
-            "update exchange_user.users set totp_sealed = $2 where user_id = $1 and not totp_enabled",
+            "update exchange_user.users set totp_sealed = $2, totp_last_step = 0 "
+            "where user_id = $1 and not totp_enabled",
             person.user_id,
             self._sealer.seal(seed.encode(), _owner(person)),
         )
@@ -156,7 +157,7 @@ class SecondFactor:
 
 
 async def turn_off(connection: Connection, user_id: int) -> None:
-    """Forget seed and recovery codes. The last step stays, so that no code of a seed ever counts twice."""
+    """Forget seed and recovery codes."""
     await connection.execute(
         "update exchange_user.users set totp_enabled = false, totp_sealed = null where user_id = $1", user_id
     )

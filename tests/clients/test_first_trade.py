@@ -1,4 +1,4 @@
-"""The first trade of the README, pasted into a shell as it stands, against a demo exchange in a process of its own."""
+"""The first trade and the first person of the README, pasted into a shell as they stand, against a demo exchange."""
 
 from __future__ import annotations
 
@@ -49,11 +49,12 @@ def fixture_venue(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def _script(data_dir: pathlib.Path) -> str:
-    """The README's block, with nothing changed but where the keys lie and where the exchange listens."""
-    block = re.search(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    assert block
+    """The README's blocks, with nothing changed but where the keys lie and where the exchange listens."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```sh\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 2
     port = json.loads((data_dir / "ports.json").read_text(encoding="utf-8"))["http"]
-    script = block[1]
+    script = "\n".join(blocks)
     assert KEYS_LINE in script
     assert URL_LINE in script
     return script.replace(KEYS_LINE, f". {data_dir}/demo-keys.env").replace(URL_LINE, f"URL=http://127.0.0.1:{port}")
@@ -63,7 +64,8 @@ def _script(data_dir: pathlib.Path) -> str:
 def test_first_trade_of_the_readme_pasted_into_a_shell_trades(venue: pathlib.Path) -> None:
     done = subprocess.run(["sh", "-eu"], input=_script(venue), capture_output=True, text=True, check=True)
     assert done.stderr == ""
-    sell, buy, account, depth = (json.loads(line) for line in done.stdout.splitlines() if line)
+    answers = [json.loads(line) for line in done.stdout.splitlines() if line]
+    sell, buy, account, depth = answers[:4]
     assert (sell["side"], sell["status"]) == ("SELL", "NEW")
     assert (buy["side"], buy["status"], buy["executedQty"]) == ("BUY", "FILLED", "0.01000000")
     balances: dict[str, dict[str, Any]] = {balance["asset"]: balance for balance in account["balances"]}
@@ -71,7 +73,20 @@ def test_first_trade_of_the_readme_pasted_into_a_shell_trades(venue: pathlib.Pat
     assert (balances["BTC"]["free"], balances["BTC"]["locked"]) == ("100.00999000", "0.00000000")
     assert (balances["USDT"]["free"], balances["USDT"]["locked"]) == ("9999400.00000000", "0.00000000")
     assert depth["bids"] == []
+    _assert_carol_sees_her_trade(answers[4:])
     _wait_until_the_book_is_empty(venue)
+
+
+def _assert_carol_sees_her_trade(answers: list[Any]) -> None:
+    """What the second block prints: a registration, two orders, her trade, her ledger in BTC."""
+    registered, sell, buy, trades, ledger = answers
+    assert registered == {"status": "registered"}
+    assert (sell["status"], buy["status"]) == ("NEW", "FILLED")
+    assert [(trade["orderId"], trade["qty"], trade["commission"]) for trade in trades] == [
+        (buy["orderId"], "0.01000000", "0.00001000")
+    ]
+    changes = [(entry["type"], posting["available"]) for entry in ledger for posting in entry["postings"]]
+    assert changes == [("DEPOSIT", "100.00000000"), ("TRADE", "0.00999000")]
 
 
 def _wait_until_the_book_is_empty(data_dir: pathlib.Path) -> None:

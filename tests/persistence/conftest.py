@@ -58,3 +58,14 @@ async def connection(target: Target) -> AsyncIterator[Connection]:
     opened = await target.connect("tests")
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+def environ(target: Target, server: EmbeddedPostgres) -> dict[str, str]:
+    """The settings with which a process finds the migrated database, as an external server's."""
+    return {
+        "DB_HOST": str(server.folder),
+        "DB_USER": target.arguments["user"],
+        "DB_NAME": target.arguments["database"],
+        "DB_SSL_MODE": "disable",
+    }

@@ -3,40 +3,32 @@
 from __future__ import annotations
 
 import random
-from typing import Any
 
 import numpy as np
 import pytest
 
-from exchange.core.codes import EventFlag
+from exchange.core import readers
+from exchange.core.codes import EventKind, OrderStatus
 from exchange.core.kernel import Engine
-from exchange.core.records import event_dict
+from exchange.core.records import RECORD_BYTES, TRADE
 from exchange.persistence.database import Connection
+from exchange.persistence.fold_market import fold_market
+from exchange.persistence.intervals import SPANS
 from exchange.persistence.projection import Claimant, Projection
+from exchange.persistence.reference import Reference
 from exchange.persistence.schemas import Schemas
+from exchange.persistence.slots import Slots
 from tests.core.plans import BUSY, WIDE
 from tests.core.streams import stream
-from tests.oracle.projection import OracleProjection
+from tests.persistence.event_journal import Events, ends_of, events_of, oracle_of
 from tests.persistence.reading import differences, tables
 
 CLUSTER = bytes(range(16))
-DAY_NS = 86_400 * 10**9
-Events = np.ndarray[Any, np.dtype[np.uint8]]
-
-
-def events_of(seed: int, kind: str, stretch_ns: int, count: int = 3_000) -> Events:
-    """The engine's events of a seeded stream, whose clock goes `stretch_ns` times as fast from 2025-12-30 on."""
-    commands, _, _ = stream(seed, count, kind)
-    events = Engine().run(commands).copy()
-    ts_ns = events[:, 8:16].view("<i8")
-    ts_ns *= stretch_ns
-    ts_ns += 20_452 * DAY_NS + 7
-    return events
 
 
 def batches(events: Events, chosen: random.Random, longest: int) -> list[Events]:
     """The events in batches of random length that end with a command."""
-    ends = np.flatnonzero(events[:, 17] & EventFlag.LAST) + 1
+    ends = ends_of(events)
     found, first = [], 0
     while first < len(events):
         least = min(first + chosen.randint(1, longest), len(events))
@@ -44,13 +36,6 @@ def batches(events: Events, chosen: random.Random, longest: int) -> list[Events]
         found.append(events[first:end])
         first = end
     return found
-
-
-def oracle_of(events: Events) -> OracleProjection:
-    oracle = OracleProjection()
-    for slot in events:
-        oracle.apply(event_dict(slot))
-    return oracle
 
 
 @pytest.mark.parametrize("longest", [3, 60, 100_000])
@@ -70,3 +55,46 @@ async def test_projection_of_a_stream_is_what_the_oracle_says(
     row = await connection.fetchrow("select * from exchange_order.projection")
     assert row["applied_event"] == len(events)
     assert [row["applied_sequence"], row["applied_ts_ns"]] == events[-1, :16].view("<i8").tolist()
+
+
+async def test_order_rows_are_what_the_engine_shows(connection: Connection) -> None:
+    """A client must not see another order in its history than it saw while the engine remembered it."""
+    commands, _, _ = stream(11, 2_000, BUSY)
+    engine = Engine()
+    projection = await Projection.claim(connection, Schemas(), Claimant(CLUSTER, "test"))
+    compared, closed = 0, set()
+    for first in range(0, len(commands), 20):
+        events = engine.run(commands[first : first + 20]).copy()
+        await projection.apply(events)
+        ts_ns = int(events[0, 8:16].view("<i8")[0])
+        rows = await connection.fetch("select * from exchange_order.orders where updated_ts_ns >= $1", ts_ns)
+        for row in rows:
+            view = readers.find_order(engine.state, row["account"], row["order_id"])
+            if view is None:
+                continue
+            shown = view._asdict()
+            same = shown.keys() & set(row.keys()) - {"leaves_lots", "client_id"}
+            assert {name: row[name] for name in same} == {name: shown[name] for name in same}
+            assert row["qty_lots"] == view.qty_lots
+            assert row["leaves_lots"] == (view.leaves_lots if view.is_open else 0)
+            assert row["client_id"] == (view.client_id or None)
+            compared += 1
+            closed.add(row["status"])
+    assert compared > 300
+    assert closed == set(OrderStatus)
+
+
+def test_candle_sums_pass_63_bits() -> None:
+    events = events_of(5, stretch_ns=1)
+    trades = events[events[:, 16] == EventKind.TRADE].view(TRADE).reshape(-1)
+    trades["qty_lots"] = (1 << 61) + np.arange(len(trades))
+    trades["quote_atoms"] = (1 << 62) - 1
+    _, _, candles = fold_market(Slots(trades.view(np.uint8).reshape(-1, RECORD_BYTES), 1), Reference())
+    months = candles["span"] == SPANS["1M"]
+
+    def sum_of(name: str) -> int:
+        high, low = (int(candles[f"{name}_{word}"][months].sum()) for word in ("high", "low"))
+        return (high << 32) + low
+
+    assert sum_of("volume_lots") == sum(trades["qty_lots"].tolist()) > 1 << 63
+    assert sum_of("quote_atoms") == len(trades) * ((1 << 62) - 1)

@@ -5,14 +5,19 @@ Times are written in hours after HOUR_0: order n, trade n and aggregate n of a s
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from exchange.persistence import history
-from exchange.persistence.database import Connection
+from exchange.persistence.database import Connection, Target
+from exchange.persistence.embedded import EmbeddedPostgres
 from exchange.persistence.history import INT64_MAX, Page
 from exchange.persistence.intervals import SPANS
+from exchange.persistence.migrate import migrate
+from exchange.settings import load
 from tests.persistence.filling import FIRST_NS, MONTHS_NS, REFERENCE, make_months
 
 HOUR_NS = 3_600 * 10**9
@@ -37,13 +42,32 @@ select 1, i, {HOUR_0} + i * {HOUR_NS}, 0, 100, 10, i, i + i / 5 from generate_se
 """
 
 
-@pytest.fixture
-async def rows(connection: Connection) -> Connection:
-    """The database with ROWS."""
+@pytest.fixture(scope="module")
+def filled(server: EmbeddedPostgres) -> Target:
+    """A database with ROWS, CANDLES and LEDGER, which every test of this module only reads."""
+    return asyncio.run(_fill(Target.of(load({}, demo=True), server.folder)))
+
+
+async def _fill(whole: Target) -> Target:
+    maintenance = await whole.connect("tests")
+    await maintenance.execute("create database filled")
+    await maintenance.close()
+    target = whole._replace(arguments=whole.arguments | {"database": "filled"})
+    connection = await target.connect("tests")
+    await migrate(connection)
     await connection.execute(REFERENCE)
     await make_months(connection)
-    await connection.execute(ROWS)
-    return connection
+    await connection.execute(ROWS + CANDLES + LEDGER)
+    await connection.close()
+    return target
+
+
+@pytest.fixture
+async def rows(filled: Target) -> AsyncIterator[Connection]:
+    """A connection to the filled database."""
+    connection = await filled.connect("tests")
+    yield connection
+    await connection.close()
 
 
 def hour(first: int, last: int) -> dict[str, int]:
@@ -177,32 +201,30 @@ MINUTE_NS = 60 * 10**9
 CANDLES = f"""
 insert into exchange_market.candles
 select 1, 1, {FIRST_NS} + i * {MINUTE_NS}, 100 + i, 110 + i, 90 + i, 105 + i, 10, 9223372036854775807, 2, 3, 7
-from unnest(array[0, 1, 5, 60, 61]) i
+from unnest(array[0, 1, 5, 60, 61]) i;
 """
 
 
-async def test_candles_of_a_range_and_what_lies_before_it(connection: Connection) -> None:
-    await connection.execute(REFERENCE + CANDLES)
+async def test_candles_of_a_range_and_what_lies_before_it(rows: Connection) -> None:
     span = SPANS["1m"]
-    assert await history.candle_extent(connection, 1, span) == (FIRST_NS, FIRST_NS + 61 * MINUTE_NS)
-    assert await history.candle_extent(connection, 2, span) is None
-    found = await history.candles(connection, 1, span, FIRST_NS + MINUTE_NS, FIRST_NS + 60 * MINUTE_NS)
+    assert await history.candle_extent(rows, 1, span) == (FIRST_NS, FIRST_NS + 61 * MINUTE_NS)
+    assert await history.candle_extent(rows, 2, span) is None
+    found = await history.candles(rows, 1, span, FIRST_NS + MINUTE_NS, FIRST_NS + 60 * MINUTE_NS)
     assert ids(found, "open_ticks") == [101, 105, 160]
-    assert await history.close_before(connection, 1, span, FIRST_NS) == 0
-    assert await history.close_before(connection, 1, span, FIRST_NS + MINUTE_NS) == 105
-    assert await history.close_before(connection, 1, span, FIRST_NS + 59 * MINUTE_NS) == 110
+    assert await history.close_before(rows, 1, span, FIRST_NS) == 0
+    assert await history.close_before(rows, 1, span, FIRST_NS + MINUTE_NS) == 105
+    assert await history.close_before(rows, 1, span, FIRST_NS + 59 * MINUTE_NS) == 110
 
 
-async def test_folded_candles_have_the_ends_extremes_and_sums_of_what_they_are_made_of(connection: Connection) -> None:
-    await connection.execute(REFERENCE + CANDLES)
+async def test_folded_candles_have_the_ends_extremes_and_sums_of_what_they_are_made_of(rows: Connection) -> None:
     opens = [FIRST_NS - 30 * MINUTE_NS, FIRST_NS + 30 * MINUTE_NS, FIRST_NS + 90 * MINUTE_NS]
-    found = await history.folded_candles(connection, 1, SPANS["1m"], opens, FIRST_NS + 150 * MINUTE_NS)
+    found = await history.folded_candles(rows, 1, SPANS["1m"], opens, FIRST_NS + 150 * MINUTE_NS)
     big = INT64_MAX
     assert [tuple(row) for row in found] == [
         (opens[0], 100, 115, 90, 110, 30, 3 * big, 6, 9, 21),
         (opens[1], 160, 171, 150, 166, 20, 2 * big, 4, 6, 14),
     ]
-    assert len(await history.folded_candles(connection, 1, SPANS["1m"], opens, FIRST_NS + 61 * MINUTE_NS)) == 2
+    assert len(await history.folded_candles(rows, 1, SPANS["1m"], opens, FIRST_NS + 61 * MINUTE_NS)) == 2
 
 
 # ---- ledger -------------------------------------------------------------------------------------------------------
@@ -226,13 +248,6 @@ from (values (0, 1, 1, -10, 0), (16, 1, 1, 10, 0), (16, 1, 2, -10, 10), (17, 3, 
 """
 POSTED = {ALICE: {1: [1, 2, 4, 5, 6], 3: [4, 5]}, BOB: {1: [4], 3: [3, 4]}}
 """account -> asset -> the events that posted to it."""
-
-
-@pytest.fixture
-async def ledger_rows(rows: Connection) -> Connection:
-    """The database with LEDGER too."""
-    await rows.execute(LEDGER)
-    return rows
 
 
 def events(found: history.Rows) -> list[int]:
@@ -265,10 +280,8 @@ def events(found: history.Rows) -> list[int]:
         (99, 0, Page(500), []),
     ],
 )
-async def test_page_of_the_ledger(
-    ledger_rows: Connection, account: int, asset: int, page: Page, expected: list[int]
-) -> None:
-    found = await history.ledger(ledger_rows, account, asset, page)
+async def test_page_of_the_ledger(rows: Connection, account: int, asset: int, page: Page, expected: list[int]) -> None:
+    found = await history.ledger(rows, account, asset, page)
     assert events(found) == expected
     posted = [(event, one) for one, at in POSTED.get(account, {}).items() for event in at if asset in (0, one)]
     assert [(row["event"], row["asset"]) for row in found] == sorted(key for key in posted if key[0] in expected)
@@ -291,19 +304,19 @@ async def test_page_of_the_ledger(
     ],
 )
 async def test_page_of_the_ledger_of_an_order(
-    ledger_rows: Connection, account: int, asset: int, order_id: int, page: Page, expected: list[int]
+    rows: Connection, account: int, asset: int, order_id: int, page: Page, expected: list[int]
 ) -> None:
-    found = await history.order_ledger(ledger_rows, account, asset, order_id, page)
+    found = await history.order_ledger(rows, account, asset, order_id, page)
     assert events(found) == expected
     assert set(ids(found, "own_order_id")) <= {order_id}
 
 
-async def test_entry_names_the_accounts_own_order_and_never_the_others(ledger_rows: Connection) -> None:
+async def test_entry_names_the_accounts_own_order_and_never_the_others(rows: Connection) -> None:
     def named(found: history.Rows) -> dict[int, int]:
         return {row["event"]: row["own_order_id"] for row in found}
 
-    assert named(await history.ledger(ledger_rows, ALICE, 0, Page(500))) == {1: 0, 2: 1, 4: 1, 5: 3, 6: 1}
-    assert named(await history.ledger(ledger_rows, BOB, 0, Page(500))) == {3: 2, 4: 2}
+    assert named(await history.ledger(rows, ALICE, 0, Page(500))) == {1: 0, 2: 1, 4: 1, 5: 3, 6: 1}
+    assert named(await history.ledger(rows, BOB, 0, Page(500))) == {3: 2, 4: 2}
 
 
 # ---- how far ------------------------------------------------------------------------------------------------------
@@ -316,21 +329,21 @@ async def test_applied_is_the_projections_sequence_and_zero_without_one(connecti
     assert await history.applied(connection) == 42
 
 
-async def test_every_page_is_the_same_inside_a_history_transaction(ledger_rows: Connection) -> None:
+async def test_every_page_is_the_same_inside_a_history_transaction(rows: Connection) -> None:
     async def everything() -> list[history.Rows]:
         page = Page(3)
         return [
-            await history.orders(ledger_rows, ALICE, 1, page),
-            await history.trades(ledger_rows, 1, page),
-            await history.account_trades(ledger_rows, ALICE, 1, page),
-            await history.order_trades(ledger_rows, BOB, 1, 2, page),
-            await history.agg_trades(ledger_rows, 1, page),
-            await history.ledger(ledger_rows, ALICE, 0, page),
-            await history.order_ledger(ledger_rows, ALICE, 0, 1, page),
+            await history.orders(rows, ALICE, 1, page),
+            await history.trades(rows, 1, page),
+            await history.account_trades(rows, ALICE, 1, page),
+            await history.order_trades(rows, BOB, 1, 2, page),
+            await history.agg_trades(rows, 1, page),
+            await history.ledger(rows, ALICE, 0, page),
+            await history.order_ledger(rows, ALICE, 0, 1, page),
         ]
 
     before = await everything()
     assert all(before)
-    async with ledger_rows.transaction(isolation="repeatable_read", readonly=True):
-        await history.applied(ledger_rows)
+    async with rows.transaction(isolation="repeatable_read", readonly=True):
+        await history.applied(rows)
         assert await everything() == before

@@ -110,12 +110,10 @@ async def test_read_can_not_write(database: Database) -> None:
 async def test_without_a_database_history_is_unavailable() -> None:
     refusal = await refused(History(None, standing_at(5), LONG_S), 1)
     assert (refusal.code, refusal.reason, refusal.as_of_sequence) == (-1001, "history_unavailable", 5)
-    assert refusal.msg == "This exchange keeps no history."
+    assert refusal.msg == "There is no PostgreSQL here, and so no history."
 
 
-async def test_server_that_goes_away_is_unavailable_without_waiting(
-    database: Database, target: Target
-) -> None:
+async def test_server_that_goes_away_is_unavailable_without_waiting(database: Database, target: Target) -> None:
     history = History(database, standing_at(10), LONG_S)
     elsewhere = await target._replace(arguments=target.arguments | {"database": "postgres"}).connect("tests")
     name = target.arguments["database"]

@@ -104,7 +104,7 @@ def scans(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def rows_read(scan: dict[str, Any]) -> int:
     """How many rows a scan has looked at."""
     rows = scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0) + scan.get("Rows Removed by Index Recheck", 0)
-    return round(rows * scan["Actual Loops"])
+    return int(rows * scan["Actual Loops"] + 0.5)
 
 
 @pytest.fixture(scope="module")

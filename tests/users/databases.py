@@ -1,37 +1,24 @@
-"""A PostgreSQL server for tests, a database of its own for each, and people in it."""
+"""A database of its own for a test, and people in it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 from collections.abc import AsyncIterator, Callable
 
 from exchange.persistence.database import Connection, Database, Target
-from exchange.persistence.embedded import EmbeddedPostgres
 from exchange.settings import load
-
-_numbers = itertools.count(1)
 
 
 @contextlib.asynccontextmanager
-async def new_database(server: EmbeddedPostgres) -> AsyncIterator[Database]:
-    """A pool on a new, migrated database; both are gone afterwards."""
-    settings = load({}, demo=True)
-    root = Target.of(settings, server.folder)
-    name = f"people_{next(_numbers)}"
-    admin = await root.connect("test")
-    await admin.execute(f"create database {name}")
-    await admin.close()
-    database = Database(Target({**root.arguments, "database": name}, name), settings, "test")
+async def migrated(target: Target) -> AsyncIterator[Database]:
+    """A pool on a database that has the schema."""
+    database = Database(target, load({}, demo=True), "tests")
     assert await database.start(60.0)
     try:
         yield database
     finally:
         await database.stop()
-        admin = await root.connect("test")
-        await admin.execute(f"drop database {name} with (force)")
-        await admin.close()
 
 
 async def add_person(connection: Connection, account: int, *, totp: bool = False) -> None:

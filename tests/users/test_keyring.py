@@ -4,87 +4,19 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from exchange.persistence.database import Database, Unavailable
-from exchange.persistence.embedded import EmbeddedPostgres
 from exchange.users import keys
-from exchange.users.keyring import KEYS_PER_ACCOUNT_MAX, KeyRing, RevocationUnrecorded
-from exchange.users.keys import DEMO_PREFIX, NEVER_US, Key, KeyKind, KeyRefused, KeysUnusable, Permission
-from exchange.users.local_log import LocalLog
-from exchange.users.sealing import Sealer
-from tests.users.databases import add_person, new_database, until
+from exchange.users.keyring import KEYS_PER_ACCOUNT_MAX
+from exchange.users.keys import DEMO_PREFIX, NEVER_US, KeyKind, KeyRefused, KeysUnusable, Permission
+from tests.users.databases import add_person, until
+from tests.users.rings import ALICE, BOB, NOBODY, Process, execute, failing, names, rows
 
-ALICE, BOB, NOBODY = 16, 17, 99
-MASTER_KEY = bytes(range(32))
 TRADES = (Permission.READ, Permission.TRADE)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    """One server for the module."""
-    running = EmbeddedPostgres(tmp_path_factory.mktemp("keyring") / "postgres", connections=20)
-    running.start()
-    yield running
-    running.stop(10.0)
-
-
-@pytest.fixture
-async def database(server: EmbeddedPostgres) -> AsyncIterator[Database]:
-    """A database in which alice, who uses a second factor, and bob are registered."""
-    async with new_database(server) as made:
-        async with made.connection() as connection:
-            await add_person(connection, ALICE, totp=True)
-            await add_person(connection, BOB)
-        yield made
-
-
-@pytest.fixture
-def path(tmp_path: pathlib.Path) -> pathlib.Path:
-    """Where the local log is."""
-    return tmp_path / "keyring.jsonl"
-
-
-class Process:
-    """What one start of the exchange has: a local log and a ring on it."""
-
-    def __init__(
-        self, path: pathlib.Path, database: Database | None, *, demo: bool = False, master_key: bytes = MASTER_KEY
-    ) -> None:
-        self.log = LocalLog(path)
-        self.log.load()
-        self.ring = KeyRing(self.log, Sealer(master_key), database, demo=demo, unrestricted_key_ttl_s=3600.0)
-        self.log.compact()
-
-    async def end(self) -> None:
-        """A graceful stop."""
-        await self.ring.stop()
-        self.log.close()
-
-
-def names(*found: Key | None) -> list[str | None]:
-    """What keys are called."""
-    return [None if key is None else key.api_key for key in found]
-
-
-async def rows(database: Database) -> dict[str, Any]:
-    """exchange_user.api_keys by name."""
-    async with database.connection() as connection:
-        found = await connection.fetch("select * from exchange_user.api_keys")
-    return {row["api_key"]: row for row in found}
-
-
-async def execute(database: Database, statement: str, *arguments: object) -> None:
-    """One statement by hand."""
-    async with database.connection() as connection:
-        await connection.execute(statement, *arguments)
-
-
-# ---- made ------------------------------------------------------------------------------------------------------------
 
 
 async def test_new_key_is_found_listed_and_kept_in_both_places_under_a_seal(
@@ -188,7 +120,7 @@ async def test_key_whose_record_could_not_be_written_never_counts(
 ) -> None:
     process = Process(path, database)
     with monkeypatch.context() as patched:
-        patched.setattr(os, "fsync", _failing)
+        patched.setattr(os, "fsync", failing)
         with pytest.raises(OSError, match="Input/output"):
             await process.ring.create(ALICE)
     assert process.ring.all() == []
@@ -200,130 +132,6 @@ async def test_key_whose_record_could_not_be_written_never_counts(
     await again.ring.settle()
     assert again.ring.all() == []
     await again.end()
-
-
-def _failing(*_: object) -> None:
-    raise OSError(5, "Input/output error")
-
-
-# ---- revoked ---------------------------------------------------------------------------------------------------------
-
-
-async def test_revocation_counts_at_once_without_postgresql_and_after_restarts_without_and_with_it(
-    tmp_path: pathlib.Path, path: pathlib.Path
-) -> None:
-    server = EmbeddedPostgres(tmp_path / "postgres", connections=20)
-    server.start()
-    async with new_database(server) as database:
-        await execute_person(database)
-        process = Process(path, database)
-        key, _ = await process.ring.create(ALICE)
-        kept, _ = await process.ring.create(ALICE)
-        ended: list[Key] = []
-        process.ring.on_revoked(ended.append)
-
-        server.stop(10.0)
-        await until_down(database)
-        assert await process.ring.revoke(key.api_key) is key
-        assert ended == [key]
-        assert names(process.ring.find(key.api_key), process.ring.find(kept.api_key)) == [None, kept.api_key]
-        await process.end()
-
-        process = Process(path, database)
-        assert names(process.ring.find(key.api_key), process.ring.find(kept.api_key)) == [None, kept.api_key]
-        await process.end()
-
-        server.start()
-        await until(lambda: database.is_up)
-        assert (await rows(database))[key.api_key]["revoked_at"] is None
-        process = Process(path, database)
-        process.ring.step()
-        await until(lambda: process.ring._settling is not None and process.ring._settling.done())
-        assert process.ring.find(key.api_key) is None
-        found = await rows(database)
-        assert [found[name]["revoked_at"] is None for name in (key.api_key, kept.api_key)] == [False, True]
-        await process.end()
-    server.stop(10.0)
-
-
-async def execute_person(database: Database) -> None:
-    """Alice, alone."""
-    async with database.connection() as connection:
-        await add_person(connection, ALICE)
-
-
-async def until_down(database: Database) -> None:
-    """Return when the pool has noticed."""
-    while database.is_up:
-        try:
-            await execute(database, "select 1")
-        except Unavailable:
-            return
-
-
-async def test_revocation_while_postgresql_is_there_reaches_it_in_the_background(
-    database: Database, path: pathlib.Path
-) -> None:
-    process = Process(path, database)
-    key, _ = await process.ring.create(ALICE)
-    await process.ring.settle()
-    await process.ring.revoke(key.api_key)
-    assert process.ring._settling is not None
-    await process.ring._settling
-    assert (await rows(database))[key.api_key]["revoked_at"] is not None
-    assert await process.ring.revoke(key.api_key) is None
-    await process.end()
-
-
-async def test_every_key_of_an_account_is_revoked_and_nobody_elses(database: Database, path: pathlib.Path) -> None:
-    process = Process(path, database)
-    mine = [(await process.ring.create(ALICE)).key for _ in range(3)]
-    other, _ = await process.ring.create(BOB)
-    assert names(*await process.ring.revoke_all(ALICE)) == names(*mine)
-    assert process.ring.all() == [other]
-    await process.end()
-
-
-async def test_key_that_was_revoked_in_postgresql_is_revoked_here_and_ends_what_is_open(
-    database: Database, path: pathlib.Path
-) -> None:
-    process = Process(path, database)
-    key, _ = await process.ring.create(ALICE)
-    ended: list[Key] = []
-    process.ring.on_revoked(ended.append)
-    await execute(database, "update exchange_user.api_keys set revoked_at = now()")
-    await process.ring.settle()
-    assert (process.ring.find(key.api_key), ended) == (None, [key])
-    await process.end()
-    again = Process(path, None)
-    assert again.ring.all() == []
-    await again.end()
-
-
-async def test_revocation_on_a_disk_that_fails_is_recorded_by_postgresql_or_is_an_error(
-    database: Database, path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    process = Process(path, database)
-    first, _ = await process.ring.create(ALICE)
-    second, _ = await process.ring.create(ALICE)
-    third, _ = await process.ring.create(ALICE)
-    await process.ring.settle()
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "fsync", _failing)
-        await process.ring.revoke(first.api_key)
-        assert (await rows(database))[first.api_key]["revoked_at"] is not None
-        await database.stop()
-        with pytest.raises(RevocationUnrecorded, match="would count again"):
-            await process.ring.revoke(second.api_key)
-    assert process.ring.of(ALICE) == [third]
-    await process.ring.revoke(third.api_key)
-    await process.end()
-    again = Process(path, None)
-    assert again.ring.all() == []
-    await again.end()
-
-
-# ---- forgotten, moved, sealed otherwise ------------------------------------------------------------------------------
 
 
 async def test_key_that_only_postgresql_has_is_used_and_kept_here(database: Database, path: pathlib.Path) -> None:
