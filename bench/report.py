@@ -109,6 +109,11 @@ BENCHES = (
         ("bench.fanout",),
         (Target("one frame to 100 listeners", "frames_per_second", True, 300e3, "frames/s"),),
     ),
+    Bench(
+        "event journal to PostgreSQL",
+        ("bench.projection",),
+        (Target("rows of all tables, with their indexes", "rows_per_second", True, 100e3, "rows/s"),),
+    ),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.core.plans import BUSY
 from tests.core.streams import stream
 from tests.oracle.projection import OracleProjection
 
+COMMANDS = 3_000
 DAY_NS = 86_400 * 10**9
 SEGMENT_BYTES = 1 << 17
 GROUP_EVENTS = 37
@@ -25,10 +27,15 @@ GROUP_EVENTS = 37
 Events = np.ndarray[Any, np.dtype[np.uint8]]
 
 
-def events_of(seed: int, kind: str = BUSY, stretch_ns: int = 10**11, count: int = 3_000) -> Events:
+@functools.cache
+def _stream_events(seed: int, kind: str) -> Events:
+    commands, _, _ = stream(seed, COMMANDS, kind)
+    return Engine().run(commands).copy()
+
+
+def events_of(seed: int, kind: str = BUSY, stretch_ns: int = 10**11) -> Events:
     """The engine's events of a seeded stream, whose clock goes `stretch_ns` times as fast from 2025-12-30 on."""
-    commands, _, _ = stream(seed, count, kind)
-    events = Engine().run(commands).copy()
+    events = _stream_events(seed, kind).copy()
     ts_ns = events[:, 8:16].view("<i8")
     ts_ns *= stretch_ns
     ts_ns += 20_452 * DAY_NS + 7

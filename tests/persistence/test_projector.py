@@ -134,7 +134,7 @@ async def test_backend_that_is_killed_again_and_again_leaves_exact_rows(
             await asyncio.sleep(0.15)
 
     killing = asyncio.create_task(kill())
-    await until(lambda: killed >= 5, child)
+    await until(lambda: killed >= 4, child)
     killing.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await killing
@@ -198,7 +198,8 @@ async def test_database_that_knows_more_than_the_journal_is_refused(running: Run
     await until(lambda: child.watermark.sequence == last, child)
     await child.stop()
     await connection.execute(
-        "update exchange_order.projection set applied_event = applied_event + 9, applied_sequence = applied_sequence + 3"
+        "update exchange_order.projection "
+        "set applied_event = applied_event + 9, applied_sequence = applied_sequence + 3"
     )
     child = running.child()
     await until(lambda: bool(child.refused), child)
