@@ -22,6 +22,7 @@ from enum import Enum
 from typing import TypeAlias
 
 Ends: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+DEADLINE_S = 120.0
 _CHUNK_BYTES = 65_536
 _COMMITTED = b"C\x00\x00\x00\x0bCOMMIT\x00"
 """CommandComplete of a COMMIT: kind, length, tag."""
@@ -80,16 +81,19 @@ class Proxy:
         if self._server is not None:
             self._server.close()
         self.reset_all()
-        await self.until(lambda: not self._links, 10.0)
+        await self._until(lambda: not self._links)
 
     def reset_all(self) -> None:
         """Break every connection there is."""
         for link in self._links:
             link.reset()
 
-    async def until(self, condition: Callable[[], bool], timeout_s: float) -> None:
-        """Wait until something of this proxy is so. Raises TimeoutError."""
-        async with asyncio.timeout(timeout_s):
+    async def struck_more_than(self, count: int) -> None:
+        """Wait until more than `count` faults have happened. Raises TimeoutError."""
+        await self._until(lambda: self.struck > count)
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(DEADLINE_S):
             while not condition():
                 self._changed.clear()
                 await self._changed.wait()

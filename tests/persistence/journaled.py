@@ -84,7 +84,7 @@ def traffic(count: int, seed: int = 7, accounts: int = 40) -> Commands:
     places["qty_lots"] = random.integers(1, 30, count)
     named = random.random(count) < 0.3
     commands[named, 92:100] = np.frombuffer(
-        b"".join(b"%08x" % number for number in np.flatnonzero(named)), np.uint8
+        b"".join(b"%08x" % number for number in np.flatnonzero(named).tolist()), np.uint8
     ).reshape(-1, 8)
     return commands
 

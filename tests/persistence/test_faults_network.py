@@ -9,7 +9,7 @@ import asyncio
 import os
 import pathlib
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -17,7 +17,7 @@ from exchange.persistence.database import Connection, Target
 from exchange.persistence.embedded import PORT
 from tests.persistence.chaos import Action, Fault, Proxy
 from tests.persistence.child import Child
-from tests.persistence.journaled import JournaledVenue, crowd, opening, traffic
+from tests.persistence.journaled import JournaledVenue, opening, traffic
 from tests.persistence.projecting import assert_equal
 
 STEP_BYTES = 97
@@ -50,7 +50,7 @@ def environ(target: Target, proxy: Proxy) -> dict[str, str]:
 
 
 @pytest.fixture
-def venue(tmp_path: pathlib.Path) -> AsyncIterator[JournaledVenue]:
+def venue(tmp_path: pathlib.Path) -> Iterator[JournaledVenue]:
     """Two assets, one symbol, and traffic."""
     made = JournaledVenue(tmp_path / "var")
     made.apply(opening(4))
@@ -82,7 +82,7 @@ async def test_cut_at_every_part_of_a_batch_is_neither_gap_nor_repetition(
         proxy.faults.extend(faults)
         proxy.reset_all()
         venue.apply(traffic(20 * len(faults), seed=9, accounts=4))
-        await proxy.until(lambda: proxy.struck == len(faults), 120.0)
+        await proxy.struck_more_than(len(faults) - 1)
         await child.reaches(venue.event)
     await assert_equal(target, venue)
 
@@ -97,7 +97,7 @@ async def test_half_closed_and_slow_connections_are_survived(
     async with Child(venue.path, environ | SMALL) as child:
         for number in range(len(after)):
             venue.apply(traffic(200, seed=20 + number, accounts=4))
-            await proxy.until(lambda number=number: proxy.struck > number, 60.0)
+            await proxy.struck_more_than(number)
             proxy.reset_all()
         await child.reaches(venue.event)
     await assert_equal(target, venue)
@@ -106,11 +106,10 @@ async def test_half_closed_and_slow_connections_are_survived(
 async def test_commit_whose_reply_is_lost_counts_once(
     target: Target, proxy: Proxy, environ: dict[str, str], venue: JournaledVenue
 ) -> None:
-    venue.apply(crowd(50))
     proxy.faults.extend([Fault(Action.LOSE_COMMIT_REPLY, up=False, behind=BEGUN)] * 12)
     venue.apply(traffic(300, seed=8, accounts=4))
     async with Child(venue.path, environ | SMALL) as child:
-        await proxy.until(lambda: proxy.struck == 12, 60.0)
+        await proxy.struck_more_than(11)
         await child.reaches(venue.event)
     await assert_equal(target, venue)
 
