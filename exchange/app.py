@@ -99,8 +99,12 @@ async def _start(
         history_health=backoffice.health,
     )
     gateway = Gateway(venue)
-    ws_port = await _listen("WS_PORT", settings.host, settings.ws_port, market_data.start)
-    http_port = await _listen("HTTP_PORT", settings.host, settings.http_port, gateway.start)
+    try:
+        ws_port = await _listen("WS_PORT", settings.host, settings.ws_port, market_data.start)
+        http_port = await _listen("HTTP_PORT", settings.host, settings.http_port, gateway.start)
+    except CannotListen:
+        await backoffice.stop()
+        raise
     directory.record_ports(http_port, ws_port)
     for line in _banner(directory, settings, pipeline.last_sequence, http_port, ws_port, backoffice.drawn):
         say(line)

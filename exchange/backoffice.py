@@ -173,7 +173,7 @@ class Backoffice:
         }
 
     async def stop(self) -> None:
-        """End what needs the event loop. The pipeline has stopped: the projector writes what is there and ends."""
+        """End what needs the event loop; the projector finishes its batch and goes on from there at the next start."""
         await self._control.stop()
         await self.keys.stop()
         if self.users is not None:

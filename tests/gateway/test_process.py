@@ -91,8 +91,11 @@ def test_port_in_use_is_a_sentence_and_exit_2(tmp_path: pathlib.Path) -> None:
         port = taken.getsockname()[1]
         code, _, stderr = run("serve", "--demo", EXCHANGE_DATA_DIR=str(tmp_path), HTTP_PORT=str(port), WS_PORT="0")
     assert code == 2
-    assert_one_sentence(stderr)
-    assert f"HTTP_PORT={port}" in stderr
+    *logged, last = stderr.splitlines(keepends=True)
+    assert_one_sentence(last)
+    assert f"HTTP_PORT={port}" in last
+    assert all(" INFO " in line or " WARNING " in line for line in logged)
+    assert not (tmp_path / "control.sock").exists()
 
 
 def test_data_directory_that_can_not_be_made_is_exit_74(tmp_path: pathlib.Path) -> None:
