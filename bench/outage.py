@@ -2,9 +2,8 @@
 
 One demo exchange, an external PostgreSQL (the embedded server's programs in a process of ours), and a steady stream of
 signed orders at a fixed rate. In alternating rounds the server runs (the projector writes every order) or is stopped at
-once (`immediate`, nothing is told to anybody). A latency is counted from when the order was due, so that a stall hides
-no orders behind it. Checks before it prints: every order was answered 200; after the last round the projection holds
-exactly these orders, although most of them were placed while it could not be reached.
+once (`immediate`, nothing is told to anybody). Checks before it prints: every order was answered 200; after the last
+round the projection holds exactly these orders, although half of them were placed while it could not be reached.
 """
 
 from __future__ import annotations
@@ -14,27 +13,18 @@ import asyncio
 import json
 import os
 import pathlib
-import select
 import signal
 import sys
 import tempfile
 import time
-from typing import NamedTuple
 
-from bench.rest import BenchFailed, Client, Sender, Server, exchange_server
+from bench.rest import BenchFailed, Sender, exchange_server
+from bench.steady import Round, compare, steady
 from exchange.persistence.database import Target
 from exchange.persistence.embedded import PORT, USER, EmbeddedPostgres
 from exchange.settings import load
 
-CLIENTS = 16
 CAUGHT_UP_S = 120.0
-
-
-class Round(NamedTuple):
-    """One round of a steady stream."""
-
-    is_up: bool
-    latencies_ns: list[int]
 
 
 class PostgresProcess:
@@ -57,37 +47,6 @@ class PostgresProcess:
     def environ(self) -> dict[str, str]:
         """The settings of an exchange that uses it."""
         return {"DB_HOST": str(self.folder), "DB_PORT": str(PORT), "DB_USER": USER, "DB_NAME": USER}
-
-
-def steady(server: Server, requests: list[bytes], rate: float) -> list[int]:
-    """Send requests at a fixed rate over CLIENTS connections; returns latencies from when each was due, ns."""
-    connections = {client.socket.fileno(): client for client in (Client(server.port) for _ in range(CLIENTS))}
-    epoll = select.epoll()
-    for fd in connections:
-        epoll.register(fd, select.EPOLLIN)
-    idle = list(connections.values())
-    due_ns: dict[int, int] = {}
-    latencies: list[int] = []
-    begun, interval_ns, sent = time.perf_counter_ns(), int(1e9 / rate), 0
-    while len(latencies) < len(requests):
-        now = time.perf_counter_ns()
-        while idle and sent < len(requests) and begun + sent * interval_ns <= now:
-            client = idle.pop()
-            due_ns[client.socket.fileno()] = begun + sent * interval_ns
-            client.send(requests[sent])
-            sent += 1
-        pause_s = max(0.0, (begun + sent * interval_ns - now) / 1e9) if sent < len(requests) and idle else 1.0
-        for fd, _ in epoll.poll(pause_s):
-            answer = connections[fd].answer()
-            if answer:
-                latencies.append(time.perf_counter_ns() - due_ns[fd])
-                idle.append(connections[fd])
-                if not answer.startswith(b"HTTP/1.1 200 "):
-                    raise BenchFailed(f"An order was not accepted: {answer[-300:]!r}")
-    epoll.close()
-    for client in connections.values():
-        client.socket.close()
-    return latencies
 
 
 async def _projected_orders(settings: dict[str, str], expected: int) -> int:
@@ -123,7 +82,7 @@ def run(rounds: int, seconds: float, rate: float) -> dict[str, object]:
                         postgres.start()
                     elif not is_up:
                         postgres.stop_at_once()
-                    measured.append(Round(is_up, steady(server, sender.requests(count), rate)))
+                    measured.append(Round("up" if is_up else "down", steady(server, sender.requests(count), rate)))
                     sent += count
                 postgres.start()
                 found = asyncio.run(_projected_orders(postgres.environ(), sent))
@@ -131,19 +90,7 @@ def run(rounds: int, seconds: float, rate: float) -> dict[str, object]:
             postgres.stop_at_once()
     if found != sent:
         raise BenchFailed(f"{sent} orders were accepted and {found} are in the projection.")
-    return _figures(measured, sent, rate)
-
-
-def _figures(measured: list[Round], sent: int, rate: float) -> dict[str, object]:
-    figures: dict[str, object] = {"ok": True, "orders": sent, "orders_per_second": rate}
-    found: dict[bool, dict[str, int]] = {}
-    for is_up in (True, False):
-        latencies = sorted(latency for one in measured if one.is_up is is_up for latency in one.latencies_ns)
-        found[is_up] = {name: latencies[int(len(latencies) * at)] for name, at in (("p50", 0.5), ("p99", 0.99))}
-        figures |= {f"{name}_{'up' if is_up else 'down'}_ns": value for name, value in found[is_up].items()}
-    for name in ("p50", "p99"):
-        figures[f"{name}_down_to_up"] = round(found[False][name] / found[True][name], 3)
-    return figures
+    return {"ok": True, "orders": sent, "orders_per_second": rate, **compare(measured, "up", "down")}
 
 
 def main() -> None:

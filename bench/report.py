@@ -114,6 +114,12 @@ BENCHES = (
         ("bench.projection",),
         (Target("rows of all tables, with their indexes", "rows_per_second", True, 100e3, "rows/s"),),
     ),
+    Bench(
+        "orders while PostgreSQL is down",
+        ("bench.outage",),
+        (Target("p99 of an order against the same with PostgreSQL", "p99_down_to_up", False, 1.1, "x"),),
+    ),
+    Bench("orders during a flood of logins", ("bench.logins",)),
 )
 
 

@@ -164,7 +164,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("INTERNAL_TOKEN", "internal_token", "", _SECRET,
             "token between services; required outside demo mode", secret=True),
     Setting("AUTH_TOKEN_SECRET", "auth_token_secret", "", _SECRET,
-            "binds bearer tokens to this venue: another secret ends every session; required outside demo mode", secret=True),
+            "binds bearer tokens to this venue: a new one ends every session; required outside demo mode", secret=True),
     Setting("AUTH_TOKEN_TTL", "auth_token_ttl_s", "24h", _seconds(60, 31 * 86400),
             "how long a bearer token lives"),
     Setting("EXCHANGE_DATA_DIR", "data_dir", "./var", _path(),
