@@ -3,8 +3,12 @@
 Owns the pool of the process and its judgement of the server. While the server is known to be away nobody waits for it:
 `connection` refuses at once, and a probe in the background finds out when it is back. Never retries a statement.
 
-    connection() ──► up? ──► pool (DB_MAX_OPEN_CONNS, lifetime, idle time) ──► body ──► error that passes: down
+    connection() ──► up? ──► place (DB_MAX_OPEN_CONNS) ──► pool (lifetime, idle time) ──► body ──► server gone: down
     probe, every 0.1 to 5 s while down ──► migrations ──► up ──► on_up callbacks
+
+A server is gone when it can not be reached, ends the session or does not answer in time. One that is there and refuses,
+or has no free connection for us, is not: that is the business of whoever asked. After it was gone no connection from
+before is used again: the network may have lost it without telling.
 """
 
 from __future__ import annotations
@@ -31,10 +35,14 @@ log = logging.getLogger("exchange.postgres")
 Connection: TypeAlias = Any
 """An asyncpg.Connection; the library has no types."""
 CONNECT_S = 5.0
+FREE_S = 5.0
+"""How long somebody waits for a connection while all of them are in use."""
 STATEMENT_MS = 10_000
 LOCK_MS = 3_000
 CLOSE_S = 2.0
 _PROBE_FIRST_S, _PROBE_MAX_S = 0.1, 5.0
+_SERVER_IS_THERE = ("25", "40", "53", "55", "57014")
+"""Classes, and one code, of errors that pass and do not speak of an absent server; 57014: a statement took too long."""
 
 
 class Unavailable(Exception):
@@ -108,7 +116,10 @@ class Database:
         """Why this build must not use the database, a sentence; "" when it may."""
         self._name = name
         self._settings = settings
+        self._places = asyncio.Semaphore(settings.db_max_open_conns)
         self._pool: asyncpg.Pool | None = None
+        self._gone_s = 0.0
+        """When the server went away last."""
         self._probe: asyncio.Task[None] | None = None
         self._on_up: list[Callable[[], Awaitable[None]]] = []
 
@@ -140,40 +151,57 @@ class Database:
 
     async def stop(self) -> None:
         """Close everything; what is under way is cut off after a moment."""
+        pool, self._pool = self._pool, None
+        self.is_up = False
         if self._probe is not None:
             self._probe.cancel()
             await asyncio.wait((self._probe,))
-        if self._pool is not None:
+        if pool is not None:
             try:
                 async with asyncio.timeout(CLOSE_S):
-                    await self._pool.close()
+                    await pool.close()
             except (TimeoutError, OSError, asyncpg.PostgresError):
-                self._pool.terminate()
-        self.is_up = False
+                pool.terminate()
 
     @contextlib.asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection for the body. Raises Unavailable for every error that passes by itself, also out of the body."""
+        self._check_up()
+        try:
+            async with asyncio.timeout(FREE_S):
+                await self._places.acquire()
+        except TimeoutError:
+            raise Unavailable("Every connection to PostgreSQL is in use.") from None
+        try:
+            self._check_up()  # it may have gone meanwhile
+            async with self._lent() as connection:
+                yield connection
+        finally:
+            self._places.release()
+
+    def _check_up(self) -> None:
         if not self.is_up:
             raise Unavailable(self.refused or "PostgreSQL is not reachable.")
-        async with self._borrowed() as connection:
-            yield connection
 
     @contextlib.asynccontextmanager
-    async def _borrowed(self) -> AsyncIterator[Connection]:
+    async def _lent(self) -> AsyncIterator[Connection]:
+        """A connection of the pool, also while the server is not known to be there."""
         pool = self._pool
         if pool is None:
             raise Unavailable("PostgreSQL is not in use.")
-        connection = None
+        connection, born_s = None, time.monotonic()
         try:
             connection = await self._young_connection(pool)
+            born_s = connection.born_s
             yield connection
         except Exception as error:
             if not passes(error):
                 raise
-            self._went_away(error)
+            if born_s > self._gone_s:  # what happens to an older connection is no news
+                self._judge(error)
             if connection is not None and isinstance(error, TimeoutError | OSError | asyncpg.InternalClientError):
-                connection.terminate()
+                with contextlib.suppress(asyncpg.InterfaceError):  # it has ended by itself
+                    connection.terminate()
             raise Unavailable(f"PostgreSQL: {explain(error)}.") from error
         finally:
             if connection is not None:
@@ -182,10 +210,9 @@ class Database:
     async def _young_connection(self, pool: asyncpg.Pool) -> Connection:
         while True:
             connection = await pool.acquire(timeout=CONNECT_S)
-            if time.monotonic() - connection.born_s < self._settings.db_conn_max_lifetime_s:
+            if connection.born_s > max(self._gone_s, time.monotonic() - self._settings.db_conn_max_lifetime_s):
                 return connection
-            await connection.close(timeout=CLOSE_S)
-            await pool.release(connection)
+            connection.terminate()
 
     async def _give_back(self, pool: asyncpg.Pool, connection: Connection) -> None:
         errors = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
@@ -194,17 +221,18 @@ class Database:
                 await connection.close(timeout=CLOSE_S)
             await pool.release(connection, timeout=CLOSE_S)
 
-    def _went_away(self, error: Exception) -> None:
-        """After an error that passes: one that speaks of the server takes it for down until a probe has found it."""
-        if isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "")[:2] in ("25", "40", "55"):
+    def _judge(self, error: Exception) -> None:
+        """After an error that passes: one that speaks of the server takes it for gone until a probe has found it."""
+        if isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "").startswith(_SERVER_IS_THERE):
             return
         if self.is_up:
             log.error("PostgreSQL went away: %s", explain(error))
         self.is_up = False
+        self._gone_s = time.monotonic()
         self._look_for_it()
 
     def _look_for_it(self) -> None:
-        if self._probe is None or self._probe.done():
+        if self._pool is not None and (self._probe is None or self._probe.done()):
             self._probe = asyncio.create_task(self._search())
 
     async def _search(self) -> None:
@@ -212,7 +240,7 @@ class Database:
         pause_s, said = _PROBE_FIRST_S, ""
         while not self.is_up:
             try:
-                async with asyncio.timeout(2 * CONNECT_S), self._borrowed() as connection:
+                async with asyncio.timeout(2 * CONNECT_S), self._lent() as connection:
                     applied = await migrate(connection)
                 if applied:
                     log.info("migrations applied: %s", ", ".join(applied))
@@ -225,7 +253,7 @@ class Database:
                 words = self.refused = str(error)
             except Unavailable as error:
                 words = str(error)
-            except (asyncpg.PostgresError, TimeoutError) as error:
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
                 words = explain(error)
             except Exception as error:  # the search must not end: nothing else finds the server again
                 log.exception("looking for PostgreSQL failed in an unexpected way")

@@ -50,7 +50,7 @@ def state_at(data_dir: pathlib.Path, sequence: int, progress: ShowProgress) -> S
     for attempt in range(_ATTEMPTS):
         try:
             return _replayed(data_dir, sequence, progress)
-        except Refused as error:
+        except (Refused, FileNotFoundError) as error:
             if attempt == _ATTEMPTS - 1:
                 raise CannotCompute(
                     f"The commands up to sequence {sequence} can not be replayed: {error} Wait until the projection "

@@ -77,9 +77,10 @@ class ProjectorProcess:
 
     def poke(self) -> None:
         """Have the child look at the journal now."""
-        if self._process is not None and self._process.stdin is not None:
+        stdin = self._process.stdin if self._process is not None else None
+        if stdin is not None and not stdin.closed:
             with contextlib.suppress(BlockingIOError, BrokenPipeError):
-                os.write(self._process.stdin.fileno(), b"\n")
+                os.write(stdin.fileno(), b"\n")
 
     def lag(self, last_sequence: int, last_event: int, now_ns: int) -> Lag:
         """How far the projection is behind these last ones of the engine, at `now_ns` of the engine's clock."""

@@ -197,5 +197,5 @@ async def _claim(connection: Any, schema: str, claimant: Claimant, start: Positi
         )
         if row is None:
             raise Moved("Somebody else claimed the projection at the same time.")
-        claimant.epoch = row["epoch"]
+    claimant.epoch = row["epoch"]
     return Position(row["applied_event"], row["applied_sequence"], row["applied_ts_ns"])

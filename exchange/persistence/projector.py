@@ -50,6 +50,7 @@ from exchange.persistence.schemas import Schemas
 from exchange.persistence.sqlstate import explain, passes
 from exchange.settings import Settings
 from journal.errors import Refused
+from journal.format import Corrupt
 
 log = logging.getLogger("exchange.projector")
 T = TypeVar("T")
@@ -64,6 +65,8 @@ BATCH_EVENT_S = 0.001
 """After BATCH_S and this for each event a batch is given up: the server hangs. Its own limit is the same."""
 STATEMENT_MS = 60_000
 PAUSE_FIRST_S, PAUSE_MAX_S = 0.1, 5.0
+SENTENCE_CHARACTERS_MAX = 500
+"""Of what it tells: a line must be shorter than what a pipe takes whole or not at all, 4096 bytes."""
 END_S = 3.0
 """How long the batch that is under way may take when the end is asked for; then it is cut off, and taken back."""
 
@@ -86,7 +89,7 @@ class Reports:
         self.push()
 
     def push(self) -> None:
-        """Try again to write what did not fit. A line is shorter than what a pipe takes whole or not at all."""
+        """Try again to write what did not fit."""
         if self._line:
             with contextlib.suppress(BlockingIOError, BrokenPipeError):
                 os.write(self._fd, self._line)
@@ -129,6 +132,10 @@ class Projector:
             return self._stop(EXIT_SUPERSEDED, str(error))
         except (ProjectionRefused, SchemaRefused, Refused) as error:
             return self._stop(os.EX_CONFIG, str(error))
+        except Corrupt as error:
+            return self._stop(os.EX_CONFIG, f"The event journal {self._place} is damaged. {error}")
+        except asyncpg.ClientConfigurationError as error:
+            return self._stop(os.EX_CONFIG, f"PostgreSQL can not be connected to: {explain(error)}.")
         except JournalUnreadable as error:
             return self._stop(os.EX_IOERR, str(error))
         except (ProjectionDiffers, OrdersDiffer, asyncpg.PostgresError) as error:
@@ -227,6 +234,7 @@ class Projector:
 
     def _tell(self, state: str, sentence: str) -> None:
         event, sequence, ts_ns = self._position
+        sentence = sentence[:SENTENCE_CHARACTERS_MAX]
         self._reports.tell(sequence=sequence, event=event, ts_ns=ts_ns, rows=self._rows, state=state, sentence=sentence)
 
     def _stop(self, code: int, sentence: str) -> int:

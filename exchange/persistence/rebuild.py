@@ -105,7 +105,7 @@ class _Filling:
     @classmethod
     async def begin(cls, target: Target, data_dir: pathlib.Path, cluster_id: bytes, begun: Opening) -> _Filling:
         """Claim the new schemas on a connection of their own."""
-        connection = await target.connect("exchange rebuild")
+        connection = await target.connect("exchange rebuild", statement_ms=0, **PATIENCE)
         claimant = Claimant(cluster_id, f"rebuild {secrets.token_hex(8)}")
         projection = await Projection.claim(connection, Schemas.suffixed(REBUILD), claimant, begun.position)
         return cls(connection, projection, data_dir / "journal" / "events")
@@ -116,11 +116,18 @@ class _Filling:
         return self._projection.position
 
     async def run(self, progress: ShowProgress) -> None:
-        """Write everything that the journal has."""
-        total = journal_end(self._events).event
-        while (events := await asyncio.to_thread(self._log.read, BATCH_EVENTS)) is not None:
+        """Write what the journal has now: it grows all the time, and more would never end."""
+        end = await asyncio.to_thread(journal_end, self._events)
+        await self.run_upto(end.event, progress)
+
+    async def run_upto(self, event: int, progress: ShowProgress) -> None:
+        """Write up to an event, or to the end of the journal if that comes first."""
+        while self.position.event < event:
+            events = await asyncio.to_thread(self._log.read, BATCH_EVENTS)
+            if events is None:
+                break
             await self._projection.apply(events)
-            progress(self.position.event, max(total, self.position.event))
+            progress(self.position.event, max(event, self.position.event))
         await self._projection.flush()
 
     async def close(self) -> None:
@@ -196,7 +203,7 @@ async def _swap_now(connection: Connection, filling: _Filling, *, accept_loss: b
         live = await _live(connection)
     epoch = 1 if live is None else int(live["epoch"]) + 1
     if live is not None and live["applied_event"] > filling.position.event:
-        await filling.run(_silent)
+        await filling.run_upto(live["applied_event"], _silent)
         if live["applied_event"] > filling.position.event and not accept_loss:
             raise RebuildRefused("The journal ended before where the live projection is, so nothing was swapped.")
     if live is not None:

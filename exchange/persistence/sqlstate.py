@@ -36,8 +36,7 @@ def passes(error: BaseException) -> bool:
 
 def explain(error: BaseException) -> str:
     """An error in one line, with its SQLSTATE where it has one. The server never repeats values of ours in it."""
-    if isinstance(error, asyncpg.PostgresError):
-        return f"{error.sqlstate}: {str(error).splitlines()[0]}"
     if isinstance(error, TimeoutError):
         return "no answer in time"
-    return str(error) or type(error).__name__
+    words = (str(error).splitlines() or [type(error).__name__])[0]
+    return f"{error.sqlstate}: {words}" if isinstance(error, asyncpg.PostgresError) else words

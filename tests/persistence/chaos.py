@@ -88,6 +88,11 @@ class Proxy:
         for link in self._links:
             link.reset()
 
+    def hang_all(self) -> None:
+        """Carry nothing back any more over the connections there are; new ones work."""
+        for link in self._links:
+            link.hang()
+
     async def struck_more_than(self, count: int) -> None:
         """Wait until more than `count` faults have happened. Raises TimeoutError."""
         await self._until(lambda: self.struck > count)
@@ -162,6 +167,10 @@ class _Link:
                 with contextlib.suppress(OSError):
                     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             writer.transport.abort()
+
+    def hang(self) -> None:
+        """Stall at the next byte from the server."""
+        self._fault, self._counts, self._left = Fault(Action.STALL, up=False), True, 0
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, up: bool) -> None:
         """Carry one direction to its end; a side that breaks ends both."""

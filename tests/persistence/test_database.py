@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import os
 import pathlib
+import random
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import asyncpg
 import pytest
 
+from exchange.persistence import database as databases
 from exchange.persistence import migrate as migrations
+from exchange.persistence import witness
 from exchange.persistence.database import Database, Target, Unavailable
-from exchange.persistence.embedded import EmbeddedPostgres
+from exchange.persistence.embedded import PORT, EmbeddedPostgres
 from exchange.persistence.migrate import SchemaRefused, migrate
 from exchange.persistence.sqlstate import passes
 from exchange.persistence.witness import ForeignDatabase, projected_sequence
 from exchange.settings import Settings, load
+from tests.persistence.chaos import Action, Fault, Proxy
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +159,150 @@ async def test_error_of_our_own_is_not_taken_for_an_absent_server(target: Target
     await database.stop()
 
 
+async def test_want_of_a_free_connection_is_not_taken_for_an_absent_server(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(databases, "FREE_S", 0.05)
+    database = Database(target, settings_with(DB_MAX_OPEN_CONNS="1"), "test")
+    await database.start(30)
+    async with database.connection() as connection:
+        with pytest.raises(Unavailable, match="in use"):
+            async with database.connection():
+                pass
+        assert database.is_up
+        assert await connection.fetchval("select 1") == 1
+    async with database.connection() as connection:
+        assert await connection.fetchval("select 1") == 1
+    await database.stop()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "set statement_timeout = 1; select pg_sleep(60)",
+        "do $$ begin raise exception using errcode = 'disk_full'; end $$",
+        "do $$ begin raise exception using errcode = 'too_many_connections'; end $$",
+        "do $$ begin raise exception using errcode = 'read_only_sql_transaction'; end $$",
+    ],
+)
+async def test_server_that_refuses_is_not_taken_for_an_absent_one(target: Target, statement: str) -> None:
+    database = Database(target, settings_with(), "test")
+    await database.start(30)
+    with pytest.raises(Unavailable):
+        async with database.connection() as connection:
+            await connection.execute(statement)
+    assert database.is_up
+    await database.stop()
+
+
+@pytest.mark.parametrize("places", ["1", "2", "3"])
+async def test_people_who_give_up_leave_every_place_free(target: Target, places: str) -> None:
+    """Requests are cancelled while they wait, while they ask, and while they give back."""
+    database = Database(target, settings_with(DB_MAX_OPEN_CONNS=places, DB_MAX_IDLE_CONNS="0"), "test")
+    await database.start(30)
+    chosen = random.Random(places)
+
+    async def ask() -> None:
+        async with database.connection() as connection, connection.transaction():
+            await connection.fetchval("select pg_sleep(0.001)")
+
+    for _ in range(40):
+        tasks = [asyncio.create_task(ask()) for _ in range(8)]
+        await asyncio.sleep(chosen.random() * 0.01)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    everybody = asyncio.Barrier(int(places))
+
+    async def meet() -> None:
+        async with database.connection() as connection:
+            await everybody.wait()
+            await connection.fetchval("select 1")
+
+    await asyncio.gather(*(meet() for _ in range(int(places))))
+    assert database.is_up
+    await database.stop()
+
+
+async def test_connections_that_the_network_lost_are_not_used_again(
+    server: EmbeddedPostgres, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server is reachable for whoever comes anew: one request finds out, and the ones after it are answered."""
+    monkeypatch.setattr(databases, "STATEMENT_MS", 200)
+    monkeypatch.setattr(databases, "CLOSE_S", 0.1)
+    async with Proxy(server.folder / f".s.PGSQL.{PORT}") as proxy:
+        through = target._replace(arguments=target.arguments | {"host": "127.0.0.1", "port": proxy.port, "ssl": False})
+        database = Database(through, settings_with(), "test")
+        await database.start(30)
+        everybody = asyncio.Barrier(6)
+
+        async def ask() -> None:
+            async with database.connection() as connection:
+                await everybody.wait()
+                await connection.fetchval("select 1")
+
+        await asyncio.gather(*(ask() for _ in range(6)))
+        proxy.hang_all()
+        with pytest.raises(Unavailable, match="no answer in time"):
+            async with database.connection() as connection:
+                await connection.fetchval("select 1")
+        await until(lambda: database.is_up)
+        for _ in range(2):
+            await asyncio.gather(*(ask() for _ in range(6)))
+        assert proxy.struck == 1
+        await database.stop()
+
+
+async def test_callback_that_fails_is_called_again(target: Target) -> None:
+    database = Database(target, settings_with(), "test")
+    calls: list[int] = []
+
+    async def came_up() -> None:
+        calls.append(len(calls))
+        if len(calls) == 1:
+            raise LookupError("the first time")
+
+    database.on_up(came_up)
+    assert await database.start(30)
+    assert calls == [0, 1]
+    await database.stop()
+
+
+async def test_request_that_is_cut_off_by_the_stop_begins_no_search(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(databases, "CLOSE_S", 0.1)
+    database = Database(target, settings_with(), "test")
+    await database.start(30)
+    begun = asyncio.Event()
+
+    async def ask() -> None:
+        async with database.connection() as connection:
+            begun.set()
+            await connection.fetchval("select pg_sleep(60)")
+
+    asking = asyncio.create_task(ask())
+    await begun.wait()
+    await database.stop()
+    with pytest.raises(Unavailable):
+        await asking
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_certificate_that_is_not_there_is_a_sentence(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    settings = settings_with(DB_HOST="127.0.0.1", DB_PORT="1", DB_SSL_MODE="verify-full")
+    target = Target.of(settings, tmp_path)
+    assert await projected_sequence(target, bytes(16)) == 0
+    database = Database(target, settings, "test")
+    assert not await database.start(1.0)
+    await database.stop()
+    assert "can not be used: root certificate file" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
 async def test_two_processes_that_migrate_at_once_apply_each_file_once(target: Target) -> None:
     connections = [await target.connect("test") for _ in range(4)]
     applied = await asyncio.gather(*(migrate(connection) for connection in connections))
@@ -213,6 +361,27 @@ async def test_witness_says_what_the_projection_has_seen_and_whose_it_is(target:
     assert await projected_sequence(target, ours) == 4
     with pytest.raises(ForeignDatabase, match="of another venue"):
         await projected_sequence(target, bytes(16))
+
+
+async def test_witness_that_falls_silent_is_not_waited_for(
+    server: EmbeddedPostgres, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes the connection and answers no question."""
+    monkeypatch.setattr(witness, "CONNECT_S", 1.0)
+    async with Proxy(server.folder / f".s.PGSQL.{PORT}") as proxy:
+        proxy.faults.append(Fault(Action.STALL, up=False, behind=b"to_regclass"))
+        through = target._replace(arguments=target.arguments | {"host": "127.0.0.1", "port": proxy.port, "ssl": False})
+        assert await projected_sequence(through, bytes(16)) == 0
+        assert proxy.struck == 1
+
+
+async def test_witness_that_may_not_be_asked_says_nothing(target: Target) -> None:
+    connection = await target.connect("test")
+    await migrate(connection)
+    await connection.execute("create role stranger login")
+    await connection.close()
+    stranger = target._replace(arguments=target.arguments | {"user": "stranger"})
+    assert await projected_sequence(stranger, bytes(16)) == 0
 
 
 async def test_witness_that_can_not_be_reached_says_nothing(tmp_path: pathlib.Path) -> None:

@@ -226,3 +226,25 @@ async def test_killed_projector_is_continued_by_the_next(
     async with Child(venue.path, environ) as child:
         await child.reaches(venue.event)
     await assert_equal(target, venue)
+
+
+async def test_projector_whose_parent_was_killed_in_a_batch_gives_way_to_the_next(
+    target: Target, connection: Connection, environ: dict[str, str], venue: JournaledVenue
+) -> None:
+    waiting = f"{BACKENDS} and wait_event_type = 'Lock'"
+    async with Child(venue.path, environ) as first:
+        await first.reaches(venue.event)
+        async with connection.transaction():
+            await connection.execute("lock table exchange_market.trades in access exclusive mode")
+            venue.apply(traffic(200, seed=8, accounts=4))
+            async with asyncio.timeout(30.0):
+                while await connection.fetchval(waiting) is None:
+                    assert first.process.returncode is None
+            assert first.process.stdin is not None
+            first.process.stdin.close()
+            async with Child(venue.path, environ) as second:
+                await second.waits("55P03")
+                assert await first.ended() == 0
+                await connection.execute("rollback; begin")
+                await second.reaches(venue.event)
+    await assert_equal(target, venue)

@@ -61,6 +61,16 @@ async def test_row_of_an_old_backup_is_claimed_anew(connection: Connection) -> N
     assert await connection.fetchval("select epoch from exchange_order.projection") == 8
 
 
+async def test_row_of_an_older_backup_that_names_us_is_written_on(connection: Connection) -> None:
+    """Two backups came back one after the other; in the second we had claimed already."""
+    claimant = Claimant(CLUSTER, "ours")
+    await claim(connection, claimant)
+    claimant.epoch = 7
+    events = events_of(1)
+    await (await claim(connection, claimant)).apply(events)
+    assert differences(oracle_of(events).tables(), await tables(connection)) == []
+
+
 async def test_commit_whose_reply_was_lost_is_not_applied_again(target: Target) -> None:
     """The batch is in, and we do not know: the row does."""
     claimant = Claimant(CLUSTER, "ours")

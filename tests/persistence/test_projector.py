@@ -207,6 +207,39 @@ async def test_database_that_knows_more_than_the_journal_is_refused(running: Run
     assert "acknowledged data was lost" in child.refused
 
 
+async def test_damaged_journal_is_refused(running: Running) -> None:
+    running.write(0.2)
+    (segment,) = running.journal.place.glob("*.journal")
+    with segment.open("r+b") as file:
+        file.write(b"damaged!")
+    child = running.child()
+    await until(lambda: bool(child.refused), child)
+    assert child.exit_code == os.EX_CONFIG
+    assert str(running.journal.place) in child.refused
+
+
+async def test_certificate_that_is_not_there_is_refused(
+    running: Running, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running.write(0.2)
+    for name, value in {"HOME": str(tmp_path), "DB_HOST": "127.0.0.1", "DB_SSL_MODE": "verify-full"}.items():
+        monkeypatch.setenv(name, value)
+    child = running.child()
+    await until(lambda: bool(child.refused), child)
+    assert child.exit_code == os.EX_CONFIG
+    assert "root certificate file" in child.refused
+
+
+async def test_projector_that_is_being_stopped_may_be_poked(running: Running) -> None:
+    last = running.write(0.2)
+    child = running.child()
+    await until(lambda: child.watermark.sequence == last, child)
+    stopping = asyncio.create_task(child.stop())
+    await asyncio.sleep(0)  # it has begun
+    assert not await child.watermark.passes(last + 1, 0.01)
+    await stopping
+
+
 async def test_projector_ends_with_its_parent(running: Running) -> None:
     """A parent that is killed closes the pipe and says nothing."""
     last = running.write(0.2)

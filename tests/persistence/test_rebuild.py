@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import pathlib
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
@@ -239,6 +241,27 @@ async def test_rebuild_goes_at_least_to_where_the_live_one_is(target: Target, ve
             await project(target, venue, token=f"live {seed}")
     result = await task
     assert result.position.event <= venue.event
+    await project(target, venue, token="last")
+    await assert_equal(target, venue)
+
+
+async def test_rebuild_ends_while_the_journal_never_stops_growing(target: Target, venue: JournaledVenue) -> None:
+    await project(target, venue)
+    enough = threading.Event()
+
+    def trade() -> None:
+        for seed in itertools.count(20):
+            if enough.is_set():
+                return
+            venue.apply(traffic(3, seed=seed, accounts=4))
+
+    trading = asyncio.create_task(asyncio.to_thread(trade))
+    try:
+        async with asyncio.timeout(WAITED_S):
+            await rebuild(target, venue.path, silent)
+    finally:
+        enough.set()
+        await trading
     await project(target, venue, token="last")
     await assert_equal(target, venue)
 
