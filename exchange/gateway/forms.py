@@ -23,7 +23,6 @@ from exchange.users.keyring import RevocationUnrecorded
 from exchange.users.service import Users
 from exchange.users.sessions import Session
 
-NOT_AUTHORIZED = Refusal(401, -1002, errors.NotAuthorized.detail)
 _PROBLEMS: dict[type[errors.UserError], tuple[int, int]] = {
     errors.NotAuthorized: (401, -1002),
     errors.SecondFactorNeeded: (401, -2101),
@@ -87,7 +86,7 @@ def bearer_session(users: Users, headers: list[str]) -> Session:
     if session is None and not users.sessions.loaded:
         raise _unavailable()
     if session is None:
-        raise NOT_AUTHORIZED
+        raise told(errors.NotAuthorized())
     return session
 
 

@@ -46,11 +46,15 @@ def replace_privately(path: pathlib.Path, content: bytes) -> None:
     temporary = path.with_name(path.name + ".tmp")
     temporary.unlink(missing_ok=True)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)  # on a full disk the room is needed
+        raise
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(directory)
@@ -140,9 +144,7 @@ class LocalLog:
     def close(self) -> None:
         """Wait for the last write and give the file back."""
         self._thread.shutdown()
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        self._close()
 
     def _live(self) -> bytes:
         """What the file should hold: what the owners have, and what they will have when their `append` returns."""
@@ -152,12 +154,17 @@ class LocalLog:
     # ---- on the thread, but for `compact` at the start ------------------------------------------------------------
 
     def _replace(self, content: bytes) -> None:
+        self._is_whole = False
         replace_privately(self.path, content)
-        if self._file >= 0:
-            os.close(self._file)
+        self._close()
         self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         self._size = self._compacted_size = len(content)
         self._is_whole = True
+
+    def _close(self) -> None:
+        file, self._file = self._file, -1
+        if file >= 0:
+            os.close(file)
 
     def _write(self, everything: bytes | None, line: bytes) -> bool:
         """Append `line`, or replace the file by `everything`, which has it; False: only the latter will do."""

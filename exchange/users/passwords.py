@@ -29,7 +29,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import NamedTuple, TypeVar
 
 from argon2 import PasswordHasher
-from argon2.exceptions import Argon2Error, InvalidHashError
+from argon2.exceptions import Argon2Error, InvalidHashError, VerifyMismatchError
 
 from exchange.users.errors import Busy, NotAcceptable
 
@@ -38,6 +38,8 @@ T = TypeVar("T")
 
 MEMORY_KIB, PASSES, LANES = 64 * 1024, 3, 1
 CHARACTERS_MIN, CHARACTERS_MAX = 8, 128
+PIECES_MAX = 4
+"""Into how many characters one can fall at most (Unicode, canonical decomposition)."""
 WORKERS = 2
 WAITING_MAX = 32
 """Jobs that may wait for a worker, about three seconds of work."""
@@ -63,8 +65,12 @@ class Verdict(NamedTuple):
 
 
 def normalized(password: str) -> str:
-    """The form that is hashed: keyboards write the same letters in different ways."""
-    return unicodedata.normalize("NFC", password)
+    """The form that is hashed: keyboards write the same letters in different ways.
+
+    A text that is too long for a password in any form is cut, and still too long: without that a body full of accents
+    would stop the event loop, because the time to order them grows with the square of their number.
+    """
+    return unicodedata.normalize("NFC", password[: PIECES_MAX * CHARACTERS_MAX + 1])
 
 
 def check_acceptable(password: str, email: str) -> None:
@@ -100,10 +106,11 @@ def _hash(password: str) -> str:
 
 def _verify(encoded: str, password: str) -> Verdict:
     try:
+        is_old = _HASHER.check_needs_rehash(encoded)
         _HASHER.verify(encoded, password)
-    except (Argon2Error, InvalidHashError):
+    except (VerifyMismatchError, InvalidHashError):
         return Verdict(False, "")
-    return Verdict(True, _HASHER.hash(password) if _HASHER.check_needs_rehash(encoded) else "")
+    return Verdict(True, _HASHER.hash(password) if is_old else "")
 
 
 # ---- in the exchange ----------------------------------------------------------------------------------------------
@@ -159,7 +166,12 @@ class Passwords:
             if self._executor is executor:
                 log.error("a worker that hashes passwords was killed; new ones are started")
                 executor.shutdown(wait=False)
-                self.start()
+                with contextlib.suppress(OSError):  # then the next job starts them
+                    self.start()
+            raise Busy from None
+        except (Argon2Error, MemoryError, OSError) as error:
+            # No memory or no process to be had: that the password is wrong is another thing.
+            log.error("a password could not be hashed: %s: %s", type(error).__name__, error)
             raise Busy from None
         finally:
             self.under_way -= 1

@@ -66,6 +66,11 @@ def change(path: pathlib.Path, *numbers: int) -> Owner:
     return owner
 
 
+def fail(*_: object) -> int:
+    """A system call on a disk that fails."""
+    raise OSError(5, "Input/output error")
+
+
 @pytest.fixture
 def path(tmp_path: pathlib.Path) -> pathlib.Path:
     """Where the log is."""
@@ -129,9 +134,6 @@ async def test_append_on_a_disk_that_fails_is_an_error_and_the_next_one_heals_th
     await owner.add(2)
     write = os.write
 
-    def fail(*_: object) -> int:
-        raise OSError(5, "Input/output error")
-
     with monkeypatch.context() as patched:
         if call == "short write":
             patched.setattr(os, "write", lambda file, line: write(file, line[:9]))
@@ -142,6 +144,48 @@ async def test_append_on_a_disk_that_fails_is_an_error_and_the_next_one_heals_th
     await owner.add(3)
     owner.log.close()
     assert opened(path).numbers == {2, 3}
+
+
+async def test_compaction_on_a_full_disk_leaves_the_old_file_and_takes_no_room(
+    path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = opened(path)
+    await owner.add(1)
+    before = path.read_bytes()  # noqa: ASYNC240  # a test
+    with monkeypatch.context() as patched:
+        patched.setattr(local_log, "GROWN_BYTES", 0)
+        patched.setattr(os, "fsync", fail)
+        with pytest.raises(OSError, match="Input/output"):
+            await owner.add(2)
+    assert path.read_bytes() == before  # noqa: ASYNC240  # a test
+    assert list(path.parent.iterdir()) == [path]
+    await owner.add(3)
+    owner.log.close()
+    assert opened(path).numbers == {1, 3}
+
+
+async def test_append_after_a_compaction_that_could_not_open_the_new_file_goes_nowhere_else(
+    path: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = opened(path)
+    await owner.add(1)
+    open_file, other = os.open, tmp_path / "another file"
+
+    def without_descriptors(name: pathlib.Path, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_APPEND:
+            raise OSError(24, "Too many open files")
+        return open_file(name, flags, mode)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(local_log, "GROWN_BYTES", 0)
+        patched.setattr(os, "open", without_descriptors)
+        with pytest.raises(OSError, match="Too many"):
+            await owner.add(2)
+    with other.open("wb"):  # takes the descriptor that the log gave back
+        await owner.add(3)
+        assert other.read_bytes() == b""
+    owner.log.close()
+    assert opened(path).numbers == {1, 3}
 
 
 async def test_appends_at_one_time_are_all_kept_while_the_file_is_compacted_again_and_again(

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing.util
 import os
 import pathlib
+import resource
 import signal
 import subprocess
 import sys
+import unicodedata
 
 import pytest
 
 from exchange.users.errors import Busy
-from exchange.users.passwords import Passwords, normalized
+from exchange.users.passwords import CHARACTERS_MAX, Passwords, normalized
 from tests.users.databases import until
+from tests.users.rings import failing
 
 PARENT = """
 import asyncio
@@ -71,6 +75,42 @@ async def test_worker_that_was_killed_is_replaced() -> None:
         await passwords.stop()
 
 
+async def test_worker_without_memory_is_no_wrong_password() -> None:
+    passwords = Passwords()
+    passwords.start()
+    try:
+        encoded = await passwords.hash("a password")
+        assert passwords._executor is not None
+        assert passwords._warming is not None
+        await passwords._warming
+        for pid in passwords._executor._processes:
+            pages = int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[0])
+            resource.prlimit(pid, resource.RLIMIT_AS, (pages * resource.getpagesize() + (16 << 20),) * 2)
+        with pytest.raises(Busy):
+            await passwords.verify(encoded, "a password")
+        with pytest.raises(Busy):
+            await passwords.hash("a password")
+        assert passwords.under_way == 0
+    finally:
+        await passwords.stop()
+
+
+async def test_worker_that_can_not_be_started_is_tried_again_at_the_next_login(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    passwords = Passwords()
+    with monkeypatch.context() as patched:
+        patched.setattr(multiprocessing.util, "spawnv_passfds", failing)
+        with pytest.raises(OSError, match="Input/output"):
+            passwords.start()
+        with pytest.raises(Busy):
+            await passwords.hash("a password")
+    try:
+        assert (await passwords.verify(await passwords.hash("a password"), "a password")).matches
+    finally:
+        await passwords.stop()
+
+
 async def test_passwords_that_are_stopped_refuse() -> None:
     passwords = Passwords()
     with pytest.raises(Busy):
@@ -91,6 +131,13 @@ async def test_hash_that_can_not_be_read_matches_nothing(encoded: str) -> None:
         assert not (await passwords.verify(encoded, "a password")).matches
     finally:
         await passwords.stop()
+
+
+def test_letters_with_no_end_of_accents_are_cut_before_they_are_put_in_order() -> None:
+    endless = "a" + "\u0301\u0323" * 10_000  # to order so many takes a second, and more of them far longer
+    assert CHARACTERS_MAX < len(normalized(endless)) < 1_000
+    longest = "\u1f82" * CHARACTERS_MAX  # no letter falls into more pieces, which are four
+    assert normalized(unicodedata.normalize("NFD", longest)) == longest
 
 
 def test_the_same_letters_from_two_keyboards_are_one_password() -> None:

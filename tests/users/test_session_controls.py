@@ -10,6 +10,8 @@ import asyncio
 
 import pytest
 
+from exchange.gateway.errors import Refusal
+from exchange.gateway.forms import bearer_session
 from exchange.users.errors import SecondFactorNeeded
 from exchange.users.store import Person, by_email
 from tests.users.databases import until
@@ -235,6 +237,36 @@ async def test_sessions_are_256_random_bits_and_lie_in_postgresql_as_digests(off
     assert rows
     for secret in (person.token, person.device):
         assert not [row for row in (*rows, *devices) if secret in row[0] or secret.encode().hex() in row[0]]
+
+
+async def test_sessions_that_are_refused_leave_nothing_in_memory(office: Office) -> None:
+    refusals = []
+    for _ in range(3):
+        with pytest.raises(Refusal) as refused:
+            bearer_session(office.users, ["Bearer nobodys"])
+        refusals.append(len(refused.traceback))
+    assert refusals == [refusals[0]] * 3  # an exception that is raised again keeps every frame of every request
+
+
+async def test_sessions_count_with_exactly_one_bearer_header(office: Office) -> None:
+    token = (await office.somebody().arrive()).token
+    assert bearer_session(office.users, [f"bearer  {token}"]).name
+    for headers in (
+        [],
+        [token],
+        [f"Basic {token}"],
+        ["Bearer"],
+        ["Bearer "],
+        [f"Bearer{token}"],
+        [f"Bearer {token} {token}"],
+        [f"Bearer {token}"] * 2,
+        [f"Bearer {token}", f"Basic {token}"],
+        ["Bearer " + "x" * 8000],
+        ["Bearer \udce9"],
+    ):
+        with pytest.raises(Refusal) as refused:
+            bearer_session(office.users, headers)
+        assert (refused.value.status, refused.value.code) == (401, -1002), headers
 
 
 async def test_sessions_are_new_at_every_login_whatever_the_client_brings(office: Office) -> None:
