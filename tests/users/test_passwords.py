@@ -84,7 +84,7 @@ async def test_worker_without_memory_is_no_wrong_password() -> None:
         assert passwords._warming is not None
         await passwords._warming
         for pid in passwords._executor._processes:
-            pages = int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[0])
+            pages = int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[0])  # noqa: ASYNC240  # /proc
             resource.prlimit(pid, resource.RLIMIT_AS, (pages * resource.getpagesize() + (16 << 20),) * 2)
         with pytest.raises(Busy):
             await passwords.verify(encoded, "a password")
