@@ -134,6 +134,7 @@ class Backoffice:
         users.operators.on_disabled(self.keys.revoke_all)
         if settings.demo:
             users.registration.on_opened(lambda account: demo.fund(pipeline, account))
+            users.registration.leave_to_nobody(demo.ACCOUNTS)
         return users
 
     async def _open_control(self) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 import numpy as np
 
@@ -63,12 +63,17 @@ class Registration:
         self._passwords = passwords
         self._one_at_a_time = asyncio.Lock()
         self._opened: list[Callable[[int], Awaitable[None]]] = []
+        self._nobodys: frozenset[int] = frozenset()
         self._highest = 0
         """The highest account id that was given; 0: not known yet."""
 
     def on_opened(self, callback: Callable[[int], Awaitable[None]]) -> None:
         """Await `callback(account)` after an account was opened and before its row is active; it may come twice."""
         self._opened.append(callback)
+
+    def leave_to_nobody(self, accounts: Iterable[int]) -> None:
+        """These accounts have no person on purpose."""
+        self._nobodys = frozenset(accounts)
 
     async def register(self, email: str, password: str) -> tuple[int, bool]:
         """The account of an email, which is to be opened by `open_account`, and whether the row is new.
@@ -115,10 +120,10 @@ class Registration:
         """
         known = self._pipeline.read(readers.accounts)[0]
         async with self._one_at_a_time, self._database.connection() as connection:
-            orphans = await connection.execute(
+            orphans = await connection.fetch(
                 "insert into exchange_user.users (account, status) "
                 "select account, 'orphaned' from unnest($1::int[]) as engine (account) "
-                "on conflict (account) do nothing",
+                "on conflict (account) do nothing returning account",
                 known,
             )
             missing = await connection.fetch(
@@ -129,8 +134,8 @@ class Registration:
             )
             highest = await connection.fetchval("select max(account) from exchange_user.users")
             self._highest = max(self._highest, highest or 0, Account.FIRST_USER - 1, *known)
-        if orphans != "INSERT 0 0":
-            log.warning("accounts without a person were noted as orphaned: %s", orphans.rpartition(" ")[2])
+        if lost := [account for (account,) in orphans if account not in self._nobodys]:
+            log.warning("accounts without a person were noted as orphaned: %s", ", ".join(map(str, lost)))
         for (account,) in missing:
             with contextlib.suppress(Conflict):  # the others do not wait for one that the engine refuses
                 await self.open_account(account)
