@@ -105,7 +105,8 @@ async def all_orders(venue: Venue, call: Call) -> Reply:
         return await history.orders(connection, call.key.account, rules.symbol, wanted)
 
     rows, sequence = await _read(venue, query)
-    return Reply([history_answers.order(rules, row, call.unit_ns) for row in rows], sequence)
+    parts = (history_answers.order(rules, row, call.unit_ns) for row in rows)
+    return Reply(await history_answers.in_turns(parts), sequence)
 
 
 async def my_trades(venue: Venue, call: Call) -> Reply:
@@ -123,7 +124,8 @@ async def my_trades(venue: Venue, call: Call) -> Reply:
         return await history.account_trades(connection, account, rules.symbol, wanted)
 
     rows, sequence = await _read(venue, query)
-    return Reply([history_answers.account_trade(rules, row, call.unit_ns) for row in rows], sequence)
+    parts = (history_answers.account_trade(rules, row, call.unit_ns) for row in rows)
+    return Reply(await history_answers.in_turns(parts), sequence)
 
 
 async def ledger(venue: Venue, call: Call) -> Reply:
@@ -144,7 +146,7 @@ async def ledger(venue: Venue, call: Call) -> Reply:
         return await history.ledger(connection, call.key.account, asset, wanted)
 
     rows, sequence = await _read(venue, query)
-    return Reply(history_answers.entries(reference, rows, call.unit_ns), sequence)
+    return Reply(await history_answers.in_turns(history_answers.entries(reference, rows, call.unit_ns)), sequence)
 
 
 # ---- of a symbol --------------------------------------------------------------------------------------------------
@@ -159,7 +161,8 @@ async def trades(venue: Venue, call: Call) -> Reply:
         return await history.trades(connection, rules.symbol, wanted)
 
     rows, sequence = await _read(venue, query, is_public=True)
-    return Reply([history_answers.trade(rules, row, call.unit_ns) for row in rows], sequence)
+    parts = (history_answers.trade(rules, row, call.unit_ns) for row in rows)
+    return Reply(await history_answers.in_turns(parts), sequence)
 
 
 async def agg_trades(venue: Venue, call: Call) -> Reply:
@@ -173,7 +176,8 @@ async def agg_trades(venue: Venue, call: Call) -> Reply:
         return await history.agg_trades(connection, rules.symbol, wanted)
 
     rows, sequence = await _read(venue, query, is_public=True)
-    return Reply([history_answers.agg_trade(rules, row, call.unit_ns) for row in rows], sequence)
+    parts = (history_answers.agg_trade(rules, row, call.unit_ns) for row in rows)
+    return Reply(await history_answers.in_turns(parts), sequence)
 
 
 async def klines(venue: Venue, call: Call) -> Reply:
@@ -200,7 +204,8 @@ async def klines(venue: Venue, call: Call) -> Reply:
         return numbers, *await _candle_rows(connection, rules.symbol, grid, numbers)
 
     (numbers, rows, close_ticks), sequence = await _read(venue, query, is_public=True)
-    return Reply(history_answers.candles(rules, grid, numbers, rows, close_ticks, call.unit_ns), sequence)
+    parts = history_answers.candles(rules, grid, numbers, rows, close_ticks, call.unit_ns)
+    return Reply(await history_answers.in_turns(parts), sequence)
 
 
 async def _candle_rows(

@@ -6,8 +6,11 @@ to commands. Rows are those of `exchange/persistence/history.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+import asyncio
+import itertools
+import operator
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
 
 from exchange.core.codes import CommandKind, EventKind, Side
 from exchange.core.readers import OrderView
@@ -16,7 +19,10 @@ from exchange.gateway.amounts import Grid
 from exchange.gateway.candle_grid import CandleGrid
 from exchange.gateway.symbols import Reference, Rules
 
+T = TypeVar("T")
 Json = dict[str, Any]
+TURN_PARTS = 50
+"""What is made in one turn of the event loop: about a third of a millisecond."""
 _SELL = int(Side.SELL)
 _OPENING, _TRANSFERRED = 0, int(EventKind.TRANSFERRED)
 _TYPES = {
@@ -104,7 +110,7 @@ def agg_trade(rules: Rules, row: Any, unit_ns: int) -> Json:
 
 def candles(
     rules: Rules, grid: CandleGrid, numbers: range, rows: Iterable[Any], close_ticks: int, unit_ns: int
-) -> list[list[Any]]:
+) -> Iterator[list[Any]]:
     """The candles of `numbers` from the `rows` that had a trade; the others repeat the close before them.
 
     `close_ticks` is the last price before the first of them; 0 when it has a trade of its own.
@@ -112,32 +118,28 @@ def candles(
     traded = {row["open_ts_ns"]: row for row in rows}
     price, quantity, quote = rules.price.text, rules.quantity.text, rules.quote_grid.text
     nothing, no_quote, close = quantity(0), quote(0), price(close_ticks)
-    chart: list[list[Any]] = []
     for number in numbers:
         open_ns = grid.open_ns(number)
         times = open_ns // unit_ns, grid.open_ns(number + 1) // unit_ns - 1
         row = traded.get(open_ns)
         if row is None:
-            chart.append([times[0], close, close, close, close, nothing, times[1], no_quote, 0, nothing, no_quote, "0"])
+            yield [times[0], close, close, close, close, nothing, times[1], no_quote, 0, nothing, no_quote, "0"]
             continue
         close = price(row["close_ticks"])
-        chart.append(
-            [
-                times[0],
-                price(row["open_ticks"]),
-                price(row["high_ticks"]),
-                price(row["low_ticks"]),
-                close,
-                quantity(int(row["volume_lots"])),
-                times[1],
-                quote(int(row["quote_atoms"])),
-                int(row["trades"]),
-                quantity(int(row["taker_buy_lots"])),
-                quote(int(row["taker_buy_quote_atoms"])),
-                "0",
-            ]
-        )
-    return chart
+        yield [
+            times[0],
+            price(row["open_ticks"]),
+            price(row["high_ticks"]),
+            price(row["low_ticks"]),
+            close,
+            quantity(int(row["volume_lots"])),
+            times[1],
+            quote(int(row["quote_atoms"])),
+            int(row["trades"]),
+            quantity(int(row["taker_buy_lots"])),
+            quote(int(row["taker_buy_quote_atoms"])),
+            "0",
+        ]
 
 
 def _signed(grid: Grid, units: int) -> str:
@@ -149,31 +151,38 @@ def _entry_type(row: Any) -> str:
     return CommandKind(row["command_kind"]).name if row["kind"] == _TRANSFERRED else _TYPES[row["kind"]]
 
 
-def entries(reference: Reference, rows: Iterable[Any], unit_ns: int) -> list[Json]:
+def _posting(reference: Reference, row: Any) -> Json:
+    grid = reference.grids[row["asset"]]
+    return {
+        "asset": reference.assets[row["asset"]].name,
+        "available": _signed(grid, row["available_delta"]),
+        "locked": _signed(grid, row["locked_delta"]),
+    }
+
+
+def entries(reference: Reference, rows: Iterable[Any], unit_ns: int) -> Iterator[Json]:
     """Rows of postings, in the order of their events, to one entry an event."""
-    found: list[Json] = []
-    for row in rows:
-        if not found or found[-1]["entryId"] != row["event"]:
-            symbol = reference.by_id.get(row["symbol"])
-            found.append(
-                {
-                    "entryId": row["event"],
-                    "sequence": row["sequence"],
-                    "time": row["ts_ns"] // unit_ns,
-                    "type": _entry_type(row),
-                    "symbol": symbol and symbol.view.name,
-                    "orderId": row["own_order_id"] or None,
-                    "tradeId": row["trade_id"] or None,
-                    "transferId": row["transfer_id"] or None,
-                    "postings": [],
-                }
-            )
-        grid = reference.grids[row["asset"]]
-        found[-1]["postings"].append(
-            {
-                "asset": reference.assets[row["asset"]].name,
-                "available": _signed(grid, row["available_delta"]),
-                "locked": _signed(grid, row["locked_delta"]),
-            }
-        )
-    return found
+    for event, postings in itertools.groupby(rows, operator.itemgetter("event")):
+        row = next(postings)
+        symbol = reference.by_id.get(row["symbol"])
+        yield {
+            "entryId": event,
+            "sequence": row["sequence"],
+            "time": row["ts_ns"] // unit_ns,
+            "type": _entry_type(row),
+            "symbol": symbol and symbol.view.name,
+            "orderId": row["own_order_id"] or None,
+            "tradeId": row["trade_id"] or None,
+            "transferId": row["transfer_id"] or None,
+            "postings": [_posting(reference, one) for one in (row, *postings)],
+        }
+
+
+async def in_turns(parts: Iterable[T]) -> list[T]:
+    """The parts, made a few at a time: a whole page at once would hold up orders for milliseconds."""
+    made: list[T] = []
+    for part in parts:
+        made.append(part)
+        if len(made) % TURN_PARTS == 0:
+            await asyncio.sleep(0)
+    return made
