@@ -19,7 +19,7 @@ from exchange.gateway.replies import Reply
 from exchange.gateway.venue import RETRY_AFTER_S, Venue
 from exchange.persistence.database import Unavailable
 from exchange.users import errors
-from exchange.users.keyring import RevocationUnrecorded
+from exchange.users.keyring import Unrecorded
 from exchange.users.service import Users
 from exchange.users.sessions import Session
 
@@ -32,7 +32,7 @@ _PROBLEMS: dict[type[errors.UserError], tuple[int, int]] = {
     errors.Conflict: (409, -2104),
     errors.TooManyTries: (429, -1003),
     errors.Busy: (503, -1008),
-    RevocationUnrecorded: (503, -1001),
+    Unrecorded: (503, -1001),
 }
 
 

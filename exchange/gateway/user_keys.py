@@ -11,7 +11,7 @@ from exchange.gateway.parameters import integer
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import microseconds
 from exchange.gateway.venue import Venue
-from exchange.users import keys, store
+from exchange.users import keys
 from exchange.users.errors import NotFound
 from exchange.users.keys import NEVER_US
 
@@ -25,11 +25,11 @@ async def create_key(venue: Venue, call: BearerCall) -> Reply:
     addresses = keys.networks(_pieces(call, "addresses"))
     sent = call.optional("publicKey")
     public_key = keys.public_key(sent) if sent else b""
-    expires = integer(call.params, "expiresAt", default=0)
+    expires = integer(call.params, "expiresAt", low=1, default=0)
     credentials = users_of(venue).credentials
     password, code = call.text("password"), call.optional("code")
-    async with credentials.prove_again(call.session, password, code) as (connection, person):
-        await store.freeze_withdrawals(connection, person.user_id)  # the key takes a transaction of its own
+    async with credentials.prove_again(call.session, password, code) as (_, person):
+        pass  # the key takes a transaction of its own, which holds withdrawals too
     key, secret = await venue.keys.create(
         person.account,
         permissions,

@@ -13,6 +13,7 @@ Invariants: a revoked key never counts again, whichever of the two forgot about 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -45,8 +46,8 @@ KEYS_PER_ACCOUNT_MAX = 30
 RETRY_S = 5.0
 
 
-class RevocationUnrecorded(UserError):
-    """A key was revoked, and no disk took note of it."""
+class Unrecorded(UserError):
+    """No disk took note of what was done to a key; the sentence says whether it counts. The log names the file."""
 
 
 class Created(NamedTuple):
@@ -84,6 +85,8 @@ class KeyRing:
         self._unwritten: set[str] = set()
         self._unrevoked: set[str] = set()
         """What PostgreSQL does not know yet: keys, and revocations."""
+        self._unlogged: set[str] = set()
+        """What the local log does not know yet, of either kind."""
         self._must_compare = database is not None
         self._creating = asyncio.Lock()
         self._settling: asyncio.Task[None] | None = None
@@ -124,7 +127,7 @@ class KeyRing:
         public_key: bytes = b"",
         totp_enabled: bool = False,
     ) -> Created:
-        """Make a key; with `public_key` an ED25519 one. Raises KeyRefused, Unavailable, OSError: then there is none."""
+        """Make a key; with `public_key` an ED25519 one. Raises KeyRefused, Unavailable, Unrecorded: there is none."""
         created = self._draw(
             account,
             frozenset(permissions),
@@ -194,45 +197,51 @@ class KeyRing:
             await self._log.append(record)
         except KeyRefused:
             raise
-        except BaseException:
+        except BaseException as error:
             if begun:
                 self._bury(name, now_us())
                 self._unrevoked.add(name)
+            if isinstance(error, OSError):
+                log.error("a key was not made: %s can not be written: %s", self._log.path, error.strerror)
+                raise Unrecorded("The key was not made: the exchange can not write to its disk.") from None
             raise
 
     # ---- revoking -------------------------------------------------------------------------------------------------
 
     async def revoke(self, api_key: str) -> Key | None:
-        """Revoke a key, at once; returns it, None when there was none. Raises RevocationUnrecorded."""
+        """Revoke a key, at once; returns it, None when there was none. Raises Unrecorded."""
         key = self._keys.get(api_key)
         if key is not None:
             await self._revoke([key])
         return key
 
     async def revoke_all(self, account: int) -> list[Key]:
-        """Revoke every key of an account, at once; returns them. Raises RevocationUnrecorded."""
-        keys = self.of(account)
-        if keys:
-            await self._revoke(keys)
-        return keys
+        """Revoke every key of an account, at once; returns them. Raises Unrecorded."""
+        revoked = await self._revoke(self.of(account))
+        async with self._creating:  # one that was being made is there now
+            return revoked + await self._revoke(self.of(account))
 
-    async def _revoke(self, keys: list[Key]) -> None:
-        at_us = now_us()
-        for key in keys:
-            self._bury(key.api_key, at_us)
-            self._unrevoked.add(key.api_key)
+    async def _revoke(self, keys: list[Key]) -> list[Key]:
+        if not keys:
+            return keys
+        at_us, names = now_us(), [key.api_key for key in keys]
+        for name in names:
+            self._bury(name, at_us)
+        self._unrevoked.update(names)
         self._due_s = 0.0
         try:
-            await self._log.append(*(self._tombstone(key.api_key) for key in keys))
+            await self._log.append(*map(self._record, names))
         except OSError as error:
-            try:
+            log.error("a revocation is not in %s, which can not be written: %s", self._log.path, error.strerror)
+            with contextlib.suppress(Unavailable, asyncpg.PostgresError, OSError):
                 await self.settle()
-            except (Unavailable, asyncpg.PostgresError, OSError):
-                raise RevocationUnrecorded(
-                    f"The key does not count any more, but {self._log.path} can not be written ({error.strerror}) and "
-                    "PostgreSQL is not there. Do not restart before one of them is back: the key would count again."
+            if not self._unrevoked.isdisjoint(names):
+                raise Unrecorded(
+                    "The key does not count any more, but neither the disk nor PostgreSQL took note of it. The exchange "
+                    "must not be restarted before one of them is back: the key would count again."
                 ) from None
         self.step()
+        return keys
 
     # ---- PostgreSQL -----------------------------------------------------------------------------------------------
 
@@ -241,7 +250,7 @@ class KeyRing:
 
     def step(self) -> None:
         """Tell PostgreSQL, in the background, what it does not know. Called once a second; it never raises."""
-        waiting = self._must_compare or self._unwritten or self._unrevoked
+        waiting = self._must_compare or self._unwritten or self._unrevoked or self._unlogged
         if self._database is None or not self._database.is_up or not waiting or time.monotonic() < self._due_s:
             return
         if self._settling is None or self._settling.done():
@@ -254,19 +263,21 @@ class KeyRing:
         except Unavailable:
             pass  # the database says it itself, and calls us when it is back
         except (asyncpg.PostgresError, OSError) as error:
-            log.error("API keys can not be written to PostgreSQL: %s", explain(error))
+            log.error("API keys can not be made the same in PostgreSQL and %s: %s", self._log.path, explain(error))
 
     async def settle(self) -> None:
         """Make ring and PostgreSQL the same, as far as users exist. Raises Unavailable, PostgresError, OSError."""
         if self._database is None:
             raise Unavailable("PostgreSQL is not in use.")
-        if self._must_compare:
-            async with self._database.connection() as connection:
-                rows = await connection.fetch(key_records.SELECT)
-            if news := self._compare(rows):
-                await self._log.append(*news)
-            self._must_compare = False
         async with self._database.connection() as connection:
+            if self._must_compare:
+                self._must_compare = False  # before the look: PostgreSQL may come back once more during it
+                try:
+                    rows = await connection.fetch(key_records.SELECT)
+                except BaseException:
+                    self._must_compare = True
+                    raise
+                self._compare(rows)
             if unrevoked := sorted(self._unrevoked):
                 await connection.execute(key_records.REVOKE, unrevoked, [self._revoked[name] for name in unrevoked])
                 self._unrevoked.difference_update(unrevoked)
@@ -275,21 +286,21 @@ class KeyRing:
                     await connection.execute(key_records.INSERT, *key_records.to_row(record))
                 present = await connection.fetch(key_records.PRESENT, unwritten)
                 self._unwritten.difference_update(row["api_key"] for row in present)
+        if unlogged := sorted(self._unlogged):  # last: a full disk keeps nothing from PostgreSQL
+            await self._log.append(*map(self._record, unlogged))
+            self._unlogged.difference_update(unlogged)
 
-    def _compare(self, rows: Sequence[Mapping[str, Any]]) -> list[Record]:
-        """Learn what PostgreSQL knows, and note what it does not; returns what the local log does not know."""
-        news: list[Record] = []
+    def _compare(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Learn what PostgreSQL knows, and note what it, or the local log, does not."""
         for row in rows:
-            name = row["api_key"]
-            if row["revoked_us"] is not None:
-                if name not in self._revoked:
-                    self._bury(name, row["revoked_us"])
-                    news.append(self._tombstone(name))
-            elif name in self._revoked or row["is_disabled"]:
-                if name not in self._revoked:
-                    self._bury(name, now_us())
-                    news.append(self._tombstone(name))
-                self._unrevoked.add(name)
+            name, revoked_us = row["api_key"], row["revoked_us"]
+            is_over = revoked_us is not None or row["is_disabled"]
+            if is_over and name not in self._revoked:
+                self._bury(name, now_us() if revoked_us is None else revoked_us)
+                self._unlogged.add(name)
+            if name in self._revoked:
+                if revoked_us is None:
+                    self._unrevoked.add(name)
             elif name not in self._records and (self._demo or not name.startswith(DEMO_PREFIX)):
                 record = key_records.from_row(row)
                 try:
@@ -297,9 +308,8 @@ class KeyRing:
                 except (SealBroken, KeyRefused, ValueError):
                     log.error("the API key %s of account %d does not open and is not used", name, row["account"])
                 else:
-                    news.append(record)
+                    self._unlogged.add(name)
         self._unwritten.update(self._keys.keys() - {row["api_key"] for row in rows})
-        return news
 
     async def stop(self) -> None:
         """End what runs in the background; what PostgreSQL was not told it is told after the next start."""
@@ -333,10 +343,13 @@ class KeyRing:
 
     def _live(self) -> Iterator[Record]:
         yield from self._records.values()
-        yield from map(self._tombstone, self._revoked)
+        yield from map(self._record, self._revoked)
 
-    def _tombstone(self, api_key: str) -> Record:
-        return {"kind": key_records.REVOKED, "api_key": api_key, "at_us": self._revoked[api_key]}
+    def _record(self, api_key: str) -> Record:
+        """What the local log has to know of a key: that it was revoked, or all of it."""
+        if api_key in self._revoked:
+            return {"kind": key_records.REVOKED, "api_key": api_key, "at_us": self._revoked[api_key]}
+        return self._records[api_key]
 
     def _admit(self, key: Key, record: Record) -> None:
         if key.api_key not in self._revoked:

@@ -29,6 +29,8 @@ KEY_CHARACTERS = 64
 LABEL_CHARACTERS_MAX = 64
 ADDRESSES_MAX = 30
 NEVER_US = (1 << 63) - 1
+EXPIRY_MAX_US = 253_402_300_799_999_999
+"""The end of the year 9999: later moments fit neither into PostgreSQL's arithmetic nor into an operator's calendar."""
 _PUBLIC_KEY_BYTES = 32
 _SPKI = bytes.fromhex("302a300506032b6570032100")
 """What stands before the 32 bytes of an Ed25519 public key in DER (RFC 8410)."""
@@ -208,3 +210,5 @@ def check_new(key: Key, *, now_us: int, totp_enabled: bool) -> None:
         )
     if key.expires_us <= now_us:
         raise KeyRefused("The key would have expired already.")
+    if EXPIRY_MAX_US < key.expires_us < NEVER_US:
+        raise KeyRefused("The key would expire after the year 9999; leave the expiry out.")

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from exchange.persistence.database import Database, Unavailable
 from exchange.users import keys
-from exchange.users.keyring import KEYS_PER_ACCOUNT_MAX
-from exchange.users.keys import DEMO_PREFIX, NEVER_US, KeyKind, KeyRefused, KeysUnusable, Permission
+from exchange.users.keyring import KEYS_PER_ACCOUNT_MAX, Unrecorded
+from exchange.users.keys import DEMO_PREFIX, EXPIRY_MAX_US, NEVER_US, KeyKind, KeyRefused, KeysUnusable, Permission
 from tests.users.databases import add_person, until
 from tests.users.rings import ALICE, BOB, NOBODY, Process, execute, failing, names, rows
 
@@ -82,6 +82,8 @@ async def test_new_key_may_only_read_and_holds_withdrawals(database: Database, p
         ({"label": "a\nb"}, "label"),
         ({"label": "\ud800"}, "label"),
         ({"expires_us": 1}, "expired already"),
+        ({"expires_us": EXPIRY_MAX_US + 1}, "9999"),
+        ({"expires_us": NEVER_US - 1}, "9999"),
         ({"public_key": b"short"}, "Ed25519"),
     ],
 )
@@ -121,7 +123,7 @@ async def test_key_whose_record_could_not_be_written_never_counts(
     process = Process(path, database)
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", failing)
-        with pytest.raises(OSError, match="Input/output"):
+        with pytest.raises(Unrecorded, match="was not made"):
             await process.ring.create(ALICE)
     assert process.ring.all() == []
     await process.ring.settle()

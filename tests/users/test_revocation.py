@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pathlib
+import threading
 
 import pytest
 
 from exchange.persistence.database import Database, Target, Unavailable
 from exchange.persistence.embedded import EmbeddedPostgres
 from exchange.settings import load
-from exchange.users.keyring import RevocationUnrecorded
+from exchange.users.keyring import Unrecorded
 from exchange.users.keys import Key, KeyRefused
 from tests.users.databases import add_person, migrated, until
 from tests.users.rings import ALICE, BOB, Process, execute, failing, names, rows
@@ -135,10 +137,79 @@ async def test_revocation_on_a_disk_that_fails_is_recorded_by_postgresql_or_is_a
         await process.ring.revoke(first.api_key)
         assert (await rows(database))[first.api_key]["revoked_at"] is not None
         await database.stop()
-        with pytest.raises(RevocationUnrecorded, match="would count again"):
+        with pytest.raises(Unrecorded, match="would count again"):
             await process.ring.revoke(second.api_key)
     assert process.ring.of(ALICE) == [third]
     await process.ring.revoke(third.api_key)
+    await process.end()
+    again = Process(path, None)
+    assert again.ring.all() == []
+    await again.end()
+
+
+class SlowDisk:
+    """An fsync that takes until it is let go."""
+
+    def __init__(self) -> None:
+        self.reached, self.goes_on = threading.Event(), threading.Event()
+
+    def __call__(self, _file: int) -> None:
+        self.reached.set()
+        assert self.goes_on.wait(60)
+
+
+async def test_revocation_on_a_full_disk_reaches_postgresql_that_has_just_come_back(
+    database: Database, path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = Process(path, database)
+    lost, _ = await process.ring.create(ALICE)
+    await process.end()
+    path.unlink()  # noqa: ASYNC240  # a test: now PostgreSQL has news for the local log
+    process = Process(path, database)
+    await process.ring.settle()
+    key, _ = await process.ring.create(ALICE)
+    await execute(database, "update exchange_user.api_keys set revoked_at = now() where api_key = $1", lost.api_key)
+    await process.ring._compare_soon()
+    monkeypatch.setattr(os, "fsync", failing)
+    await process.ring.revoke(key.api_key)
+    assert (await rows(database))[key.api_key]["revoked_at"] is not None
+    assert process.ring.all() == []
+    await process.end()
+
+
+async def test_postgresql_that_comes_back_while_it_is_compared_is_compared_again(
+    database: Database, path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = Process(path, database)
+    await process.ring.create(ALICE)
+    await process.end()
+    path.unlink()  # noqa: ASYNC240  # a test
+    process, disk = Process(path, database), SlowDisk()
+    monkeypatch.setattr(os, "fsync", disk)
+    settling = asyncio.create_task(process.ring.settle())
+    await until(disk.reached.is_set)
+    await execute(database, "update exchange_user.api_keys set revoked_at = now()")  # what an old backup says
+    await process.ring._compare_soon()
+    disk.goes_on.set()
+    await settling
+    await process.ring.settle()
+    assert process.ring.all() == []
+    await process.end()
+
+
+async def test_key_that_is_being_made_is_revoked_with_all_others_of_its_account(
+    database: Database, path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process, disk = Process(path, database), SlowDisk()
+    monkeypatch.setattr(os, "fsync", disk)
+    making = asyncio.create_task(process.ring.create(ALICE))
+    await until(disk.reached.is_set)
+    revoking = asyncio.create_task(process.ring.revoke_all(ALICE))
+    await asyncio.sleep(0)
+    disk.goes_on.set()
+    key, _ = await making
+    assert names(*await revoking) == [key.api_key]
+    assert process.ring.all() == []
     await process.end()
     again = Process(path, None)
     assert again.ring.all() == []

@@ -209,6 +209,9 @@ async def test_sensitive_change_new_api_key_needs_the_password_again_is_told_and
     person = await office.somebody().arrive()
     wrong = await person.send("POST", "/v1/user/keys", password=WRONG, label="mine", permissions="read")
     assert wrong.json["code"] == -1002
+    for refused in ({"label": "x" * 65}, {"permissions": "withdraw"}, {"expiresAt": 0}, {"expiresAt": 2**63 - 2}):
+        answer = await person.send("POST", "/v1/user/keys", password=PASSWORD, **refused)
+        assert (answer.status, answer.json["code"] in (-1130, -1108)) == (400, True), answer
     assert not await person.frozen()
     made = await person.send("POST", "/v1/user/keys", password=PASSWORD, label="mine", permissions="read")
     assert made.status == 200, made
