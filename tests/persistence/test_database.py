@@ -1,4 +1,4 @@
-"""The pool and the migrations: limits, ages, a server that goes and comes, and who may not use the database."""
+"""The pool: limits, ages, a server that goes and comes, and errors that are not the server's absence."""
 
 from __future__ import annotations
 
@@ -13,15 +13,12 @@ import asyncpg
 import pytest
 
 from exchange.persistence import database as databases
-from exchange.persistence import migrate as migrations
-from exchange.persistence import witness
 from exchange.persistence.database import Database, Target, Unavailable
 from exchange.persistence.embedded import PORT, EmbeddedPostgres
-from exchange.persistence.migrate import SchemaRefused, migrate
 from exchange.persistence.sqlstate import passes
-from exchange.persistence.witness import ForeignDatabase, projected_sequence
+from exchange.persistence.witness import projected_sequence
 from exchange.settings import Settings, load
-from tests.persistence.chaos import Action, Fault, Proxy
+from tests.persistence.chaos import Proxy
 
 
 @pytest.fixture(scope="module")
@@ -301,91 +298,6 @@ async def test_certificate_that_is_not_there_is_a_sentence(
     await database.stop()
     assert "can not be used: root certificate file" in caplog.text
     assert "Traceback" not in caplog.text
-
-
-async def test_two_processes_that_migrate_at_once_apply_each_file_once(target: Target) -> None:
-    connections = [await target.connect("test") for _ in range(4)]
-    applied = await asyncio.gather(*(migrate(connection) for connection in connections))
-    assert sorted(name for names in applied for name in names) == [path.name for path in migrations.files()]
-    for connection in connections:
-        await connection.close()
-
-
-@pytest.mark.parametrize(
-    ("damage", "words"),
-    [
-        ("insert into public.exchange_migrations values ('9999_later.sql', 'x')", "newer than this build"),
-        ("update public.exchange_migrations set sha256 = 'x' where name like '0002%'", "changed after it was applied"),
-    ],
-)
-async def test_database_with_other_migrations_is_refused_with_a_sentence(
-    target: Target, damage: str, words: str
-) -> None:
-    connection = await target.connect("test")
-    await migrate(connection)
-    await connection.execute(damage)
-    with pytest.raises(SchemaRefused, match=words):
-        await migrate(connection)
-    await connection.close()
-    database = Database(target, settings_with(), "test")
-    assert not await database.start(1.0)
-    assert words in database.refused
-    with pytest.raises(Unavailable, match=words):
-        async with database.connection():
-            pass
-    await database.stop()
-
-
-async def test_migration_that_fails_leaves_nothing_of_itself(
-    target: Target, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "0001_good.sql").write_text("create table good (one integer)")
-    (tmp_path / "0002_bad.sql").write_text("create table bad (one integer); select no_such_column from good")
-    monkeypatch.setattr(migrations, "FOLDER", tmp_path)
-    connection = await target.connect("test")
-    with pytest.raises(asyncpg.UndefinedColumnError):
-        await migrate(connection)
-    assert await connection.fetchval("select to_regclass('good') is not null and to_regclass('bad') is null")
-    assert await connection.fetchval("select count(*) from public.exchange_migrations") == 1
-    await connection.close()
-
-
-async def test_witness_says_what_the_projection_has_seen_and_whose_it_is(target: Target) -> None:
-    ours = bytes(range(16))
-    assert await projected_sequence(target, ours) == 0
-    connection = await target.connect("test")
-    await migrate(connection)
-    assert await projected_sequence(target, ours) == 0
-    await connection.execute("insert into exchange_order.projection values (true, $1, 1, 9, 4, 1, 1, 'me')", ours)
-    await connection.close()
-    assert await projected_sequence(target, ours) == 4
-    with pytest.raises(ForeignDatabase, match="of another venue"):
-        await projected_sequence(target, bytes(16))
-
-
-async def test_witness_that_falls_silent_is_not_waited_for(
-    server: EmbeddedPostgres, target: Target, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It takes the connection and answers no question."""
-    monkeypatch.setattr(witness, "CONNECT_S", 1.0)
-    async with Proxy(server.folder / f".s.PGSQL.{PORT}") as proxy:
-        proxy.faults.append(Fault(Action.STALL, up=False, behind=b"to_regclass"))
-        through = target._replace(arguments=target.arguments | {"host": "127.0.0.1", "port": proxy.port, "ssl": False})
-        assert await projected_sequence(through, bytes(16)) == 0
-        assert proxy.struck == 1
-
-
-async def test_witness_that_may_not_be_asked_says_nothing(target: Target) -> None:
-    connection = await target.connect("test")
-    await migrate(connection)
-    await connection.execute("create role stranger login")
-    await connection.close()
-    stranger = target._replace(arguments=target.arguments | {"user": "stranger"})
-    assert await projected_sequence(stranger, bytes(16)) == 0
-
-
-async def test_witness_that_can_not_be_reached_says_nothing(tmp_path: pathlib.Path) -> None:
-    assert await projected_sequence(Target.of(settings_with(), tmp_path), bytes(16)) == 0
 
 
 @pytest.mark.parametrize(
