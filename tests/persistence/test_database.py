@@ -336,6 +336,16 @@ async def test_database_with_other_migrations_is_refused_with_a_sentence(
     await database.stop()
 
 
+async def test_server_that_is_too_old_is_refused_with_a_sentence(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrations, "SERVER_MAJOR_MIN", 99)
+    connection = await target.connect("test")
+    with pytest.raises(SchemaRefused, match=r"is PostgreSQL \d+; 99 or newer is needed"):
+        await migrate(connection)
+    await connection.close()
+
+
 async def test_migration_that_fails_leaves_nothing_of_itself(
     target: Target, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
