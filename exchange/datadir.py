@@ -30,6 +30,10 @@ class DirectoryRefused(Exception):
     """The data directory can not be used; a sentence that names it."""
 
 
+class DirectoryInUse(DirectoryRefused):
+    """Another process has the data directory."""
+
+
 class DataDirectory:
     """An open, locked data directory. Use as a context manager; leaving it gives the lock back."""
 
@@ -46,7 +50,7 @@ class DataDirectory:
         self._lock = -1
 
     def __enter__(self) -> DataDirectory:
-        """Raises DirectoryRefused when another process has it, OSError when it can not be made."""
+        """Raises DirectoryInUse, DirectoryRefused, and OSError when it can not be made."""
         for directory in (self.path, self.commands.parent, self.commands, self.events, self.snapshots):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = os.open(self.path / "LOCK", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -54,10 +58,14 @@ class DataDirectory:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(self._lock)
-            raise DirectoryRefused(
+            raise DirectoryInUse(
                 f"The data directory {self.path} is in use by another process; stop that one or name another directory."
             ) from None
-        self.cluster_id = self._cluster_id()
+        try:
+            self.cluster_id = self._cluster_id()
+        except BaseException:
+            os.close(self._lock)
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -174,7 +174,7 @@ class FollowerProcess:
         """Whether it ended because history differs: an operator must look."""
 
     def step(self) -> None:
-        """Start it when it does not run, a minute after it failed; call once a second."""
+        """Start it when it does not run, a minute after it failed; call once a second. It never raises."""
         if self._process is not None and self._process.poll() is not None:
             code = self._process.returncode
             self.refused = code == os.EX_CONFIG
@@ -182,7 +182,11 @@ class FollowerProcess:
             self._process = None
             self._due_s = time.monotonic() + RESTART_AFTER_S
         if self._process is None and not self.refused and time.monotonic() >= self._due_s:
-            self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, start_new_session=True)
+            try:
+                self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, start_new_session=True)
+            except OSError as error:
+                log.error("the follower can not be started: %s", error)
+                self._due_s = time.monotonic() + RESTART_AFTER_S
 
     def stop(self) -> None:
         """End it; it has nothing to lose."""

@@ -108,6 +108,7 @@ def _run(settings: Settings, task: Callable[[Target], Coroutine[Any, Any, Result
     """Run a task against the database; what it raises becomes a sentence and an exit code."""
     import asyncpg
 
+    from exchange.datadir import DirectoryRefused
     from exchange.persistence.embedded import PostgresUnusable
     from exchange.persistence.engine_rows import CannotCompute
     from exchange.persistence.fold_orders import OrdersDiffer
@@ -123,7 +124,7 @@ def _run(settings: Settings, task: Callable[[Target], Coroutine[Any, Any, Result
     try:
         with _reached(settings) as target:
             return asyncio.run(task(target))
-    except (CannotCompute, NothingProjected, SchemaRefused, Refused, Corrupt) as error:
+    except (DirectoryRefused, CannotCompute, NothingProjected, SchemaRefused, Refused, Corrupt) as error:
         _fail(EXIT_REFUSED, str(error))
     except (RebuildRefused, NoBeginning, ProjectionRefused, ProjectionDiffers, OrdersDiffer, Moved) as error:
         _fail(EXIT_REFUSED, str(error))
@@ -136,7 +137,7 @@ def _run(settings: Settings, task: Callable[[Target], Coroutine[Any, Any, Result
 @contextlib.contextmanager
 def _reached(settings: Settings) -> Iterator[Target]:
     """The database of the settings; an embedded server that nobody runs is run meanwhile."""
-    from exchange.datadir import DataDirectory, DirectoryRefused
+    from exchange.datadir import DataDirectory, DirectoryInUse
     from exchange.persistence.database import Target
     from exchange.persistence.embedded import EmbeddedPostgres
 
@@ -145,7 +146,7 @@ def _reached(settings: Settings) -> Iterator[Target]:
         if not settings.db_host:
             try:
                 stack.enter_context(directory)
-            except DirectoryRefused:
+            except DirectoryInUse:
                 pass  # the exchange runs, and its server with it
             else:
                 server = EmbeddedPostgres(directory.postgres, connections=settings.db_max_open_conns)

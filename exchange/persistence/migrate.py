@@ -13,6 +13,8 @@ import pathlib
 import asyncpg
 
 FOLDER = pathlib.Path(__file__).with_name("migrations")
+SERVER_MAJOR_MIN = 15
+"""Older ones have no MERGE."""
 _LOCK = 0x65786368616E6765
 """The word "exchange": the key of the advisory lock."""
 _TABLE = """
@@ -23,7 +25,7 @@ create table if not exists public.exchange_migrations (
 
 
 class SchemaRefused(Exception):
-    """The database has other migrations than this build; a sentence."""
+    """The database has other migrations than this build, or its server is too old; a sentence."""
 
 
 def files() -> list[pathlib.Path]:
@@ -36,6 +38,9 @@ async def migrate(connection: asyncpg.Connection) -> list[str]:
 
     Raises SchemaRefused, asyncpg.PostgresError, OSError.
     """
+    major = connection.get_server_version().major
+    if major < SERVER_MAJOR_MIN:
+        raise SchemaRefused(f"The server is PostgreSQL {major}; {SERVER_MAJOR_MIN} or newer is needed.")
     if await is_current(connection):
         return []
     await connection.execute("select pg_advisory_lock($1)", _LOCK)

@@ -57,6 +57,21 @@ async def test_projection_of_a_stream_is_what_the_oracle_says(
     assert [row["applied_sequence"], row["applied_ts_ns"]] == events[-1, :16].view("<i8").tolist()
 
 
+async def test_both_sides_of_a_month_and_a_leap_of_years_fit_in_one_batch(connection: Connection) -> None:
+    events = events_of(1)
+    ends = ends_of(events)
+    march_ns, later_ns = (int(np.datetime64(day, "ns").astype(np.int64)) for day in ("2026-03-01", "2041-12-31"))
+    ts_ns = events[:, 8:16].view("<i8")
+    first, second = (int(ends[len(ends) * part // 3]) for part in (1, 2))
+    ts_ns[:first], ts_ns[first:second], ts_ns[second:] = march_ns - 1, march_ns, later_ns
+    projection = await Projection.claim(connection, Schemas(), Claimant(CLUSTER, "test"))
+    await projection.apply(events)
+    assert differences(oracle_of(events).tables(), await tables(connection)) == []
+    parts = "select inhrelid::regclass::text from pg_inherits where inhparent = 'exchange_market.trades'::regclass"
+    partitions = sorted(row[0] for row in await connection.fetch(parts))
+    assert partitions == [f"exchange_market.trades_{month}" for month in ("2026_02", "2026_03", "2041_12")]
+
+
 async def test_order_rows_are_what_the_engine_shows(connection: Connection) -> None:
     """A client must not see another order in its history than it saw while the engine remembered it."""
     commands, _, _ = stream(11, 2_000, BUSY)

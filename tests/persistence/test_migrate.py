@@ -59,3 +59,13 @@ async def test_migration_that_fails_leaves_nothing_of_itself(
     assert await connection.fetchval("select to_regclass('good') is not null and to_regclass('bad') is null")
     assert await connection.fetchval("select count(*) from public.exchange_migrations") == 1
     await connection.close()
+
+
+async def test_server_that_is_too_old_is_refused_with_a_sentence(
+    empty_target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrations, "SERVER_MAJOR_MIN", 99)
+    connection = await empty_target.connect("test")
+    with pytest.raises(SchemaRefused, match=r"is PostgreSQL \d+; 99 or newer is needed"):
+        await migrate(connection)
+    await connection.close()

@@ -163,6 +163,13 @@ def test_server_that_is_stopped_is_a_sentence(venue: JournaledVenue) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_directory_that_is_damaged_is_not_taken_for_one_in_use(venue: JournaledVenue) -> None:
+    (venue.path / "cluster.json").write_text("{}")
+    done = run(venue, "status")
+    assert done.returncode == 78
+    assert "does not name a cluster id" in done.stderr
+
+
 def test_server_that_is_not_there_is_a_sentence(venue: JournaledVenue) -> None:
     done = run(venue, "verify", DB_HOST="127.0.0.1", DB_PORT="1")
     assert done.returncode == 74

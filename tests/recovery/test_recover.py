@@ -16,7 +16,7 @@ from exchange import checkpoint
 from exchange.core.hashing import state_hash
 from exchange.core.kernel import Engine
 from exchange.datadir import DataDirectory, DirectoryRefused, Projected, write_projected
-from exchange.follower import Follower
+from exchange.follower import Follower, FollowerProcess
 from exchange.recovery import Recovered, recover
 from exchange.replay import HistoryDiffers
 from journal.errors import RefusalCode, Refused
@@ -289,6 +289,30 @@ def test_checkpoint_with_a_lost_order_is_not_usable(tmp_path: pathlib.Path, monk
 def test_data_directory_in_use_is_refused_to_a_second_process(tmp_path: pathlib.Path) -> None:
     with DataDirectory(tmp_path / "var"), pytest.raises(DirectoryRefused), DataDirectory(tmp_path / "var"):
         raise AssertionError("two processes had one data directory")
+
+
+def test_data_directory_that_is_refused_is_let_go_of(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "var"
+    with DataDirectory(path):
+        pass
+    (path / "cluster.json").rename(path / "aside.json")
+    (path / "cluster.json").write_text("{}")
+    with pytest.raises(DirectoryRefused, match="does not name a cluster id"), DataDirectory(path):
+        raise AssertionError("it was taken")
+    (path / "aside.json").rename(path / "cluster.json")
+    with DataDirectory(path):
+        pass
+
+
+def test_follower_that_can_not_be_started_is_tried_again_later(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No memory for another process is no reason to stop trading."""
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "nothing"))
+    follower = FollowerProcess(tmp_path)
+    follower.step()
+    assert "can not be started" in caplog.text
+    follower.stop()
 
 
 def test_follower_whose_server_was_gone_before_it_started_ends(tmp_path: pathlib.Path) -> None:
