@@ -237,8 +237,8 @@ class KeyRing:
                 await self.settle()
             if not self._unrevoked.isdisjoint(names):
                 raise Unrecorded(
-                    "The key does not count any more, but neither the disk nor PostgreSQL took note of it. The exchange "
-                    "must not be restarted before one of them is back: the key would count again."
+                    "The key does not count any more, but neither the disk nor PostgreSQL took note of it. The "
+                    "exchange must not be restarted before one of them is back: the key would count again."
                 ) from None
         self.step()
         return keys
