@@ -117,12 +117,13 @@ class Users:
         async with self._database.connection() as connection:
             await self.sessions.settle(connection)
         await self.registration.settle()
-        self._settled = True
+        self._settled = not self._woken.is_set()  # it may have come up once more meanwhile
 
     async def _keep(self) -> None:
+        pause_s = RETRY_S
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(SWEEP_S if self._settled else RETRY_S):
+                async with asyncio.timeout(pause_s):
                     await self._woken.wait()
             self._woken.clear()
             try:
@@ -130,11 +131,12 @@ class Users:
                     await self._sweep()
                 elif self._database.is_up:
                     await self.settle()
+                pause_s = SWEEP_S if self._settled else RETRY_S
             except (Unavailable, Busy):
-                pass  # it is tried again
+                pause_s = SWEEP_S if self._settled else RETRY_S
             except Exception:
                 log.exception("people could not be looked after; it is tried again in a minute")
-                self._settled = True
+                pause_s = SWEEP_S
 
     async def _sweep(self) -> None:
         await self.sessions.sweep(self._database)

@@ -75,6 +75,12 @@ async def test_worker_that_was_killed_is_replaced() -> None:
         await passwords.stop()
 
 
+def _leave_memory(pid: int, left_bytes: int) -> None:
+    """Let a process have only so much more memory than it has."""
+    pages = int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[0])
+    resource.prlimit(pid, resource.RLIMIT_AS, (pages * resource.getpagesize() + left_bytes,) * 2)
+
+
 async def test_worker_without_memory_is_no_wrong_password() -> None:
     passwords = Passwords()
     passwords.start()
@@ -84,8 +90,7 @@ async def test_worker_without_memory_is_no_wrong_password() -> None:
         assert passwords._warming is not None
         await passwords._warming
         for pid in passwords._executor._processes:
-            pages = int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[0])  # noqa: ASYNC240  # /proc
-            resource.prlimit(pid, resource.RLIMIT_AS, (pages * resource.getpagesize() + (16 << 20),) * 2)
+            _leave_memory(pid, 16 << 20)
         with pytest.raises(Busy):
             await passwords.verify(encoded, "a password")
         with pytest.raises(Busy):

@@ -10,9 +10,10 @@ import pytest
 
 from exchange.core import readers
 from exchange.core.codes import CommandKind
+from exchange.users import service
 from tests.disruptor.running import command
 from tests.users.databases import until
-from tests.users.office import PASSWORD, Office, Somebody
+from tests.users.office import PASSWORD, Office, Somebody, settled
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 _emails = itertools.count(1)
@@ -89,6 +90,21 @@ async def test_row_that_was_left_pending_is_finished_when_postgresql_comes_up(of
     for account in (highest + 1, highest + 2):
         assert account in accounts(office)
         assert (await row_of(office, account))["status"] == "active"
+
+
+async def test_row_that_was_left_pending_is_finished_though_something_unexpected_came_between(
+    office: Office, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(service, "SWEEP_S", 0.05)
+    account = max(accounts(office), default=15) + 1
+    await add_row(office, account)
+    async with office.connection() as connection:
+        await connection.execute("alter table exchange_user.sessions rename to elsewhere")
+        await office.users.on_database_up()
+        await until(lambda: "could not be looked after" in caplog.text)
+        await connection.execute("alter table exchange_user.elsewhere rename to sessions")
+    await until(lambda: account in accounts(office))
+    await settled(office)
 
 
 async def test_account_without_a_row_is_noted_as_orphaned_and_never_given_again(office: Office) -> None:
