@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from exchange.core.codes import CommandKind
+from exchange.core.codes import CommandFlag, CommandKind
 from exchange.core.kernel import Engine
 from exchange.disruptor.errors import EXIT_IO, PipelineFault
 from exchange.disruptor.pipeline import Pipeline
@@ -27,6 +27,7 @@ from exchange.users.sealing import Sealer
 from journal import recovery
 
 CANCEL = target(CommandKind.CANCEL, 16, order_id=1)
+RUNS = ((CANCEL,), (target(CommandKind.CANCEL, 16, order_id=1, flags=CommandFlag.LINKED), CANCEL))
 RING_SLOTS = 64
 
 
@@ -63,11 +64,12 @@ async def test_full_ring_is_rejected_with_retry_after(tmp_path: pathlib.Path) ->
     await asyncio.gather(*waiting, return_exceptions=True)
 
 
+@pytest.mark.parametrize("run", RUNS, ids=len)
 async def test_late_answer_is_unknown_and_never_a_rejection(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, run: tuple[bytes, ...]
 ) -> None:
     venue = standing_venue(tmp_path)
-    waiting = asyncio.ensure_future(venue.run((CANCEL,)))
+    waiting = asyncio.ensure_future(venue.run(run))
     await asyncio.sleep(0)
     venue.give_up_on_late()
     await asyncio.sleep(0)
@@ -76,6 +78,8 @@ async def test_late_answer_is_unknown_and_never_a_rejection(
     with monkeypatch.context() as patched:
         patched.setattr(time, "monotonic", lambda: now + venue.settings.order_timeout_s)
         venue.give_up_on_late()
+    await asyncio.wait((waiting,), timeout=10.0)
+    assert waiting.done()
     late = await refusal(waiting)
     assert (late.status, late.code, late.outcome) == (503, -1006, "unknown")
 
