@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -119,6 +120,8 @@ async def test_disk_without_room_for_a_spare_takes_cancels_only_until_there_is_r
     ballast = small_disk / "ballast"
     async with running(small_disk, segment_bytes=256 * 1024) as pipeline:
         keeper = pipeline._journaler.spares
+        while keeper._thread.ident is None:  # noqa: ASYNC110  # the journaler's thread starts it, without an event
+            await asyncio.sleep(0.001)
         keeper.stop(10.0)  # the test prepares the spares itself
         for path in (small_disk / "commands").glob("spare*"):
             path.unlink()
