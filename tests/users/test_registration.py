@@ -175,11 +175,14 @@ async def test_email_that_counts_here_counts_in_a_database_that_knows_other_capi
     people_server: EmbeddedPostgres, local: str
 ) -> None:
     unicode = "template template0 encoding 'UTF8' locale_provider builtin builtin_locale 'C.UTF-8'"
-    async with new_target(people_server, unicode) as target, migrated(target) as database:
-        async with database.connection() as connection:
-            for number in range(2):
-                row = await connection.fetchrow(registration._INSERT, 16, normalized_email(f"{local}@a.org"), "none")
-                assert row["is_new"] == (number == 0)
+    async with (
+        new_target(people_server, unicode) as target,
+        migrated(target) as database,
+        database.connection() as connection,
+    ):
+        for number in range(2):
+            row = await connection.fetchrow(registration._INSERT, 16, normalized_email(f"{local}@a.org"), "none")
+            assert row["is_new"] == (number == 0)
 
 
 async def test_secret_in_the_address_is_refused(office: Office) -> None:
