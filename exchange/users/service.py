@@ -127,12 +127,11 @@ class Users:
                     await self._woken.wait()
             self._woken.clear()
             try:
-                if self._settled:
-                    await self._sweep()
-                elif self._database.is_up:
-                    await self.settle()
-                pause_s = SWEEP_S if self._settled else RETRY_S
-            except (Unavailable, Busy):
+                with contextlib.suppress(Unavailable, Busy):  # it is tried again
+                    if self._settled:
+                        await self._sweep()
+                    elif self._database.is_up:
+                        await self.settle()
                 pause_s = SWEEP_S if self._settled else RETRY_S
             except Exception:
                 log.exception("people could not be looked after; it is tried again in a minute")

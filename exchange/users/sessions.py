@@ -65,6 +65,8 @@ class Sessions:
         self._by_user: dict[int, dict[bytes, Session]] = {}
         self._ended: dict[bytes, float] = {}
         """Digest -> when it would have expired, of those that were ended before that."""
+        self._noted_at = 0.0
+        """PostgreSQL knows of uses up to here."""
         for record in local.take((RECORD_KIND,), self._records):
             self._ended |= {bytes.fromhex(digest): record["until"] for digest in record["digests"]}
 
@@ -165,7 +167,8 @@ class Sessions:
         self._ended = {digest: until for digest, until in self._ended.items() if until > now}
         over = [session for session in self._live.values() if self._is_over(session, now)]
         await self.end(over, database)
-        used = [(one.digest, _time(one.used_at)) for one in self._live.values() if one.used_at > one.created_at]
+        live = self._live.values()
+        used = [(one.digest, _time(one.used_at)) for one in live if one.used_at > max(one.created_at, self._noted_at)]
         async with database.connection() as connection:
             await connection.execute(
                 "update exchange_user.sessions s set used_at = n.used_at "
@@ -174,6 +177,7 @@ class Sessions:
                 [digest for digest, _ in used],
                 [at for _, at in used],
             )
+            self._noted_at = now
             await connection.execute("delete from exchange_user.sessions where expires_at < now() - interval '31 days'")
 
     # ---- inside ---------------------------------------------------------------------------------------------------

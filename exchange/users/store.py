@@ -17,7 +17,7 @@ from exchange.users.errors import NotAcceptable, NotAuthorized
 FREEZE = dt.timedelta(hours=24)
 """How long withdrawals rest after a sensitive change."""
 EMAIL_CHARACTERS_MAX = 254
-_email = re.compile(r"[^\s@\x00-\x20\x7f\"(),:;<>\[\]\\]{1,64}@[a-z0-9-]+(\.[a-z0-9-]+)+").fullmatch
+_email = re.compile(r"[^\s@\x00-\x20\x7f-\x9f\"(),:;<>\[\]\\]{1,64}@[a-z0-9-]+(\.[a-z0-9-]+)+").fullmatch
 
 
 class Person(NamedTuple):

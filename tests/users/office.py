@@ -201,12 +201,12 @@ class Office:
 
 
 @contextlib.asynccontextmanager
-async def new_target(server: EmbeddedPostgres) -> AsyncIterator[Target]:
-    """An empty database on a server that runs; it is dropped afterwards."""
+async def new_target(server: EmbeddedPostgres, options: str = "") -> AsyncIterator[Target]:
+    """An empty database on a server that runs; it is dropped afterwards. `options`: of `create database`."""
     root = Target.of(load({}, demo=True), server.folder)
     name = f"office_{next(_numbers)}"
     admin = await root.connect("tests")
-    await admin.execute(f"create database {name}")
+    await admin.execute(f"create database {name} {options}")
     try:
         yield Target(root.arguments | {"database": name}, name)
     finally:

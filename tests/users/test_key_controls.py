@@ -1,7 +1,20 @@
 """Keys: the controls that the venue promises, one test (or one table of cases) for each, against a whole exchange.
 
-The order is that of the table: signature, comparison, unknown key, window and replay, rights, addresses, errors and
-logs, foreign ids. Secrets at rest and revocation have files of their own, and so has what needs no exchange to judge.
+Where each row of the checklist "gateway and keys" is shown:
+
+    signature input       here; method and host are not signed, as the API contract says
+    compare               here; tests/gateway/test_signing.py
+    unknown key           here; its steps in test_key_judgement.py
+    window, replay        here; to the microsecond in tests/gateway/test_signing.py
+    key scopes            here; symbols, notional a day and order rate of a key: issue 5
+    IP allowlist          here; proxies and lapsing rights in test_key_judgement.py and tests/gateway/test_address.py
+    secret storage        test_secrets_at_rest.py; swapped rows in test_keyring.py
+    never in the journal  test_key_judgement.py, test_registration.py, test_secrets_at_rest.py
+    revocation            test_revocation.py, test_revocation_live.py; private streams: issue 4
+    rate limits           of logins in test_throttle.py and test_login_controls.py; of requests: issue 4
+    WS                    public so far: tests/marketdata/test_server.py; authentication and Origin: issue 4
+    errors, logs          here
+    pre-trade             foreign ids here; self-trade, quantities and order counts in tests/scenarios; collars: issue 5
 """
 
 from __future__ import annotations

@@ -1,7 +1,15 @@
 """Logging in: the controls that the venue promises, one group of tests for each.
 
-The order is that of the table: password hash, isolation, throttle, enumeration. TOTP, recovery codes, sensitive changes
-and sessions are in the module test_session_controls.
+Where each row of the checklist "login, 2FA, sessions" is shown:
+
+    password hash         here
+    isolation             here; workers that are killed or have no memory in test_passwords.py
+    throttle              here; waits and memory in test_throttle.py
+    enumeration           here, by the work that is done: a clock would judge the machine
+    TOTP                  test_session_controls.py; after a restart in test_outage.py
+    recovery codes        test_session_controls.py
+    sensitive change      test_session_controls.py; a new address for withdrawals comes with the wallet
+    sessions              test_session_controls.py; without PostgreSQL in test_outage.py
 """
 
 from __future__ import annotations

@@ -10,10 +10,13 @@ import pytest
 
 from exchange.core import readers
 from exchange.core.codes import CommandKind
-from exchange.users import service
+from exchange.persistence.embedded import EmbeddedPostgres
+from exchange.users import registration, service
+from exchange.users.errors import NotAcceptable
+from exchange.users.store import normalized_email
 from tests.disruptor.running import command
-from tests.users.databases import until
-from tests.users.office import PASSWORD, Office, Somebody, settled
+from tests.users.databases import migrated, until
+from tests.users.office import PASSWORD, Office, Somebody, new_target, settled
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 _emails = itertools.count(1)
@@ -159,6 +162,27 @@ async def test_malformed_email_is_refused(office: Office, email: str) -> None:
     person.email = email
     answer = await person.register()
     assert (answer.status, answer.json["code"]) == (400, -1105 if not email else -1130)
+
+
+@pytest.mark.parametrize("local", ["\x9b2J", "a\u2028b", "a\xa0b"])
+async def test_email_has_no_character_that_a_log_or_a_letter_would_obey(local: str) -> None:
+    with pytest.raises(NotAcceptable):
+        normalized_email(f"{local}@example.org")
+
+
+@pytest.mark.parametrize("local", ["carol", "ÉMILIE", "\u0130", "\u1e9e", "\U00010d50", "\ua7da"])
+async def test_email_that_counts_here_counts_in_a_database_that_knows_other_capitals(
+    people_server: EmbeddedPostgres, local: str
+) -> None:
+    unicode = "template template0 encoding 'UTF8' locale_provider builtin builtin_locale 'C.UTF-8'"
+    async with (
+        new_target(people_server, unicode) as target,
+        migrated(target) as database,
+        database.connection() as connection,
+    ):
+        for number in range(2):
+            row = await connection.fetchrow(registration._INSERT, 16, normalized_email(f"{local}@a.org"), "none")
+            assert row["is_new"] == (number == 0)
 
 
 async def test_secret_in_the_address_is_refused(office: Office) -> None:

@@ -4,7 +4,7 @@
 create table exchange_user.users (
     user_id                 bigint      primary key generated always as identity,
     account                 integer     not null unique check (account >= 16),   -- the engine's; never used twice
-    email                   text        unique check (email = lower(email) and length(email) between 3 and 254),
+    email                   text        unique check (email = lower(email collate "C") and length(email) between 3 and 254),
     password_hash           text,
     status                  text        not null check (status in ('pending', 'active', 'disabled', 'orphaned')),
     totp_sealed             bytea,
@@ -39,6 +39,7 @@ create table exchange_user.devices (
     expires_at timestamptz not null
 );
 create index devices_user on exchange_user.devices (user_id);
+create index devices_expiry on exchange_user.devices (expires_at);
 
 create table exchange_user.recovery_codes (
     user_id bigint      not null references exchange_user.users,
@@ -54,6 +55,7 @@ create table exchange_user.reset_tokens (
     used_at    timestamptz
 );
 create index reset_tokens_user on exchange_user.reset_tokens (user_id);
+create index reset_tokens_expiry on exchange_user.reset_tokens (expires_at);
 
 create table exchange_user.api_keys (
     api_key       text        primary key check (length(api_key) between 16 and 128),
