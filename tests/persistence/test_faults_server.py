@@ -135,8 +135,8 @@ async def test_backlog_of_any_length_takes_no_memory(own: Own, venue: JournaledV
         await child.reaches(venue.event)
         before = child.memory_bytes("VmHWM")
         own.kill()
-        await child.until(lambda told: told["state"] == "waiting")
         trade_on(venue, 9, BACKLOG_COMMANDS)
+        await child.until(lambda told: told["state"] == "waiting")  # one with nothing to write would not notice
         await own.until_up()
         await child.reaches(venue.event)
         assert child.memory_bytes("VmHWM") - before < BACKLOG_BYTES
