@@ -17,8 +17,10 @@ from exchange.persistence.database import Database, Unavailable
 from exchange.users import store
 from exchange.users.credentials import Credentials
 from exchange.users.errors import Busy, Conflict, NotAcceptable, NotAuthorized
+from exchange.users.passwords import Passwords
 from exchange.users.registration import Registration
 from exchange.users.sessions import Session, Sessions
+from exchange.users.store import Person
 from exchange.users.throttle import ACCOUNT, DEVICE, Address, Key, Throttle, by_address, by_text
 
 DEVICE_LIFE = dt.timedelta(days=90)
@@ -40,12 +42,14 @@ class Logins:
         self,
         database: Database,
         credentials: Credentials,
+        passwords: Passwords,
         sessions: Sessions,
         registration: Registration,
         throttle: Throttle,
     ) -> None:
         self._database = database
         self._credentials = credentials
+        self._passwords = passwords
         self._sessions = sessions
         self._registration = registration
         self._throttle = throttle
@@ -59,10 +63,8 @@ class Logins:
         strangers: list[Key] = [by_text(ACCOUNT, email), *by_address(address)]
         if not device_token:
             self._throttle.check(strangers)  # before PostgreSQL is asked anything
-        async with self._database.connection() as connection:
-            person = await store.by_email(connection, email)
-            # Nobody's device is looked for as well: one statement less would take less time.
-            known = await store.is_device_of(connection, device_token, person.user_id if person else 0)
+        with self._passwords.place(known_device=bool(device_token)):
+            person, known = await self._look_up(email, device_token)
         tried = self._throttle.enter([by_text(DEVICE, device_token)] if known else strangers)
         session: Session | None = None
         try:
@@ -84,6 +86,13 @@ class Logins:
         if not self._sessions.is_live(session):  # the password was changed, or the person disabled, meanwhile
             raise NotAuthorized
         return Login(token, session, device_token)
+
+    async def _look_up(self, email: str, device_token: str) -> tuple[Person | None, bool]:
+        """Whose email this is, and whether the device is theirs."""
+        async with self._database.connection() as connection:
+            person = await store.by_email(connection, email)
+            # Nobody's device is looked for as well: one statement less would take less time.
+            return person, await store.is_device_of(connection, device_token, person.user_id if person else 0)
 
     async def _open_account(self, session: Session) -> None:
         try:

@@ -1,8 +1,8 @@
 """Passwords: which are acceptable, and their argon2id hashes, computed in processes of their own.
 
 Owns the cost of a hash and the pool of processes. A hash takes about 0.2 s and 64 MiB, so it never runs in the
-process that trades: two workers at low priority take turns with a bounded queue, and one more than fits is refused. A
-part of the queue is kept for people who come from a device that they have logged in from before.
+process that trades: at most two workers at low priority take turns with a bounded queue, and one more than fits is
+refused. A part of the queue is kept for people who come from a device that they have logged in from before.
 
 Verifying for somebody who does not exist takes the same work as for somebody who does. A worker ends with its parent,
 however that one ends.
@@ -23,7 +23,7 @@ import os
 import secrets
 import signal
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import NamedTuple, TypeVar
@@ -40,9 +40,11 @@ MEMORY_KIB, PASSES, LANES = 64 * 1024, 3, 1
 CHARACTERS_MIN, CHARACTERS_MAX = 8, 128
 PIECES_MAX = 4
 """Into how many characters one can fall at most (Unicode, canonical decomposition)."""
-WORKERS = 2
+WORKERS = 2 if len(os.sched_getaffinity(0)) > 2 else 1
+"""A processor is left for trading: in a flood of logins, on two, the median order takes 1.1 times as long as without,
+the slowest of a hundred 3 times; beside two workers 1.2 and 4 times (`python -m bench.logins`)."""
 WAITING_MAX = 32
-"""Jobs that may wait for a worker, about three seconds of work."""
+"""Jobs that may wait for a worker, three to six seconds of work."""
 RESERVED = 32
 """As many more for known devices."""
 _HASH_S = 0.2
@@ -154,14 +156,25 @@ class Passwords:
         """Whether `password` is the one behind `encoded`; None: nobody's, which takes as long. Raises Busy."""
         return await self._run(known_device, _verify, encoded or self._nobodys, normalized(password))
 
-    async def _run(self, reserve: bool, function: Callable[..., T], *arguments: str) -> T:
-        executor = self._executor
-        room = WORKERS + WAITING_MAX + (RESERVED if reserve else 0)
-        if executor is None or self.under_way >= room:
-            raise Busy(retry_after_s=math.ceil(self.under_way * _HASH_S / WORKERS) or 1)
+    @contextlib.contextmanager
+    def place(self, *, known_device: bool) -> Iterator[None]:
+        """A place in the queue, for the body: without one, what comes before a job is work for nothing. Raises Busy."""
+        room = WORKERS + WAITING_MAX + (RESERVED if known_device else 0)
+        if self.under_way >= room:
+            raise Busy(retry_after_s=math.ceil(self.under_way * _HASH_S / WORKERS))
         self.under_way += 1
         try:
-            result = await asyncio.get_running_loop().run_in_executor(executor, function, *arguments)
+            yield
+        finally:
+            self.under_way -= 1
+
+    async def _run(self, known_device: bool, function: Callable[..., T], *arguments: str) -> T:
+        executor = self._executor
+        if executor is None:
+            raise Busy
+        try:
+            with self.place(known_device=known_device):
+                result = await asyncio.get_running_loop().run_in_executor(executor, function, *arguments)
         except BrokenProcessPool:
             if self._executor is executor:
                 log.error("a worker that hashes passwords was killed; new ones are started")
@@ -173,7 +186,5 @@ class Passwords:
             # No memory or no process to be had: that the password is wrong is another thing.
             log.error("a password could not be hashed: %s: %s", type(error).__name__, error)
             raise Busy from None
-        finally:
-            self.under_way -= 1
         self.done += 1
         return result

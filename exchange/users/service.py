@@ -68,7 +68,9 @@ class Users:
         )
         self.registration = Registration(database, pipeline, self.passwords)
         self.credentials = Credentials(database, self.passwords, self.second_factor, self.throttle, self.outbox)
-        self.logins = Logins(database, self.credentials, self.sessions, self.registration, self.throttle)
+        self.logins = Logins(
+            database, self.credentials, self.passwords, self.sessions, self.registration, self.throttle
+        )
         self.changes = Changes(
             database,
             self.credentials,

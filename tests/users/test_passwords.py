@@ -15,7 +15,7 @@ import unicodedata
 import pytest
 
 from exchange.users.errors import Busy
-from exchange.users.passwords import CHARACTERS_MAX, Passwords, normalized
+from exchange.users.passwords import CHARACTERS_MAX, WORKERS, Passwords, normalized
 from tests.users.databases import until
 from tests.users.rings import failing
 
@@ -42,7 +42,7 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: pathlib.Path) -> None
     with subprocess.Popen([sys.executable, str(program)], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         workers = [int(pid) for pid in parent.stdout.readline().split()]
-        assert len(workers) == 2
+        assert len(workers) == WORKERS
         parent.send_signal(signal.SIGKILL)
     asyncio.run(until(lambda: not any(_runs(pid) for pid in workers)))
 
