@@ -96,9 +96,9 @@ def _password(file: str | None) -> str:
         if password != getpass.getpass("Again: "):
             _fail(EXIT_USAGE, "The two passwords differ.")
         return password
-    if file == "-":
-        return sys.stdin.readline().rstrip("\r\n")
     try:
+        if file == "-":
+            return sys.stdin.buffer.readline().decode().rstrip("\r\n")
         return pathlib.Path(file).read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
     except (OSError, UnicodeDecodeError):
         _fail(EXIT_USAGE, f"The password file {file} can not be read.")

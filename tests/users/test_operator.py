@@ -160,6 +160,12 @@ def test_exchange_that_does_not_run_is_exit_69(tmp_path: pathlib.Path, arguments
     assert "No exchange runs on the data directory" in refused(Exchange(tmp_path), 69, *arguments)
 
 
+def test_password_that_is_no_text_is_a_wrong_option(tmp_path: pathlib.Path) -> None:
+    command = [sys.executable, "-m", "exchange", "user", "create", "dora@example.org", "--password-file", "-"]
+    done = subprocess.run([*command, "--data-dir", str(tmp_path)], input=b"\xff\n", capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (2, b"exchange: The password file - can not be read.\n")
+
+
 @pytest.mark.parametrize("command", [("user",), ("user", "create"), ("key",), ("key", "revoke")])
 def test_exit_codes_are_in_the_help(command: tuple[str, ...]) -> None:
     done = subprocess.run(
