@@ -1,4 +1,5 @@
-"""What operators do to people; each act is a row of exchange_admin.audit, in the transaction of the act itself.
+"""What operators do to people; each act is a row of exchange_admin.audit, in the transaction of the act itself, but for
+a person who is created: that row comes once the account is open.
 
 Owns the acts: create, disable, reset the second factor, set the identity level. Never shows or takes a code or a
 token.
