@@ -28,7 +28,7 @@ from exchange.persistence.intervals import SPANS
 
 T = TypeVar("T")
 LIMIT_DEFAULT, LIMIT_MAX = 500, 1000
-FOLDED_MAX = 500_000
+FOLDED_MAX = 100_000
 """How many stored candles one request may fold; it bounds the number of candles in the answer."""
 _MS_NS, _US_NS = 1_000_000, 1_000
 _MICROSECONDS_FROM = 10**14
@@ -133,8 +133,7 @@ async def ledger(venue: Venue, call: Call) -> Reply:
     params, reference = call.params, venue.reference
     asset = 0
     if "asset" in params:
-        named = (asset for asset, view in reference.assets.items() if view.name == params["asset"])
-        asset = next(named, 0)
+        asset = next((one for one, view in reference.assets.items() if view.name == params["asset"]), 0)
         if not asset:
             raise not_valid("asset")
     order_id = integer(params, "orderId", low=1, default=0)

@@ -2,12 +2,13 @@
 
 Owns the waiting for the projection, the check that it is as far as it must be, and the bound on readers. A request
 names the sequence that was current when it came; it waits for the watermark to reach it, then reads in one transaction
-that finds out for itself how far the projection is (the watermark may be ahead of it: a backup was restored).
+that finds out for itself how far the projection is. Both must be as far: the watermark is ahead of the row when a
+backup was restored, the row is ahead of the watermark when it is another venue's.
 
 Never: answers from a projection that is behind the request; lets readers of public history take the connections that
 owners of accounts, or users who log in, need.
 
-    current sequence ─► watermark, at most EXCHANGE_HISTORY_TIMEOUT ─► a place ─► transaction: applied? ─► statement
+    current sequence ─► watermark, at most EXCHANGE_HISTORY_TIMEOUT ─► a place ─► transaction: applied? ─► statements
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
@@ -30,8 +30,8 @@ log = logging.getLogger("exchange.gateway")
 T = TypeVar("T")
 RETRY_AFTER_S = 1
 HISTORY_BEHIND, HISTORY_UNAVAILABLE = "history_behind", "history_unavailable"
-ASKED_S = 1.0
-"""How long the server may take to say how far the projection is, once a request has waited in vain."""
+POSITION_S = 4.0
+"""How long the server may take to say how far the projection is: more than it lets a statement wait for a lock."""
 WAITING_EACH = 4
 """How many may wait for each place."""
 
@@ -82,42 +82,32 @@ class History:
         self, sequence: int, query: Callable[[Connection], Awaitable[T]], *, is_public: bool
     ) -> tuple[T, int]:
         """What `query` gives at `sequence` or later, and the sequence that it is current to. Raises Refusal."""
-        until_s = time.monotonic() + self._timeout_s
         if self._database is None:
             raise self._unavailable("There is no PostgreSQL here, and so no history.")
         if not self._database.is_up:
             raise self._unavailable()
-        if not await self._watermark.passes(sequence, self._timeout_s):
-            raise await self._why_behind(self._database, sequence)
+        await self._watermark.wait(sequence, self._timeout_s)
         gate = self._anybody if is_public else self._owners
-        async with gate.place(max(0.0, until_s - time.monotonic())):
+        async with gate.place(self._timeout_s):
             try:
                 async with self._database.connection() as connection:
                     return await self._look(connection, sequence, query)
             except Unavailable:
                 raise self._unavailable() from None
 
-    async def _why_behind(self, database: Database, sequence: int) -> Refusal:
-        """Whether the projection is behind, or cannot move because its server is not there: nobody asked it before."""
-        try:
-            async with asyncio.timeout(ASKED_S), database.connection() as connection:
-                return _behind(sequence, await history.applied(connection))
-        except (Unavailable, TimeoutError):
-            return self._unavailable()
-
     async def _look(
         self, connection: Connection, sequence: int, query: Callable[[Connection], Awaitable[T]]
     ) -> tuple[T, int]:
-        try:
-            async with connection.transaction(isolation="repeatable_read", readonly=True):
-                applied = await history.applied(connection)
-                if applied < sequence:
-                    raise _behind(sequence, applied)
+        async with _moment(connection) as applied:
+            at = min(applied, self._watermark.sequence)
+            if at < sequence:
+                raise _behind(sequence, at)
+            try:
                 return await query(connection), applied
-        except asyncpg.QueryCanceledError:
-            # The server is there; only this statement was too much for it.
-            log.error("a statement of history took too long and was canceled")
-            raise self._unavailable("This part of history took too long to read; ask for less of it.") from None
+            except asyncpg.QueryCanceledError:
+                # The server is there; only this statement was too much for it.
+                log.error("a statement of history took too long and was canceled")
+                raise self._unavailable("This part of history took too long to read; ask for less of it.") from None
 
     def _unavailable(self, why: str = "History is not available at the moment; trading goes on.") -> Refusal:
         return Refusal(
@@ -128,6 +118,24 @@ class History:
             reason=HISTORY_UNAVAILABLE,
             as_of_sequence=self._watermark.sequence,
         )
+
+
+@contextlib.asynccontextmanager
+async def _moment(connection: Connection) -> AsyncIterator[int]:
+    """A transaction that sees one moment, and the sequence of it. Whoever hangs in it is not asked to end it."""
+    transaction = connection.transaction(isolation="repeatable_read", readonly=True)
+    async with asyncio.timeout(POSITION_S):
+        await transaction.start()
+        applied = await history.applied(connection)
+    hangs = False
+    try:
+        yield applied
+    except TimeoutError:
+        hangs = True
+        raise
+    finally:
+        if not hangs:
+            await transaction.rollback()
 
 
 def _behind(sequence: int, at: int) -> Refusal:

@@ -25,18 +25,17 @@ class Watermark:
             if not waiter[1].done():
                 waiter[1].set_result(None)
 
-    async def passes(self, sequence: int, timeout_s: float) -> bool:
-        """Whether the projection has come to `sequence`, waiting at most `timeout_s` for it."""
+    async def wait(self, sequence: int, timeout_s: float) -> None:
+        """Until the projection has come to `sequence`, or so long."""
         if self.sequence >= sequence:
-            return True
+            return
         waiter = (sequence, asyncio.get_running_loop().create_future())
         self._waiters.add(waiter)
         self._wanted()
         try:
             async with asyncio.timeout(timeout_s):
                 await waiter[1]
-            return True
         except TimeoutError:
-            return False
+            pass  # whoever waits looks at `sequence` in any case
         finally:
             self._waiters.discard(waiter)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import pathlib
-from collections.abc import AsyncIterator
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
 
 import pytest
 
+from exchange.gateway import history_reading
 from exchange.gateway.errors import Refusal
 from exchange.gateway.history_reading import WAITING_EACH, History
-from exchange.persistence.database import Connection, Database, Target
+from exchange.persistence.database import STATEMENT_MS, Connection, Database, Target
 from exchange.persistence.watermark import Watermark
 from exchange.settings import load
 from tests.persistence.filling import REFERENCE
 
 CONNECTIONS = 4
-LONG_S, SHORT_S = 30.0, 0.02
+Query = Callable[[Connection], Awaitable[Any]]
+LONG_S, PLACE_S, SHORT_S = 30.0, 1.0, 0.02
 
 
 @pytest.fixture
@@ -48,10 +54,15 @@ def standing_at(sequence: int) -> Watermark:
     return watermark
 
 
-async def refused(history: History, sequence: int) -> Refusal:
+async def read(history: History, sequence: int, query: Query = now, *, is_public: bool = True) -> tuple[Any, int]:
+    """What the query found, as it is."""
+    return await history.read(sequence, query, is_public=is_public)
+
+
+async def refused(history: History, sequence: int, query: Query = now) -> Refusal:
     """How a read ended that was not allowed."""
     with pytest.raises(Refusal) as caught:
-        await history.read(sequence, now, is_public=True)
+        await read(history, sequence, query)
     refusal = caught.value
     assert (refusal.status, refusal.outcome, refusal.retry_after_s) == (503, "rejected", 1)
     return refusal
@@ -59,13 +70,13 @@ async def refused(history: History, sequence: int) -> Refusal:
 
 async def test_read_of_what_is_projected_names_its_sequence(database: Database) -> None:
     history = History(database, standing_at(10), LONG_S)
-    assert await history.read(7, now, is_public=True) == (10, 10)
+    assert await read(history, 7) == (10, 10)
 
 
 async def test_read_waits_for_the_projection_and_asks_for_it(database: Database, connection: Connection) -> None:
     asked = asyncio.Event()
     watermark = Watermark(asked.set)
-    reading = asyncio.create_task(History(database, watermark, LONG_S).read(12, now, is_public=False))
+    reading = asyncio.create_task(read(History(database, watermark, LONG_S), 12, now, is_public=False))
     await asked.wait()
     assert not reading.done()
     await move(connection, 12)
@@ -89,22 +100,27 @@ async def test_watermark_ahead_of_a_restored_database_is_not_believed(database: 
     assert (refusal.reason, refusal.as_of_sequence) == ("history_behind", 10)
 
 
+async def test_projection_that_the_watermark_does_not_know_is_not_believed(database: Database) -> None:
+    """It is another venue's: its projector is refused, and says nothing."""
+    refusal = await refused(History(database, standing_at(5), SHORT_S), 8)
+    assert (refusal.reason, refusal.as_of_sequence) == ("history_behind", 5)
+
+
 async def test_read_sees_one_moment_though_the_projection_moves_on(database: Database, connection: Connection) -> None:
     async def query(reader: Connection) -> list[int]:
         before = await now(reader)
         await move(connection, 11)
         return [before, await now(reader)]
 
-    assert await History(database, standing_at(10), LONG_S).read(10, query, is_public=True) == ([10, 10], 10)
+    assert await read(History(database, standing_at(10), LONG_S), 10, query) == ([10, 10], 10)
 
 
 async def test_read_can_not_write(database: Database) -> None:
     async def query(reader: Connection) -> None:
         await move(reader, 1)
 
-    with pytest.raises(Refusal) as caught:
-        await History(database, standing_at(10), LONG_S).read(1, query, is_public=True)
-    assert caught.value.reason == "history_unavailable"
+    refusal = await refused(History(database, standing_at(10), LONG_S), 1, query)
+    assert refusal.reason == "history_unavailable"
 
 
 async def test_without_a_database_history_is_unavailable() -> None:
@@ -124,14 +140,52 @@ async def test_server_that_goes_away_is_unavailable_without_waiting(database: Da
         await elsewhere.execute("select pg_terminate_backend($1)", pid)
         await now(reader)
 
-    with pytest.raises(Refusal) as caught:
-        await history.read(10, killed, is_public=True)
-    assert caught.value.reason == "history_unavailable"
+    assert (await refused(history, 10, killed)).reason == "history_unavailable"
     assert not database.is_up
     refusal = await refused(history, 10_000)  # no wait for a projection that nobody can write
     assert (refusal.reason, refusal.as_of_sequence) == ("history_unavailable", 10)
     assert refusal.msg == "History is not available at the moment; trading goes on."
     await elsewhere.close()
+
+
+@contextlib.contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """A backend that hangs for the length of the body."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+async def pid_of(reader: Connection) -> int:
+    """The process that serves a connection."""
+    return int(await reader.fetchval("select pg_backend_pid()"))
+
+
+async def test_server_that_hangs_is_unavailable_long_before_a_statement_is(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = History(database, standing_at(10), LONG_S)
+    pid, _ = await read(history, 10, pid_of)
+    monkeypatch.setattr(history_reading, "POSITION_S", SHORT_S)
+    with stopped(pid):
+        assert (await refused(history, 10)).reason == "history_unavailable"
+        assert not database.is_up
+
+
+async def test_server_that_hangs_in_a_statement_is_not_waited_for_once_more(database: Database) -> None:
+    with contextlib.ExitStack() as until_the_end:
+
+        async def hang(reader: Connection) -> None:
+            until_the_end.enter_context(stopped(await pid_of(reader)))
+            await reader.fetchval("select 1", timeout=SHORT_S)
+
+        reading = asyncio.create_task(refused(History(database, standing_at(10), LONG_S), 10, hang))
+        await asyncio.wait((reading,), timeout=STATEMENT_MS / 1000)  # the end of a transaction would take as long again
+        assert reading.done()
+        assert (await reading).reason == "history_unavailable"
+        assert not database.is_up
 
 
 async def test_statement_that_takes_too_long_is_unavailable_and_the_server_is_still_up(database: Database) -> None:
@@ -140,11 +194,10 @@ async def test_statement_that_takes_too_long_is_unavailable_and_the_server_is_st
         await reader.execute("select pg_sleep(60)")
 
     history = History(database, standing_at(10), LONG_S)
-    with pytest.raises(Refusal) as caught:
-        await history.read(10, slow, is_public=True)
-    assert (caught.value.reason, caught.value.as_of_sequence) == ("history_unavailable", 10)
+    refusal = await refused(history, 10, slow)
+    assert (refusal.reason, refusal.as_of_sequence) == ("history_unavailable", 10)
     assert database.is_up
-    assert await history.read(10, now, is_public=True) == (10, 10)
+    assert await read(history, 10) == (10, 10)
 
 
 async def test_public_readers_wait_in_a_short_line_and_owners_pass_them(database: Database) -> None:
@@ -156,13 +209,26 @@ async def test_public_readers_wait_in_a_short_line_and_owners_pass_them(database
         return await now(reader)
 
     places = CONNECTIONS // 2
-    line = [asyncio.create_task(history.read(10, hold, is_public=True)) for _ in range(places * (1 + WAITING_EACH))]
+    line = [asyncio.create_task(read(history, 10, hold)) for _ in range(places * (1 + WAITING_EACH))]
     await asyncio.sleep(0)
     refusal = await refused(history, 10)
     assert refusal.code == -1008
-    assert await history.read(10, now, is_public=False) == (10, 10)
+    assert await read(history, 10, now, is_public=False) == (10, 10)
     go_on.set()
     assert await asyncio.gather(*line) == [(10, 10)] * len(line)
+
+
+async def test_readers_who_wait_in_vain_leave_connections_to_others(database: Database, connection: Connection) -> None:
+    history = History(database, standing_at(10), PLACE_S)
+    async with connection.transaction():
+        await connection.execute("lock table exchange_order.projection in access exclusive mode")
+        readers = [asyncio.create_task(refused(history, 11)) for _ in range(2 * CONNECTIONS)]
+        while await connection.fetchval("select count(*) from pg_locks where not granted") < CONNECTIONS // 2:
+            await connection.execute("select pg_sleep(0.01)")
+        async with database.connection() as other:
+            assert await other.fetchval("select 1") == 1
+        assert not any(reader.done() for reader in readers)
+    await asyncio.gather(*readers)
 
 
 async def test_reader_waits_for_a_place_no_longer_than_for_the_projection(database: Database) -> None:
@@ -172,7 +238,7 @@ async def test_reader_waits_for_a_place_no_longer_than_for_the_projection(databa
     async def hold(reader: Connection) -> None:
         await go_on.wait()
 
-    holding = [asyncio.create_task(history.read(10, hold, is_public=True)) for _ in range(CONNECTIONS // 2)]
+    holding = [asyncio.create_task(read(history, 10, hold)) for _ in range(CONNECTIONS // 2)]
     await asyncio.sleep(0)
     assert (await refused(history, 10)).code == -1008
     go_on.set()
