@@ -9,24 +9,26 @@ Paging: without `fromId`, `orderId` and `startTime` the newest rows, else the ol
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from exchange.core.state import State
 from exchange.gateway import history_answers
 from exchange.gateway.candle_grid import CandleGrid, zone_offset_ns
 from exchange.gateway.errors import Refusal, mandatory, not_valid
+from exchange.gateway.history_answers import Json
+from exchange.gateway.history_reading import Found, Make, Part, Query
 from exchange.gateway.orders import symbol_rules
 from exchange.gateway.parameters import INT64_MAX, Params, integer
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
+from exchange.gateway.symbols import Rules
 from exchange.gateway.venue import Venue
 from exchange.persistence import history
 from exchange.persistence.database import Connection
 from exchange.persistence.history import Page
 from exchange.persistence.intervals import SPANS
 
-T = TypeVar("T")
 LIMIT_DEFAULT, LIMIT_MAX = 500, 1000
 FOLDED_MAX = 100_000
 """How many stored candles one request may fold; it bounds the number of candles in the answer."""
@@ -49,10 +51,19 @@ def _nothing(_state: State) -> None:
     """What is read to learn the sequence that the engine has come to."""
 
 
-async def _read(venue: Venue, query: Callable[[Connection], Awaitable[T]], *, is_public: bool = False) -> tuple[T, int]:
-    """The rows, read after everything that had been acknowledged when the request came."""
+async def _answer(venue: Venue, query: Query[Found], make: Make[Found, Part], *, is_public: bool = False) -> Reply:
+    """What was read after everything that had been acknowledged when the request came."""
     _, sequence = venue.read(_nothing)
-    return await venue.history.read(sequence, query, is_public=is_public)
+    return Reply(*await venue.history.read(sequence, query, make, is_public=is_public))
+
+
+def _each(make: Callable[[Rules, Any, int], Json], rules: Rules, unit_ns: int) -> Make[history.Rows, Json]:
+    """A part of the answer for every row."""
+
+    def parts(rows: history.Rows) -> Iterator[Json]:
+        return (make(rules, row, unit_ns) for row in rows)
+
+    return parts
 
 
 def _unit_of(value: int) -> int:
@@ -104,9 +115,7 @@ async def all_orders(venue: Venue, call: Call) -> Reply:
     async def query(connection: Connection) -> history.Rows:
         return await history.orders(connection, call.key.account, rules.symbol, wanted)
 
-    rows, sequence = await _read(venue, query)
-    parts = (history_answers.order(rules, row, call.unit_ns) for row in rows)
-    return Reply(await history_answers.in_turns(parts), sequence)
+    return await _answer(venue, query, _each(history_answers.order, rules, call.unit_ns))
 
 
 async def my_trades(venue: Venue, call: Call) -> Reply:
@@ -123,9 +132,7 @@ async def my_trades(venue: Venue, call: Call) -> Reply:
             return await history.order_trades(connection, account, rules.symbol, order_id, wanted)
         return await history.account_trades(connection, account, rules.symbol, wanted)
 
-    rows, sequence = await _read(venue, query)
-    parts = (history_answers.account_trade(rules, row, call.unit_ns) for row in rows)
-    return Reply(await history_answers.in_turns(parts), sequence)
+    return await _answer(venue, query, _each(history_answers.account_trade, rules, call.unit_ns))
 
 
 async def ledger(venue: Venue, call: Call) -> Reply:
@@ -144,8 +151,10 @@ async def ledger(venue: Venue, call: Call) -> Reply:
             return await history.order_ledger(connection, call.key.account, asset, order_id, wanted)
         return await history.ledger(connection, call.key.account, asset, wanted)
 
-    rows, sequence = await _read(venue, query)
-    return Reply(await history_answers.in_turns(history_answers.entries(reference, rows, call.unit_ns)), sequence)
+    def make(rows: history.Rows) -> Iterator[Json]:
+        return history_answers.entries(reference, rows, call.unit_ns)
+
+    return await _answer(venue, query, make)
 
 
 # ---- of a symbol --------------------------------------------------------------------------------------------------
@@ -159,9 +168,7 @@ async def trades(venue: Venue, call: Call) -> Reply:
     async def query(connection: Connection) -> history.Rows:
         return await history.trades(connection, rules.symbol, wanted)
 
-    rows, sequence = await _read(venue, query, is_public=True)
-    parts = (history_answers.trade(rules, row, call.unit_ns) for row in rows)
-    return Reply(await history_answers.in_turns(parts), sequence)
+    return await _answer(venue, query, _each(history_answers.trade, rules, call.unit_ns), is_public=True)
 
 
 async def agg_trades(venue: Venue, call: Call) -> Reply:
@@ -174,9 +181,7 @@ async def agg_trades(venue: Venue, call: Call) -> Reply:
     async def query(connection: Connection) -> history.Rows:
         return await history.agg_trades(connection, rules.symbol, wanted)
 
-    rows, sequence = await _read(venue, query, is_public=True)
-    parts = (history_answers.agg_trade(rules, row, call.unit_ns) for row in rows)
-    return Reply(await history_answers.in_turns(parts), sequence)
+    return await _answer(venue, query, _each(history_answers.agg_trade, rules, call.unit_ns), is_public=True)
 
 
 async def klines(venue: Venue, call: Call) -> Reply:
@@ -202,9 +207,10 @@ async def klines(venue: Venue, call: Call) -> Reply:
             return numbers, [], 0
         return numbers, *await _candle_rows(connection, rules.symbol, grid, numbers)
 
-    (numbers, rows, close_ticks), sequence = await _read(venue, query, is_public=True)
-    parts = history_answers.candles(rules, grid, numbers, rows, close_ticks, call.unit_ns)
-    return Reply(await history_answers.in_turns(parts), sequence)
+    def make(found: tuple[range, history.Rows, int]) -> Iterator[list[Any]]:
+        return history_answers.candles(rules, grid, *found, call.unit_ns)
+
+    return await _answer(venue, query, make, is_public=True)
 
 
 async def _candle_rows(

@@ -6,11 +6,10 @@ to commands. Rows are those of `exchange/persistence/history.py`.
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import operator
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 from exchange.core.codes import CommandKind, EventKind, Side
 from exchange.core.readers import OrderView
@@ -19,10 +18,7 @@ from exchange.gateway.amounts import Grid
 from exchange.gateway.candle_grid import CandleGrid
 from exchange.gateway.symbols import Reference, Rules
 
-T = TypeVar("T")
 Json = dict[str, Any]
-TURN_PARTS = 50
-"""What is made in one turn of the event loop: about a third of a millisecond."""
 _SELL = int(Side.SELL)
 _OPENING, _TRANSFERRED = 0, int(EventKind.TRANSFERRED)
 _TYPES = {
@@ -176,13 +172,3 @@ def entries(reference: Reference, rows: Iterable[Any], unit_ns: int) -> Iterator
             "transferId": row["transfer_id"] or None,
             "postings": [_posting(reference, one) for one in (row, *postings)],
         }
-
-
-async def in_turns(parts: Iterable[T]) -> list[T]:
-    """The parts, made a few at a time: a whole page at once would hold up orders for milliseconds."""
-    made: list[T] = []
-    for part in parts:
-        made.append(part)
-        if len(made) % TURN_PARTS == 0:
-            await asyncio.sleep(0)
-    return made

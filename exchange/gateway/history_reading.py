@@ -1,9 +1,10 @@
 """When history may be read: after the reader's own writes, in one consistent look, by not too many at a time.
 
-Owns the waiting for the projection, the check that it is as far as it must be, and the bound on readers. A request
-names the sequence that was current when it came; it waits for the watermark to reach it, then reads in one transaction
-that finds out for itself how far the projection is. Both must be as far: the watermark is ahead of the row when a
-backup was restored, the row is ahead of the watermark when it is another venue's.
+Owns the waiting for the projection, the check that it is as far as it must be, and the bounds on readers: how many look
+at one time, and how long the event loop is theirs. A request names the sequence that was current when it came; it waits
+for the watermark to reach it, then reads in one transaction that finds out for itself how far the projection is. Both
+must be as far: the watermark is ahead of the row when a backup was restored, the row is ahead of the watermark when it
+is another venue's.
 
 Never: answers from a projection that is behind the request; lets readers of public history take the connections that
 owners of accounts, or users who log in, need.
@@ -15,8 +16,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import TypeVar
 
 import asyncpg
@@ -27,11 +29,16 @@ from exchange.persistence.database import Connection, Database, Unavailable
 from exchange.persistence.watermark import Watermark
 
 log = logging.getLogger("exchange.gateway")
-T = TypeVar("T")
+Found = TypeVar("Found")
+Part = TypeVar("Part")
+Query = Callable[[Connection], Awaitable[Found]]
+Make = Callable[[Found], Iterator[Part]]
 RETRY_AFTER_S = 1
 HISTORY_BEHIND, HISTORY_UNAVAILABLE = "history_behind", "history_unavailable"
 POSITION_S = 4.0
 """How long the server may take to say how far the projection is: more than it lets a statement wait for a lock."""
+TURN_PARTS = 50
+"""How much of an answer is made in one turn of the event loop: orders wait for a turn and not for a page."""
 WAITING_EACH = 4
 """How many may wait for each place."""
 
@@ -74,14 +81,18 @@ class History:
         self._database = database
         self._watermark = watermark
         self._timeout_s = timeout_s
+        self._making = asyncio.Lock()
         size = 0 if database is None else database.size
         # Half of the connections for anybody, a quarter for owners: a quarter is left for people who log in.
         self._anybody, self._owners = _Gate(max(1, size // 2)), _Gate(max(1, size // 4))
 
     async def read(
-        self, sequence: int, query: Callable[[Connection], Awaitable[T]], *, is_public: bool
-    ) -> tuple[T, int]:
-        """What `query` gives at `sequence` or later, and the sequence that it is current to. Raises Refusal."""
+        self, sequence: int, query: Query[Found], make: Make[Found, Part], *, is_public: bool
+    ) -> tuple[list[Part], int]:
+        """What `make` makes of what `query` finds at `sequence` or later, and the sequence that it is current to.
+
+        Raises Refusal.
+        """
         if self._database is None:
             raise self._unavailable("There is no PostgreSQL here, and so no history.")
         if not self._database.is_up:
@@ -91,13 +102,12 @@ class History:
         async with gate.place(self._timeout_s):
             try:
                 async with self._database.connection() as connection:
-                    return await self._look(connection, sequence, query)
+                    found, applied = await self._look(connection, sequence, query)
             except Unavailable:
                 raise self._unavailable() from None
+            return await self._in_turns(make(found)), applied
 
-    async def _look(
-        self, connection: Connection, sequence: int, query: Callable[[Connection], Awaitable[T]]
-    ) -> tuple[T, int]:
+    async def _look(self, connection: Connection, sequence: int, query: Query[Found]) -> tuple[Found, int]:
         async with _moment(connection) as applied:
             at = min(applied, self._watermark.sequence)
             if at < sequence:
@@ -108,6 +118,15 @@ class History:
                 # The server is there; only this statement was too much for it.
                 log.error("a statement of history took too long and was canceled")
                 raise self._unavailable("This part of history took too long to read; ask for less of it.") from None
+
+    async def _in_turns(self, parts: Iterator[Part]) -> list[Part]:
+        """All parts: of one answer at a time, a few in a turn, and everybody else in between."""
+        made: list[Part] = []
+        async with self._making:
+            while some := list(itertools.islice(parts, TURN_PARTS)):
+                made += some
+                await asyncio.sleep(0)
+        return made
 
     def _unavailable(self, why: str = "History is not available at the moment; trading goes on.") -> Refusal:
         return Refusal(

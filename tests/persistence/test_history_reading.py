@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
+import itertools
 import os
 import pathlib
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
 from exchange.gateway import history_reading
 from exchange.gateway.errors import Refusal
-from exchange.gateway.history_reading import WAITING_EACH, History
+from exchange.gateway.history_reading import TURN_PARTS, WAITING_EACH, History, Query
 from exchange.persistence.database import STATEMENT_MS, Connection, Database, Target
 from exchange.persistence.watermark import Watermark
 from exchange.settings import load
 from tests.persistence.filling import REFERENCE
 
 CONNECTIONS = 4
-Query = Callable[[Connection], Awaitable[Any]]
 LONG_S, PLACE_S, SHORT_S = 30.0, 1.0, 0.02
 
 
@@ -54,12 +55,13 @@ def standing_at(sequence: int) -> Watermark:
     return watermark
 
 
-async def read(history: History, sequence: int, query: Query = now, *, is_public: bool = True) -> tuple[Any, int]:
+async def read(history: History, sequence: int, query: Query[Any] = now, *, is_public: bool = True) -> tuple[Any, int]:
     """What the query found, as it is."""
-    return await history.read(sequence, query, is_public=is_public)
+    (found,), at = await history.read(sequence, query, lambda found: iter((found,)), is_public=is_public)
+    return found, at
 
 
-async def refused(history: History, sequence: int, query: Query = now) -> Refusal:
+async def refused(history: History, sequence: int, query: Query[Any] = now) -> Refusal:
     """How a read ended that was not allowed."""
     with pytest.raises(Refusal) as caught:
         await read(history, sequence, query)
@@ -229,6 +231,37 @@ async def test_readers_who_wait_in_vain_leave_connections_to_others(database: Da
             assert await other.fetchval("select 1") == 1
         assert not any(reader.done() for reader in readers)
     await asyncio.gather(*readers)
+
+
+async def test_answers_are_made_one_after_the_other_and_leave_turns_to_others(database: Database) -> None:
+    history = History(database, standing_at(10), LONG_S)
+    turn, count = 0, 1_000 * TURN_PARTS
+    both = asyncio.Barrier(2)
+    made: list[tuple[int, int]] = []
+
+    async def others() -> None:
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
+
+    def parts(found: int) -> Iterator[int]:
+        for _ in range(count):
+            made.append((found, turn))
+            yield found
+
+    async def answer(name: int) -> None:
+        async def query(_reader: Connection) -> int:
+            await both.wait()
+            return name
+
+        assert await history.read(10, query, parts, is_public=True) == ([name] * count, 10)
+
+    running = asyncio.create_task(others())
+    await asyncio.gather(answer(1), answer(2))
+    running.cancel()
+    assert max(collections.Counter(turn for _, turn in made).values()) <= TURN_PARTS
+    assert len([name for name, _ in itertools.groupby(found for found, _ in made)]) == 2
 
 
 async def test_reader_waits_for_a_place_no_longer_than_for_the_projection(database: Database) -> None:
