@@ -118,18 +118,15 @@ def _pin(core: int) -> None:
     os.sched_setaffinity(0, {cores[core % len(cores)]})
 
 
-def _start(command: list[str], environ: dict[str, str]) -> subprocess.Popen[bytes]:
-    """A child on core 0: it inherits the affinity that this process has at that moment."""
+def _start(command: list[str], environ: dict[str, str], *, is_pinned: bool = True) -> subprocess.Popen[bytes]:
+    """A child, on core 0 if `is_pinned`: it inherits the affinity that this process has at that moment."""
     before = os.sched_getaffinity(0)
-    _pin(0)
+    if is_pinned:
+        _pin(0)
     try:
         return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE)
     finally:
         os.sched_setaffinity(0, before)
-
-
-def _start_anywhere(command: list[str], environ: dict[str, str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE)
 
 
 @contextmanager
@@ -148,8 +145,7 @@ def exchange_server(data_dir: pathlib.Path, environ: dict[str, str], *, is_pinne
     """A demo exchange, on core 0 if `is_pinned`. Leaving it stops it gracefully. Raises BenchFailed."""
     everything = {**os.environ, "HTTP_PORT": "0", "WS_PORT": "0", **environ}
     command = [sys.executable, "-m", "exchange", "serve", "--demo", "--data-dir", str(data_dir)]
-    start = _start if is_pinned else _start_anywhere
-    with start(command, everything) as process:
+    with _start(command, everything, is_pinned=is_pinned) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if b"Stop with" in line:
