@@ -12,24 +12,19 @@ sentence. The caller holds the lock on the directory.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from exchange import checkpoint
 from exchange.checkpoint import Checkpoint
 from exchange.core.kernel import Engine
 from exchange.datadir import DataDirectory
+from exchange.progress import progress
 from exchange.replay import CHUNK_COMMANDS, Replay
 from exchange.settings import Settings
 from journal import recovery as journals
 from journal.errors import Refused
 from journal.format import GROUP_HEADER_BYTES, RECORD_BYTES, SEGMENT_HEADER_BYTES, Bytes
 from journal.reader import groups
-from journal.scan import Progress as ShowProgress
 from journal.segments import Position
 from journal.writer import Writer
 
@@ -72,7 +67,7 @@ def recover(directory: DataDirectory, settings: Settings, projected_sequence: in
     if newest.path:
         report.append(f"Snapshot {newest.path.name} is proven: sequence {newest.sequence}.")
         watermarks["newest snapshot"] = newest.sequence
-    with _progress("checking the journal", "bytes") as shown:
+    with progress("checking the journal", "bytes") as shown:
         commands = journals.recover(
             directory.commands,
             stream=COMMANDS,
@@ -172,22 +167,8 @@ def _replay(
 
 def _run(replay: Replay, last_sequence: int) -> None:
     first = replay.sequence
-    with _progress("replaying", "commands") as shown:
+    with progress("replaying", "commands") as shown:
         while replay.sequence < last_sequence:
             if not replay.step():
                 break
             shown(replay.sequence - first, last_sequence - first)
-
-
-@contextmanager
-def _progress(title: str, unit: str) -> Iterator[ShowProgress]:
-    """A progress bar on standard error for what takes longer than a moment; silent where that is no terminal."""
-    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(title, total=None)
-
-        def show(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
-        yield show

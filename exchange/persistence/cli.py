@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
+from exchange.progress import progress
+
 if TYPE_CHECKING:
     from exchange.persistence.database import Target
-    from exchange.persistence.engine_rows import ShowProgress
     from exchange.settings import Settings
 
 Result = TypeVar("Result")
@@ -59,7 +60,7 @@ def verify(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     from exchange.persistence.verify import verify as compare
 
     settings = _settings(data_dir)
-    with _progress("replaying the commands") as shown:
+    with progress("replaying", "commands") as shown:
         report = _run(settings, lambda target: compare(target, settings.data_dir, shown))
     if as_json:
         typer.echo(json.dumps(report._asdict()))
@@ -81,7 +82,7 @@ def rebuild(
     from exchange.persistence.rebuild import rebuild as make_anew
 
     settings = _settings(data_dir)
-    with _progress("projecting the events") as shown:
+    with progress("projecting", "events") as shown:
         made = _run(settings, lambda target: make_anew(target, settings.data_dir, shown, accept_loss=accept_loss))
     for sentence in made.sentences():
         typer.echo(sentence)
@@ -153,20 +154,3 @@ def _reached(settings: Settings) -> Iterator[Target]:
                 stack.callback(server.stop, STOP_TIMEOUT_S)
                 server.start()
         yield Target.of(settings, directory.postgres)
-
-
-@contextlib.contextmanager
-def _progress(title: str) -> Iterator[ShowProgress]:
-    """A progress bar on standard error for what takes longer than a moment; silent where that is no terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(title, total=None)
-
-        def show(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
-        yield show

@@ -7,7 +7,7 @@ translation of the engine's records. Never writes, never locks, never asks the r
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,12 +19,11 @@ from exchange.core.codes import OrderStatus
 from exchange.core.kernel import Engine, EngineFault
 from exchange.core.records import CLIENT_ID_BYTES
 from exchange.core.state import State
+from exchange.progress import ShowProgress
 from journal.errors import Refused
 from journal.reader import records
 
 Row = tuple[Any, ...]
-ShowProgress = Callable[[int, int], None]
-"""Called with what is done and what there is in all."""
 CHUNK_COMMANDS = 65_536
 _ATTEMPTS = 3
 """The running server retires segments behind its newest snapshots: then the next attempt finds a newer one."""

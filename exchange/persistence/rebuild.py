@@ -23,7 +23,6 @@ import asyncpg
 
 from exchange.persistence import migrate, opening
 from exchange.persistence.database import Connection, Target
-from exchange.persistence.engine_rows import ShowProgress
 from exchange.persistence.event_log import EventLog, cluster_of
 from exchange.persistence.fold import Position
 from exchange.persistence.opening import Opening
@@ -32,6 +31,7 @@ from exchange.persistence.renaming import OLD, PROJECTED, REBUILD, renamed
 from exchange.persistence.schemas import Schemas
 from exchange.persistence.status import journal_end
 from exchange.persistence.verify import PATIENCE, Report, verify
+from exchange.progress import ShowProgress
 
 BATCH_EVENTS = 50_000
 SWAP_ATTEMPTS = 20

@@ -16,8 +16,9 @@ from exchange.core.state import State
 from exchange.persistence import engine_rows
 from exchange.persistence.comparisons import BEGUN, COMPARISONS, TEMPORARY
 from exchange.persistence.database import Connection, Target
-from exchange.persistence.engine_rows import Row, ShowProgress
+from exchange.persistence.engine_rows import Row
 from exchange.persistence.renaming import renamed
+from exchange.progress import ShowProgress
 
 NAMED_MAX = 5
 """Differences that one comparison names; more are only said to be there."""
