@@ -116,14 +116,24 @@ def write_projected(data_dir: pathlib.Path, projected: Projected) -> None:
 
 
 def _replace_json(path: pathlib.Path, content: dict[str, object]) -> None:
+    replace_privately(path, json.dumps(content).encode() + b"\n")
+
+
+def replace_privately(path: pathlib.Path, content: bytes) -> None:
+    """Replace a file as a whole by one of mode 0600; content and name are on the disk then. Raises OSError."""
     temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(content, file)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)  # on a full disk the room is needed
+        raise
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(directory)
     finally:

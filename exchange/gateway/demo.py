@@ -15,10 +15,10 @@ from exchange.core import readers
 from exchange.core.codes import CommandKind, EventKind, OrderType, RejectCode, Side, TimeInForce
 from exchange.core.records import fill_command, slots
 from exchange.core.state import State
+from exchange.datadir import replace_privately
 from exchange.disruptor.pipeline import Pipeline
 from exchange.gateway.wire import order_event, place, target
 from exchange.users.keyring import Created, KeyRing
-from exchange.users.local_log import replace_privately
 
 ASSETS = {1: ("BTC", 8), 2: ("ETH", 8), 3: ("USDT", 8)}
 ACCOUNTS = {16: "alice", 17: "bob"}

@@ -26,6 +26,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from exchange.datadir import replace_privately
 from exchange.users.keys import KeysUnusable
 
 log = logging.getLogger("exchange.users")
@@ -39,27 +40,6 @@ _CHECKSUM = "crc"
 
 class LogRefused(KeysUnusable):
     """The file can not be used; the text is a sentence that says why and what to do."""
-
-
-def replace_privately(path: pathlib.Path, content: bytes) -> None:
-    """Replace a file as a whole by one of mode 0600; content and name are on the disk then. Raises OSError."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)  # on a full disk the room is needed
-        raise
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 def _line(record: Record) -> bytes:

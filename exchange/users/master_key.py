@@ -11,9 +11,9 @@ import re
 import secrets
 import stat
 
+from exchange.datadir import replace_privately
 from exchange.settings import MASTER_KEY_BYTES
 from exchange.users.keys import KeysUnusable
-from exchange.users.local_log import replace_privately
 
 FILE_NAME = "master.key"
 

@@ -23,21 +23,28 @@ LAYERS: dict[str, set[str]] = {
     "exchange": set(),  # __init__: the version
     "exchange.settings": set(),
     "exchange.datadir": set(),
+    "exchange.progress": set(),
     "exchange.core": set(),
     "exchange.disruptor": {"exchange.core", "journal"},
     "exchange.replay": {"exchange.core", "journal"},
     "exchange.checkpoint": {"exchange.core", "snapshots"},
-    "exchange.recovery": {*_ENGINE, "exchange.replay", "exchange.checkpoint", "exchange.datadir", "exchange.settings"},
+    "exchange.recovery": {
+        *{*_ENGINE, "exchange.replay", "exchange.checkpoint"},
+        *{"exchange.datadir", "exchange.settings", "exchange.progress"},
+    },
     "exchange.follower": {*_ENGINE, "exchange.replay", "exchange.checkpoint", "exchange.datadir", "exchange.settings"},
     "exchange.timekeeper": {"exchange.core", "exchange.disruptor"},
     "exchange.marketdata": {"exchange.core", "exchange.disruptor", "exchange.settings"},
     "exchange.persistence": {
-        *{"exchange.core", "journal", "snapshots", "exchange.datadir"},
+        *{"exchange.core", "journal", "snapshots", "exchange.datadir", "exchange.progress"},
         *{"exchange.settings", "exchange.replay", "exchange.checkpoint"},
     },
-    "exchange.users": {"exchange.core", "exchange.disruptor", "exchange.settings", "exchange.persistence"},
+    "exchange.users": {
+        *{"exchange.core", "exchange.disruptor"},
+        *{"exchange.settings", "exchange.datadir", "exchange.persistence"},
+    },
     "exchange.gateway": {
-        *{"exchange.core", "exchange.disruptor", "exchange.marketdata", "exchange.settings"},
+        *{"exchange.core", "exchange.disruptor", "exchange.marketdata", "exchange.settings", "exchange.datadir"},
         *_PEOPLE,
     },
     "exchange.control": {"exchange.users", "exchange.persistence", "exchange.settings"},
