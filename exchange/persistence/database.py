@@ -195,6 +195,8 @@ class Database:
             born_s = connection.born_s
             yield connection
         except Exception as error:
+            if isinstance(error, asyncpg.PostgresError):
+                error.detail = None  # it quotes the row, which may be somebody's, and the error may be logged
             if not passes(error):
                 raise
             if born_s > self._gone_s:  # what happens to an older connection is no news

@@ -145,6 +145,23 @@ async def test_server_that_goes_is_refused_at_once_and_found_again(server: Embed
     await database.stop()
 
 
+async def test_error_about_a_row_does_not_quote_it(server: EmbeddedPostgres, target: Target) -> None:
+    """Neither in what our log would show of it, nor in the server's own log."""
+    database = Database(target, settings_with(), "test")
+    await database.start(30)
+    with pytest.raises(asyncpg.CheckViolationError) as raised:
+        async with database.connection() as connection:
+            await connection.execute(
+                "insert into exchange_user.users (account, email, password_hash, status) values ($1, $2, $3, $4)",
+                *(16, "carol@example.com", "canary-of-a-hash", "no such status"),
+            )
+    assert "canary" not in str(raised.value)
+    logged = (server.folder.parent / "postgres.log").read_text()
+    assert "violates check constraint" in logged
+    assert "canary" not in logged
+    await database.stop()
+
+
 async def test_error_of_our_own_is_not_taken_for_an_absent_server(target: Target) -> None:
     database = Database(target, settings_with(), "test")
     await database.start(30)
