@@ -60,7 +60,8 @@ class Backoffice:
         self._projector: ProjectorProcess | None = None
         self._local = LocalLog(directory.keyring)
         self._control = Control(directory.path)
-        self._why_not = "PostgreSQL is turned off."
+        self._why_not = ""
+        """Why PostgreSQL did not come up at the start, a sentence."""
 
     def open(self) -> int:
         """Start the embedded server if it is ours to start; returns the last command that PostgreSQL has seen, or 0.
@@ -77,6 +78,8 @@ class Backoffice:
             except PostgresUnusable as error:
                 self._why_not = str(error)
                 log.error("There is no history and nobody can log in: %s", error)
+                if self._directory.postgres.exists():  # `step` goes on trying; what there is begins when it succeeds
+                    self._target = Target.of(settings, self._directory.postgres)
                 return 0
         self._target = Target.of(settings, self._directory.postgres)
         return asyncio.run(projected_sequence(self._target, self._directory.cluster_id))
@@ -158,11 +161,12 @@ class Backoffice:
     def health(self) -> dict[str, Any]:
         """What /health says about history: how far behind it is, and why if it stands still."""
         if self._database is None or self._projector is None:
-            return {"state": "unavailable", "reason": self._why_not}
+            return {"state": "unavailable", "reason": self._why_not or "PostgreSQL is turned off."}
         projector = self._projector
         (event, ts_ns), sequence = self._pipeline.read(_position)
         lag = projector.lag(sequence, event, max(ts_ns, time.time_ns()))
-        reason = self._database.refused or projector.refused or projector.sentence
+        why_down = "" if self._database.is_up else self._why_not
+        reason = self._database.refused or projector.refused or why_down or projector.sentence
         return {
             "state": projector.state,
             "database": "up" if self._database.is_up else "down",

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import pathlib
 import shutil
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from exchange.persistence.embedded import PORT, USER, EmbeddedPostgres
-from tests.gateway.running import Exchange
+from tests.gateway.running import Answer, Exchange, Trader
 from tests.gateway.test_process import assert_one_sentence, run
 
+DEADLINE_S = 60.0
 FREE_PORTS = {"HTTP_PORT": "0", "WS_PORT": "0"}
 
 
 def last_line(stderr: str) -> str:
     """What the process said last."""
     return stderr.splitlines(keepends=True)[-1]
+
+
+def when_history_is_there(trader: Trader) -> Answer:
+    """The first answer of history that is none of its refusals."""
+    end_s = time.monotonic() + DEADLINE_S
+    while (answer := trader.call("GET", "/v1/allOrders", symbol="BTC_USDT")).status == 503:
+        assert answer.json["reason"] in ("history_unavailable", "history_behind")
+        assert time.monotonic() < end_s, answer.json
+    return answer
 
 
 def test_journal_from_an_older_backup_than_the_database_is_refused(tmp_path: pathlib.Path) -> None:
@@ -73,6 +84,24 @@ def test_exchange_without_database_programs_trades_and_says_what_is_missing(tmp_
     assert exchange.stop() == 0
 
 
+def test_embedded_server_that_fails_at_the_start_is_used_once_it_comes_up(tmp_path: pathlib.Path) -> None:
+    exchange = Exchange(tmp_path / "var").start()
+    assert exchange.stop() == 0
+    settings = tmp_path / "var" / "postgres" / "postgresql.conf"
+    good = settings.read_text()
+    settings.write_text(f"{good}no_such_setting = 1\n")
+    exchange.start()
+    alice = exchange.trader("alice")
+    order_id = alice.order("SELL", "0.1", "60000").json["orderId"]
+    assert alice.call("GET", "/v1/allOrders", symbol="BTC_USDT").json["reason"] == "history_unavailable"
+    assert "ended with code 1 while it started" in alice.public("/health").json["history"]["reason"]
+
+    settings.write_text(good)
+    answer = when_history_is_there(alice)
+    assert [order["orderId"] for order in answer.json] == [order_id]
+    assert exchange.stop() == 0
+
+
 def test_exchange_starts_without_its_database_and_history_begins_when_it_comes(
     tmp_path: pathlib.Path, server: EmbeddedPostgres
 ) -> None:
@@ -83,7 +112,6 @@ def test_exchange_starts_without_its_database_and_history_begins_when_it_comes(
     order_id = alice.order("SELL", "0.1", "60000").json["orderId"]
     assert alice.call("GET", "/v1/allOrders", symbol="BTC_USDT").json["reason"] == "history_unavailable"
     server.start()
-    while (answer := alice.call("GET", "/v1/allOrders", symbol="BTC_USDT")).status == 503:
-        assert answer.json["reason"] == "history_unavailable"
+    answer = when_history_is_there(alice)
     assert [order["orderId"] for order in answer.json] == [order_id]
     assert exchange.stop() == 0
