@@ -32,7 +32,6 @@ class Person(NamedTuple):
     totp_enabled: bool
     kyc_level: int
     kyc_status: str
-    kyc_reference: str | None
     withdrawals_frozen_until: dt.datetime | None
     created_at: dt.datetime
 
