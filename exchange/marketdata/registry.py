@@ -9,14 +9,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from exchange.marketdata import book_streams, trade_streams
 from exchange.marketdata.names import Kind, StreamName, parse_name
 from exchange.marketdata.streams import Listener
 from exchange.marketdata.variants import Source, VariantStream
 
 Factory = Callable[[Source, StreamName], VariantStream]
 
-FACTORIES: dict[Kind, Factory] = {}
-"""By kind. The symbol of the name, if it has one, is in `source.feeds`. A kind that is not here is an unknown stream."""
+FACTORIES: dict[Kind, Factory] = {
+    Kind.DEPTH: book_streams.depth,
+    Kind.PARTIAL_DEPTH: book_streams.partial_depth,
+    Kind.BOOK_TICKER: book_streams.book_ticker,
+    Kind.TRADE: trade_streams.TradePrints,
+    Kind.AGG_TRADE: trade_streams.AggTrades,
+}
+"""By kind. The symbol of the name, if it has one, is in `source.feeds`. A kind that is not here is not served."""
 
 
 class Registry:
