@@ -22,7 +22,7 @@ insert into exchange_order.assets values (1, 'BTC', 8), (2, 'ETH', 8), (3, 'USDT
 insert into exchange_order.symbols values
     (1, 'BTC_USDT', 1, 3, 2, 5, 1000, 10, 1, 1, 1000, 1000),
     (2, 'ETH_USDT', 2, 3, 2, 4, 10000, 100, 1, 1, 1000, 1000);
-insert into exchange_order.projection values (true, decode(repeat('00', 16), 'hex'), 1, 0, 0, 0, 0, '');
+insert into exchange_order.projection values (true, decode(repeat('00', 16), 'hex'), 1, 0, 0, 0, 0, '', 1);
 """
 
 

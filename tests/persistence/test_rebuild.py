@@ -21,7 +21,8 @@ from tests.persistence.journaled import JournaledVenue, crowd, opening, traffic
 from tests.persistence.projecting import assert_equal, compare, project, silent
 
 TABLES = (
-    *("exchange_order.projection", "exchange_order.orders", "exchange_clearing.balances", "exchange_clearing.entries"),
+    *("exchange_order.projection", "exchange_order.orders", "exchange_order.amendments"),
+    *("exchange_order.prevented_matches", "exchange_clearing.balances", "exchange_clearing.entries"),
     *("exchange_clearing.postings", "exchange_market.trades", "exchange_market.agg_trades", "exchange_market.candles"),
 )
 WAITED_S = 30.0
