@@ -1,7 +1,7 @@
-"""The signed routes that read: one order, open orders, the account.
+"""The signed routes that read: one order, open orders, the account, its commissions.
 
-Every answer is a copy of the live state at one durable sequence, which the header X-Exchange-Sequence names. Never
-submits a command.
+Every answer is a copy of the live state at one durable sequence, which the header X-Exchange-Sequence names; an order
+that the engine has forgotten comes from history. Never submits a command.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from exchange.core.state import State
 from exchange.gateway import answers
 from exchange.gateway.catalogue import OMIT_ZERO_BALANCES
 from exchange.gateway.errors import Refusal
+from exchange.gateway.order_history import older_order
 from exchange.gateway.orders import named_order, symbol_rules
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
@@ -21,12 +22,12 @@ _PPM = 1_000_000
 
 
 async def get_order(venue: Venue, call: Call) -> Reply:
-    """GET order: an open one, or one in the window of closed orders."""
+    """GET order: an open one, one in the window of closed orders, or an older one."""
     rules = symbol_rules(call)
     order_id, named = named_order(call.params)
     view, sequence = venue.read(readers.find_order, call.key.account, order_id, named)
     if view is None or view.symbol != rules.symbol:
-        raise Refusal(400, -2013, "Order does not exist.")
+        return await older_order(venue, call, rules, order_id, named)
     return Reply(answers.order(rules, view, call.unit_ns), sequence)
 
 
@@ -48,6 +49,12 @@ def _rate(override_ppm: int, symbol_ppm: list[int]) -> int:
     return override_ppm if override_ppm >= 0 else max(symbol_ppm, default=0)
 
 
+def _rates(maker_ppm: int, taker_ppm: int) -> dict[str, str]:
+    """Commissions as fractions. Neither side of the book pays more than the other here."""
+    ppm = {"maker": maker_ppm, "taker": taker_ppm, "buyer": 0, "seller": 0}
+    return {name: f"{rate // _PPM}.{rate % _PPM:06d}00" for name, rate in ppm.items()}
+
+
 async def get_account(venue: Venue, call: Call) -> Reply:
     """GET account: balances, fees and rights."""
     omit_zero = OMIT_ZERO_BALANCES.read(call.params)
@@ -64,12 +71,7 @@ async def get_account(venue: Venue, call: Call) -> Reply:
             "takerCommission": taker // 100,
             "buyerCommission": 0,
             "sellerCommission": 0,
-            "commissionRates": {
-                "maker": f"{maker // _PPM}.{maker % _PPM:06d}00",
-                "taker": f"{taker // _PPM}.{taker % _PPM:06d}00",
-                "buyer": "0.00000000",
-                "seller": "0.00000000",
-            },
+            "commissionRates": _rates(maker, taker),
             "canTrade": view.mode == TradingMode.OPEN,
             "canWithdraw": True,
             "canDeposit": True,
@@ -89,6 +91,30 @@ async def get_account(venue: Venue, call: Call) -> Reply:
             ],
             "permissions": ["SPOT"],
             "uid": view.account,
+        },
+        sequence,
+    )
+
+
+async def get_commission(venue: Venue, call: Call) -> Reply:
+    """GET account/commission: what the account pays on a symbol."""
+    symbol = symbol_rules(call).view
+    view, sequence = venue.read(readers.account_view, call.key.account)
+    if view is None:
+        raise Refusal(400, -2010, "This account may not place or cancel orders.")
+    maker, taker = _rate(view.maker_fee_ppm, [symbol.maker_fee_ppm]), _rate(view.taker_fee_ppm, [symbol.taker_fee_ppm])
+    return Reply(
+        {
+            "symbol": call.params["symbol"],
+            "standardCommission": _rates(maker, taker),
+            "specialCommission": _rates(0, 0),
+            "taxCommission": _rates(0, 0),
+            "discount": {
+                "enabledForAccount": False,
+                "enabledForSymbol": False,
+                "discountAsset": None,
+                "discount": "0.00000000",
+            },
         },
         sequence,
     )

@@ -238,7 +238,8 @@ with released as (
     from exchange_clearing.entries cross join exchange_order.projection
     where kind = {_REDUCED} and event >= details_from
 )
-select format('Event %s: the amendment is %s, the ledger has %s.', event, case when a is null then 'missing' else a::text end,
+select format('Event %s: the amendment is %s, the ledger has %s.', event,
+              case when a is null then 'missing' else a::text end,
               case when e is null then 'nothing' else e::text end)
 from exchange_order.amendments a full join released e using (event)
 left join exchange_order.orders o on o.order_id = a.order_id
@@ -252,7 +253,8 @@ with released as (
     from exchange_clearing.entries cross join exchange_order.projection
     where kind = {_PREVENTED} and event >= details_from
 )
-select format('Event %s: the prevented match is %s, the ledger has %s.', event, case when p is null then 'missing' else p::text end,
+select format('Event %s: the prevented match is %s, the ledger has %s.', event,
+              case when p is null then 'missing' else p::text end,
               case when e is null then 'nothing' else e::text end)
 from exchange_order.prevented_matches p full join released e using (event)
 left join exchange_order.orders t on t.order_id = p.taker_order_id

@@ -1,7 +1,8 @@
 """The event journal as the projector reads it: whole commands, from the event after the projection's position on.
 
 Owns the reading, and the proof that a journal continues a projection: the last event that was applied must be in the
-journal, with the same command. `events_before` reads the other way, a piece at a time. Never holds more than one read and one command besides what it hands out.
+journal, with the same command. Never holds more than one read and one command besides what it hands out.
+`events_before` reads the other way, a piece at a time.
 """
 
 from __future__ import annotations
@@ -56,9 +57,9 @@ class EventLog:
 
 
 def events_before(place: Path, event: int, first_event: int, count: int) -> tuple[int, Array] | None:
-    """The last events before `event` and not before `first_event`, about `count` of them, with the ordinal of the first.
+    """(ordinal of the first, events): the last ones before `event` and not before `first_event`, at most `count`.
 
-    None: the journal has none of them, or not any more.
+    None: the journal has none of them, or not any more. Raises what an EventLog raises.
     """
     storage = Directory(place)
     ids = list_segments(storage)

@@ -43,7 +43,7 @@ def merge_orders(schemas: Schemas) -> str:
 
 
 def insert_amendments(schemas: Schemas) -> str:
-    """Amendments of events up to $1; all that comes after that is in the tables already.
+    """Amendments up to event $1 and sequence $2; all that comes after that is in the tables already.
 
     Each is counted back from how its order stands now: lots that later events took off are added again.
     """
@@ -55,7 +55,7 @@ def insert_amendments(schemas: Schemas) -> str:
         cross join lateral (
             select o.qty_lots + c.later_off_lots + coalesce(sum(lots), 0)::bigint as new_qty_lots from (
                 select old_qty_lots - a.new_qty_lots as lots
-                from {schemas.order}.amendments a where a.order_id = c.order_id and a.event > $1
+                from {schemas.order}.amendments a where a.order_id = c.order_id and a.sequence > $2
                 union all
                 select taker_prevented_lots from {schemas.order}.prevented_matches p
                 where p.taker_order_id = c.order_id and p.event > $1 and taker_leaves_lots > 0

@@ -118,10 +118,11 @@ class Projection:
 
         Returns how many rows were written. Raises what `apply` raises.
         """
-        amendments, prevented_matches = fold_details(Slots(events, first_event))
+        slots = Slots(events, first_event)
+        details = fold_details(slots)
         await self._begin(durable=False)
         await self._move_details(first_event, filled=False)
-        rows = await self._write_details(amendments, prevented_matches, self.details_from - 1)
+        rows = await self._write_details(details, slots.last_event, slots.last_sequence)
         await self._connection.execute("commit")
         self.details_from = first_event
         return rows
@@ -185,16 +186,16 @@ class Projection:
         rows += await copy(self._connection, schemas.market, AGG_TRADES, folded.agg_trades)
         rows += await self._merge(CHANGES, folded.order_changes, merge_orders(schemas))
         details = folded.amendments, folded.prevented_matches
-        rows += await self._write_details(*details, folded.position.event)
+        rows += await self._write_details(details, folded.position.event, folded.position.sequence)
         rows += await self._merge(BALANCES, folded.balances, merge_balances(schemas))
         rows += await self._merge(CANDLES, folded.candles, merge_candles(schemas))
         return rows
 
-    async def _write_details(self, amendments: Columns, prevented_matches: Columns, last_event: int) -> int:
+    async def _write_details(self, details: tuple[Columns, Columns], event: int, sequence: int) -> int:
         """After the orders: what an amendment left of the quantity is counted back from how its order stands."""
-        schemas = self._schemas
-        rows = await copy(self._connection, schemas.order, PREVENTED_MATCHES, prevented_matches)
-        return rows + await self._merge(AMENDMENTS, amendments, insert_amendments(schemas), last_event)
+        amendments, prevented_matches = details
+        rows = await copy(self._connection, self._schemas.order, PREVENTED_MATCHES, prevented_matches)
+        return rows + await self._merge(AMENDMENTS, amendments, insert_amendments(self._schemas), event, sequence)
 
     async def _merge(self, table: Table, columns: Columns, statement: str, *arguments: int) -> int:
         """Stage differences and merge them; each must have met, or become, one row."""

@@ -57,7 +57,7 @@ DAMAGE = [
     ("prevented matches", f"update {PREVENTED} set maker_order_id = 9", "the prevented match is"),
     ("prevented matches", f"update {PREVENTED} set stp_mode = 1", "the prevented match is"),
     ("amended quantities", f"update {AMENDMENTS} set new_qty_lots = 21 where new_qty_lots = 25", "Order 1, event"),
-    ("amended quantities", f"update {PREVENTED} set maker_prevented_lots = 5 where maker_prevented_lots = 4", "Order 1"),
+    ("amended quantities", f"update {PREVENTED} set maker_prevented_lots = 5 where maker_leaves_lots = 21", "Order 1"),
     ("quantities", f"delete from {AMENDMENTS} where event = {FIRST_AMENDMENT}", "Order 1: 30 lots were submitted"),
     ("quantities", f"update {AMENDMENTS} set old_qty_lots = 31 where old_qty_lots = 30", "Order 1: 30 lots"),
     ("quantities", f"update {ORDERS} set submitted_lots = submitted_lots + 1 where order_id = 1", "Order 1: 31 lots"),
@@ -84,7 +84,7 @@ DAMAGE = [
     ("entries of trades", f"update {ENTRIES} set trade_id = 6 where trade_id = 5", "trade 5: the ledger has"),
     ("entries of trades", f"update {ENTRIES} set command_kind = 33 where trade_id = 5", "trade 5"),
     ("watermark", "update exchange_order.projection set applied_event = applied_event - 1", "the engine at"),
-    ("watermark", f"update {PREVENTED} set event = 900000 where maker_prevented_lots > 0", "The newest prevented match"),
+    ("watermark", f"update {PREVENTED} set event = 900000 where maker_prevented_lots > 0", "The newest prevented"),
     ("watermark", f"update {ENTRIES} set event = 900000 where event = {SOME_HOLD}", "The newest ledger entry"),
 ]  # fmt: skip
 

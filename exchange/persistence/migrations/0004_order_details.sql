@@ -4,14 +4,14 @@
 -- ORDER_REDUCED: a smaller quantity, the same place in the queue.
 create table exchange_order.amendments (
     order_id     bigint  not null,
+    sequence     bigint  not null,                                  -- its execution id: a REDUCE gives one event
     event        bigint  not null,
     ts_ns        bigint  not null,
-    sequence     bigint  not null,
     account      integer not null,
     symbol       integer not null,
     old_qty_lots bigint  not null,                                  -- filled and not
     new_qty_lots bigint  not null check (new_qty_lots > 0 and new_qty_lots < old_qty_lots),
-    primary key (order_id, event)
+    primary key (order_id, sequence)
 );
 
 -- PREVENTED: a match that self-trade prevention stopped. Both orders are the account's.
@@ -34,7 +34,7 @@ create table exchange_order.prevented_matches (
 create index prevented_matches_taker on exchange_order.prevented_matches (taker_order_id, event);
 create index prevented_matches_maker on exchange_order.prevented_matches (maker_order_id, event);
 
-create index orders_client on exchange_order.orders (account, client_id, order_id) where client_id is not null;
+create index orders_client on exchange_order.orders (account, client_id, symbol, order_id) where client_id is not null;
 
 -- Both tables have every event from details_from on. A projection that is older than they are gets what is missing from
 -- the event journal, newest first, as far as that reaches back; then details_filled says so. Whoever wrote before this
