@@ -24,9 +24,9 @@ from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
 from exchange.gateway.symbols import Rules
 from exchange.gateway.venue import Venue
-from exchange.persistence import history
+from exchange.persistence import order_history
 from exchange.persistence.database import Connection
-from exchange.persistence.history import Page
+from exchange.persistence.history import Page, Rows
 
 _MATCH_COMBINATIONS: tuple[set[str], ...] = (
     {"preventedMatchId"},
@@ -37,7 +37,7 @@ _MATCH_FILTERS = set.union(*_MATCH_COMBINATIONS)
 
 
 async def _check_filled(connection: Connection) -> None:
-    if not await history.details_filled(connection):
+    if not await order_history.details_filled(connection):
         raise Refusal(
             503,
             -1001,
@@ -53,9 +53,9 @@ async def amendments(venue: Venue, call: Call) -> Reply:
     order_id = AMENDED_ORDER_ID.read(params)
     wanted = Page(LIMIT.read(params), newest=False, first_id=FROM_EXECUTION_ID.read(params))
 
-    async def query(connection: Connection) -> history.Rows:
+    async def query(connection: Connection) -> Rows:
         await _check_filled(connection)
-        return await history.amendments(connection, call.key.account, rules.symbol, order_id, wanted)
+        return await order_history.amendments(connection, call.key.account, rules.symbol, order_id, wanted)
 
     return await answer_from(venue, query, each(history_answers.amendment, rules, call.unit_ns))
 
@@ -68,12 +68,12 @@ async def prevented_matches(venue: Venue, call: Call) -> Reply:
     match_id, order_id = PREVENTED_MATCH_ID.read(params), ONE_ORDER_ID.read(params)
     wanted = Page(LIMIT.read(params), newest=False, first_id=FROM_PREVENTED_MATCH_ID.read(params))
 
-    async def query(connection: Connection) -> history.Rows:
+    async def query(connection: Connection) -> Rows:
         await _check_filled(connection)
         account = call.key.account
         if match_id:
-            return await history.prevented_match(connection, account, rules.symbol, match_id)
-        return await history.order_prevented(connection, account, rules.symbol, order_id, wanted)
+            return await order_history.prevented_match(connection, account, rules.symbol, match_id)
+        return await order_history.order_prevented(connection, account, rules.symbol, order_id, wanted)
 
     return await answer_from(venue, query, each(history_answers.prevented_match, rules, call.unit_ns))
 
@@ -84,18 +84,20 @@ async def allocations(venue: Venue, call: Call) -> Reply:
     return Reply([])
 
 
-def _next_order_id(state: State) -> int:
-    return int(state.header[0].next_order_id)
+def _memory(state: State) -> tuple[int, bool]:
+    """The id that the next order will have, and whether the engine has forgotten any."""
+    header = state.header[0]
+    return int(header.next_order_id), bool(header.closed_first)
 
 
 async def older_order(venue: Venue, call: Call, rules: Rules, order_id: int, client_id: str) -> Reply:
     """An order of a symbol that the engine does not know; -2013 when history has none either. Raises Refusal."""
-    next_order_id, _ = venue.read(_next_order_id)
-    if order_id >= next_order_id:
-        raise _no_order()  # history can not know what the engine never took
+    (next_order_id, has_forgotten), _ = venue.read(_memory)
+    if order_id >= next_order_id or not has_forgotten:
+        raise _no_order()  # history can not know more than the engine
 
-    async def query(connection: Connection) -> history.Rows:
-        row = await history.order(connection, call.key.account, rules.symbol, order_id, client_id)
+    async def query(connection: Connection) -> Rows:
+        row = await order_history.order(connection, call.key.account, rules.symbol, order_id, client_id)
         return [] if row is None else [row]
 
     reply = await answer_from(venue, query, each(history_answers.order, rules, call.unit_ns))

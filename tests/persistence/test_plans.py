@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from exchange.persistence import history
+from exchange.persistence import history, order_history
 from exchange.persistence.database import Connection, Target
 from exchange.persistence.embedded import EmbeddedPostgres
 from exchange.persistence.history import INT64_MAX, Both
@@ -85,7 +85,7 @@ FIRST_ROWS = 32
 
 
 class Statement(NamedTuple):
-    """One text of history.py."""
+    """One text of history.py or order_history.py."""
 
     name: str
     text: str
@@ -93,7 +93,7 @@ class Statement(NamedTuple):
 
 def statements() -> Iterator[Statement]:
     """Every statement, those that go both ways as two."""
-    for name, value in vars(history).items():
+    for name, value in (vars(history) | vars(order_history)).items():
         if isinstance(value, Both):
             for end, text in value._asdict().items():
                 yield Statement(f"{name}.{end}", text)
