@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from exchange.gateway import catalogue as known
-from exchange.gateway import history, orders, public, reads, sapi, user_keys, users
+from exchange.gateway import history, order_history, orders, public, reads, sapi, user_keys, users
 from exchange.gateway.faces import BINANCE, OURS
 from exchange.gateway.fields import Field
 from exchange.gateway.forms import BearerCall, FormCall
@@ -124,6 +124,28 @@ _ACCOUNT: tuple[tuple[Route, ...], ...] = (
     _signed("GET", "/allOrders", _READ, history.all_orders, known.SYMBOL, known.FIRST_ORDER_ID, *known.TIMES),
     _signed(
         "GET", "/myTrades", _READ, history.my_trades, known.SYMBOL, known.ONE_ORDER_ID, known.FROM_ID, *known.TIMES
+    ),
+    _signed("GET", "/account/commission", _READ, reads.get_commission, known.SYMBOL),
+    _signed(
+        "GET",
+        "/order/amendments",
+        _READ,
+        order_history.amendments,
+        *(known.SYMBOL, known.AMENDED_ORDER_ID, known.FROM_EXECUTION_ID, known.LIMIT),
+    ),
+    _signed(
+        "GET",
+        "/myPreventedMatches",
+        _READ,
+        order_history.prevented_matches,
+        *(known.SYMBOL, known.PREVENTED_MATCH_ID, known.ONE_ORDER_ID, known.FROM_PREVENTED_MATCH_ID, known.LIMIT),
+    ),
+    _signed(
+        "GET",
+        "/myAllocations",
+        _READ,
+        order_history.allocations,
+        *(known.SYMBOL, known.ONE_ORDER_ID, known.FROM_ALLOCATION_ID, *known.TIMES),
     ),
     _signed(
         "GET",
