@@ -34,7 +34,8 @@ class Bans:
         self._ends: list[tuple[float, bytes]] = []
         """A heap. A pair that is not the address's last ban any more counts for nothing."""
 
-    def __len__(self) -> int:
+    def size(self) -> int:
+        """Addresses that are remembered."""
         return len(self._bans)
 
     def until_s(self, address: bytes) -> float:
@@ -49,7 +50,7 @@ class Bans:
         if before is not None:
             forgotten = int(max(0.0, now_s - before.until_s) / FORGET_S)
             repeats = max(0, before.repeats + 1 - forgotten)
-        until_s = now_s + min(FIRST_S * 2 ** min(repeats, 30), MOST_S)
+        until_s = now_s + min(FIRST_S << min(repeats, 30), MOST_S)
         self._bans[address] = Ban(until_s, repeats)
         heapq.heappush(self._ends, (until_s, address))
         self._stay_small()

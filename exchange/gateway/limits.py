@@ -113,7 +113,7 @@ class Limits:
         self._usages: dict[bytes, Usage] = {}
         self._shares: dict[int, Usage] = {}
 
-    def __len__(self) -> int:
+    def size(self) -> int:
         """How much is remembered, bans aside."""
         return len(self._usages) + len(self._shares)
 
@@ -159,9 +159,8 @@ class Limits:
             self.add(usage, weight.more(params))
         return usage
 
-    def admit_connection(self, address: bytes) -> None:
+    def admit_connection(self, usage: Usage) -> None:
         """Somebody opens a WebSocket. Raises Refusal."""
-        usage = self.of(address)
         self.enter(usage, CONNECTION)
         usage.connections += 1
         if usage.connections > self._connections_max:
@@ -208,11 +207,11 @@ class Limits:
         if len(self._usages) < self._addresses_max or banned_until_s:
             usage = self._usages[address] = Usage(address, self._minute, banned_until_s)
             return usage
-        share = hash(address[: len(address) // 2]) % SHARED_MAX
-        usage = self._shares.get(share)
-        if usage is None:
-            usage = self._shares[share] = Usage(b"", self._minute, 0.0, is_shared=True)
-        return usage
+        number = hash(address[: len(address) // 2]) % SHARED_MAX
+        share = self._shares.get(number)
+        if share is None:
+            share = self._shares[number] = Usage(b"", self._minute, 0.0, is_shared=True)
+        return share
 
     def _check_ban(self, usage: Usage, weight: Weight) -> None:
         """A ban that has ended is over; one that has not lets cancels pass, as long as they have an allowance."""
@@ -232,7 +231,7 @@ class Limits:
         return Refusal(429, -1003, text, retry_after_s=math.ceil(window_s - now_s % window_s))
 
 
-def headers(usage: Usage) -> bytes:
+def headers_of(usage: Usage) -> bytes:
     """The header lines that every answer to that address carries."""
     return b"X-MBX-USED-WEIGHT: %d\r\nX-MBX-USED-WEIGHT-1M: %d\r\n" % (usage.weight, usage.weight)
 

@@ -18,6 +18,7 @@ from exchange.gateway.forms import BearerCall, FormCall
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
 from exchange.gateway.venue import Venue
+from exchange.gateway.weights import Weight, weight_of
 from exchange.users.keys import Permission
 
 Handler = Callable[[Venue, Call], Awaitable[Reply]]
@@ -45,6 +46,7 @@ class Route(NamedTuple):
     permission: Permission | None
     fields: tuple[Field, ...]
     parameters: frozenset[str]
+    weight: Weight
     handler: Callable[[Venue, Any], Awaitable[Reply]]
 
 
@@ -58,7 +60,8 @@ def _route(
     fields: tuple[Field, ...],
 ) -> Route:
     names = frozenset(field.name for field in fields)
-    return Route(method, face, face + path, access, permission, fields, names, handler)
+    weight = weight_of(method, face + path)
+    return Route(method, face, face + path, access, permission, fields, names, weight, handler)
 
 
 def _public(path: str, handler: Handler, *fields: Field) -> tuple[Route, ...]:
@@ -151,6 +154,8 @@ _PEOPLE: tuple[tuple[Route, ...], ...] = (
     _bearer("POST", "/user/kyc", users.request_kyc, known.LEVEL),
     _form("POST", "/kyc/webhook", users.decide_kyc, *known.KYC_DECISION),
 )
-_HEALTH = Route("GET", OURS, "/health", Access.PUBLIC, None, (), frozenset(), public.health)
+_HEALTH = Route(
+    "GET", OURS, "/health", Access.PUBLIC, None, (), frozenset(), weight_of("GET", "/health"), public.health
+)
 
 ROUTES: tuple[Route, ...] = (_HEALTH, *(route for group in (*_MARKET, *_ACCOUNT, *_PEOPLE) for route in group))

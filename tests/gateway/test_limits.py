@@ -12,7 +12,7 @@ import pytest
 from exchange.gateway.address import limited, limited_client
 from exchange.gateway.bans import FIRST_S, FORGET_S, MOST_S, Bans
 from exchange.gateway.errors import Refusal
-from exchange.gateway.limits import ADDRESSES_MAX, PATIENCE, SHARED_MAX, Limits, Rates, Usage, headers
+from exchange.gateway.limits import ADDRESSES_MAX, PATIENCE, SHARED_MAX, Limits, Rates, Usage, headers_of
 from exchange.gateway.routes import ROUTES
 from exchange.gateway.weights import FAMILIES, WEIGHTS, Weight, weight_of
 from tests.style import source
@@ -108,7 +108,7 @@ def test_refused_request_counts_and_the_header_tells(clock: Clock) -> None:
     limits = Limits(Rates(), clock)
     use(limits, 5990)
     assert refusal(limits, Weight(250)).status == 429
-    assert headers(limits.of(ADDRESS)) == b"X-MBX-USED-WEIGHT: 6240\r\nX-MBX-USED-WEIGHT-1M: 6240\r\n"
+    assert headers_of(limits.of(ADDRESS)) == b"X-MBX-USED-WEIGHT: 6240\r\nX-MBX-USED-WEIGHT-1M: 6240\r\n"
 
 
 def test_order_weighs_nothing_until_it_fails_and_needs_weight_that_is_not_overdrawn(clock: Clock) -> None:
@@ -124,7 +124,7 @@ def test_limit_of_zero_and_limits_that_are_not_enforced_refuse_nobody(clock: Clo
     for rates in (Rates(0, 0, 0, 0, 0), Rates(1, 1, 1, 1, 1, enforced=False)):
         limits = Limits(rates, clock)
         for _ in range(PATIENCE + 10):
-            limits.admit_connection(ADDRESS)
+            limits.admit_connection(limits.of(ADDRESS))
             limits.admit(ADDRESS, CANCEL, {})
             limits.orders.enter(1)
         assert limits.of(ADDRESS).weight == 2 * (PATIENCE + 10)
@@ -133,15 +133,15 @@ def test_limit_of_zero_and_limits_that_are_not_enforced_refuse_nobody(clock: Clo
 def test_connection_costs_two_and_their_number_is_limited(clock: Clock) -> None:
     limits = Limits(Rates(), clock)
     for _ in range(300):
-        limits.admit_connection(ADDRESS)
+        limits.admit_connection(limits.of(ADDRESS))
     assert limits.of(ADDRESS).weight == 600
     with pytest.raises(Refusal) as caught:
-        limits.admit_connection(ADDRESS)
+        limits.admit_connection(limits.of(ADDRESS))
     assert (caught.value.status, caught.value.code) == (429, -1003)
     assert caught.value.msg == "Too many connections; current limit is 300 connections per 5 MINUTE."
     use(limits)
     clock.now_s += 300
-    limits.admit_connection(ADDRESS)
+    limits.admit_connection(limits.of(ADDRESS))
 
 
 # ---- cancels ------------------------------------------------------------------------------------------------------
@@ -230,7 +230,7 @@ def test_bans_are_bounded_and_those_that_end_first_are_forgotten() -> None:
     long_s = bans.add(ADDRESS, START_S + FIRST_S)
     for number in range(1000):
         bans.add(number.to_bytes(4, "big"), START_S + FIRST_S)
-    assert len(bans) == 100
+    assert bans.size() == 100
     assert len(bans._ends) <= 200
     assert bans.until_s(ADDRESS) == long_s
     for _ in range(1000):
@@ -258,13 +258,13 @@ def test_million_addresses_leave_memory_flat_and_a_banned_one_banned(clock: Cloc
         after_all, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert len(limits) <= ADDRESSES_MAX + SHARED_MAX
+    assert limits.size() <= ADDRESSES_MAX + SHARED_MAX
     assert after_all - after_some < 1 << 20
     assert after_all < 32 << 20
     assert refusal(limits).status == 418
     clock.now_s = START_S + 900
     use(limits)
-    assert len(limits) == 1
+    assert limits.size() == 1
 
 
 def test_addresses_beyond_the_table_share_the_limit_of_their_network_and_are_never_banned(clock: Clock) -> None:
@@ -274,7 +274,7 @@ def test_addresses_beyond_the_table_share_the_limit_of_their_network_and_are_nev
     use(limits, 100, neighbour)
     for _ in range(3 * PATIENCE):
         assert refusal(limits, address=other).status == 429
-    assert len(limits.bans) == 0
+    assert limits.bans.size() == 0
     use(limits)
 
 
