@@ -12,6 +12,7 @@ one. Invariant: at most ADDRESSES_MAX + SHARED_MAX + the bans' own bound are rem
 
 from __future__ import annotations
 
+import functools
 import math
 import sys
 import time
@@ -131,17 +132,20 @@ class Limits:
 
     def enter(self, usage: Usage, weight: Weight) -> None:
         """A request has come, of which nothing was read but its path. Raises Refusal."""
-        if weight.free:
+        base, _, _, cancels, free = weight
+        if free:
             return
         usage.raw += 1
         if usage.banned_until_s:
             self._check_ban(usage, weight)
-        if weight.cancels:
-            usage.cancels += weight.base
+        if cancels:
+            usage.cancels += base
             if usage.cancels > self._weight_max:
                 raise self._refusal(usage, _TOO_MUCH.format(self._weight_max), MINUTE_S)
             return
-        self.add(usage, weight.base)
+        usage.weight += base
+        if usage.weight > self._weight_max:
+            raise self._refusal(usage, _TOO_MUCH.format(self._weight_max), MINUTE_S)
         if usage.raw > self._raw_max:
             raise self._refusal(usage, _TOO_MANY.format(self._raw_max), LONG_MINUTES * MINUTE_S)
 
@@ -231,9 +235,10 @@ class Limits:
         return Refusal(429, -1003, text, retry_after_s=math.ceil(window_s - now_s % window_s))
 
 
-def headers_of(usage: Usage) -> bytes:
-    """The header lines that every answer to that address carries."""
-    return b"X-MBX-USED-WEIGHT: %d\r\nX-MBX-USED-WEIGHT-1M: %d\r\n" % (usage.weight, usage.weight)
+@functools.lru_cache(maxsize=8192)
+def weight_lines(weight: int) -> bytes:
+    """The header lines that every answer to an address carries which has used that weight."""
+    return b"X-MBX-USED-WEIGHT: %d\r\nX-MBX-USED-WEIGHT-1M: %d\r\n" % (weight, weight)
 
 
 def _banned(usage: Usage, now_s: float) -> Refusal:

@@ -30,7 +30,7 @@ from exchange.gateway.address import Address, client_address, limited_client
 from exchange.gateway.connection import Admit, Connection, Respond, Socket
 from exchange.gateway.errors import Refusal
 from exchange.gateway.forms import BearerCall, FormCall, bearer_session, users_of
-from exchange.gateway.limits import Usage, headers_of
+from exchange.gateway.limits import Usage, weight_lines
 from exchange.gateway.parameters import check_names, parse
 from exchange.gateway.replies import Answer, answer, refusal_answer
 from exchange.gateway.routes import ROUTES, Access, Route
@@ -162,19 +162,19 @@ class Gateway:
             body = payload.read_nowait() if payload.is_eof() else await self._slow_body(headers, payload, transport)
             call = self._call(route, headers, query, body, transport, usage)
             reply = await route.handler(self.venue, call)
-            more = headers_of(usage)
+            more = weight_lines(usage.weight)
             if reply.placed_by:
                 more += limits.orders.headers(reply.placed_by)
             return answer(reply, more)
         except Refusal as refusal:
             usage.weight += weight.failed
             close = refusal.status in (408, 413)
-            return refusal_answer(refusal, headers_of(usage), close=close, allow=allow)
+            return refusal_answer(refusal, weight_lines(usage.weight), close=close, allow=allow)
         except ConnectionError:
             raise
         except Exception:
             log.exception("a request failed unexpectedly")
-            return refusal_answer(_BROKEN, headers_of(usage), close=True)
+            return refusal_answer(_BROKEN, weight_lines(usage.weight), close=True)
 
     def _usage(self, message: RawRequestMessage | None, transport: asyncio.Transport) -> Usage:
         """What the address that a request comes from has used."""
@@ -187,7 +187,7 @@ class Gateway:
         try:
             self.venue.limits.admit_connection(usage)
         except Refusal as refusal:
-            return refusal_answer(refusal, headers_of(usage), close=True)
+            return refusal_answer(refusal, weight_lines(usage.weight), close=True)
         return None
 
     def _call(

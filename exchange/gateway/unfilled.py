@@ -134,24 +134,28 @@ class UnfilledOrders:
     def enter(self, account: int) -> None:
         """An order is about to be submitted; `leave` follows in any case. Raises Refusal and enters nothing."""
         waiting = self._in_flight.get(account, 0)
+        at, numbers = 4 * account, self._numbers
+        # Counts of windows that have ended are too high at most: only whoever seems to be at a limit needs the clock.
+        if numbers[at + 1] + waiting >= self._short_max or numbers[at + 3] + waiting >= self._day_max:
+            self._check(account, waiting)
+        self._in_flight[account] = waiting + 1
+
+    def leave(self, account: int) -> None:
+        """An order that entered is answered, or will not be."""
+        waiting = self._in_flight.pop(account) - 1
+        if waiting:
+            self._in_flight[account] = waiting
+
+    def headers(self, account: int) -> bytes:
+        """The header lines of an answer to an accepted order."""
+        return b"X-MBX-ORDER-COUNT-10S: %d\r\nX-MBX-ORDER-COUNT-1D: %d\r\n" % self.counts(account)
+
+    def _check(self, account: int, waiting: int) -> None:
         short, day = self.counts(account)
         if short + waiting >= self._short_max:
             raise self._too_many(self._short_max, "10 SECOND", SHORT_S)
         if day + waiting >= self._day_max:
             raise self._too_many(self._day_max, "1 DAY", DAY_S)
-        self._in_flight[account] = waiting + 1
-
-    def leave(self, account: int) -> None:
-        """An order that entered is answered, or will not be."""
-        waiting = self._in_flight[account] - 1
-        if waiting:
-            self._in_flight[account] = waiting
-        else:
-            del self._in_flight[account]
-
-    def headers(self, account: int) -> bytes:
-        """The header lines of an answer to an accepted order."""
-        return b"X-MBX-ORDER-COUNT-10S: %d\r\nX-MBX-ORDER-COUNT-1D: %d\r\n" % self.counts(account)
 
     def _too_many(self, most: int, interval: str, window_s: int) -> Refusal:
         text = f"Too many new orders; current limit is {most} orders per {interval}."

@@ -12,7 +12,7 @@ import pytest
 from exchange.gateway.address import limited, limited_client
 from exchange.gateway.bans import FIRST_S, FORGET_S, MOST_S, Bans
 from exchange.gateway.errors import Refusal
-from exchange.gateway.limits import ADDRESSES_MAX, PATIENCE, SHARED_MAX, Limits, Rates, Usage, headers_of
+from exchange.gateway.limits import ADDRESSES_MAX, PATIENCE, SHARED_MAX, Limits, Rates, Usage, weight_lines
 from exchange.gateway.routes import ROUTES
 from exchange.gateway.weights import FAMILIES, WEIGHTS, Weight, weight_of
 from tests.style import source
@@ -108,7 +108,7 @@ def test_refused_request_counts_and_the_header_tells(clock: Clock) -> None:
     limits = Limits(Rates(), clock)
     use(limits, 5990)
     assert refusal(limits, Weight(250)).status == 429
-    assert headers_of(limits.of(ADDRESS)) == b"X-MBX-USED-WEIGHT: 6240\r\nX-MBX-USED-WEIGHT-1M: 6240\r\n"
+    assert weight_lines(limits.of(ADDRESS).weight) == b"X-MBX-USED-WEIGHT: 6240\r\nX-MBX-USED-WEIGHT-1M: 6240\r\n"
 
 
 def test_order_weighs_nothing_until_it_fails_and_needs_weight_that_is_not_overdrawn(clock: Clock) -> None:
