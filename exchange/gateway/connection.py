@@ -32,8 +32,6 @@ LINGERING_S = 1.0
 
 Respond = Callable[[RawRequestMessage | None, StreamReader, asyncio.Transport], Awaitable[Answer]]
 """Answers a request, or what came and is not HTTP (None)."""
-Admit = Callable[[RawRequestMessage, asyncio.Transport], Answer | None]
-"""The answer to whoever may not open a socket, None to whoever may."""
 Socket = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 """Serves a WebSocket from its handshake to its end; returns a response that is not prepared to refuse one."""
 
@@ -46,16 +44,10 @@ def first_segment(path: str) -> str:
 class Connection(RequestHandler):
     """Calls `respond` for each request and writes what it returns; it never raises."""
 
-    __slots__ = ("_admit", "_respond", "_sockets")
+    __slots__ = ("_respond", "_sockets")
 
     def __init__(
-        self,
-        server: web.Server,
-        respond: Respond,
-        admit: Admit,
-        sockets: Mapping[str, Socket],
-        *,
-        keepalive_timeout_s: float,
+        self, server: web.Server, respond: Respond, sockets: Mapping[str, Socket], *, keepalive_timeout_s: float
     ) -> None:
         super().__init__(
             server,
@@ -68,7 +60,6 @@ class Connection(RequestHandler):
             access_log=None,  # type: ignore[arg-type]  # None is how aiohttp turns the log off
         )
         self._respond = respond
-        self._admit = admit
         self._sockets = sockets
 
     async def start(self) -> None:
@@ -124,11 +115,7 @@ class Connection(RequestHandler):
             return False
         socket = self._sockets.get(first_segment(message.path))
         if socket is not None:
-            refused = self._admit(message, transport)
-            if refused is None:
-                await self._hand_over(socket, message, payload)
-            else:
-                transport.write(refused.encode(goes_on=False, old=False, is_head=False))
+            await self._hand_over(socket, message, payload)
             return False
         answer = await self._respond(message, payload, transport)
         goes_on = not (message.should_close or message.upgrade or answer.close)

@@ -27,7 +27,7 @@ from aiohttp.web_protocol import RequestHandler
 from multidict import CIMultiDictProxy
 
 from exchange.gateway.address import Address, client_address, limited_client
-from exchange.gateway.connection import Admit, Connection, Respond, Socket
+from exchange.gateway.connection import Connection, Respond, Socket
 from exchange.gateway.errors import Refusal
 from exchange.gateway.forms import BearerCall, FormCall, bearer_session, users_of
 from exchange.gateway.limits import Usage, weight_lines
@@ -51,25 +51,16 @@ class _Server(web.Server):
     """Makes our connections, and closes those beyond the limit as soon as they are made."""
 
     def __init__(
-        self,
-        respond: Respond,
-        admit: Admit,
-        sockets: Mapping[str, Socket],
-        *,
-        keepalive_timeout_s: float,
-        connections_max: int,
+        self, respond: Respond, sockets: Mapping[str, Socket], *, keepalive_timeout_s: float, connections_max: int
     ) -> None:
         super().__init__(_never)
         self._respond = respond
-        self._admit = admit
         self._sockets = sockets
         self._keepalive_timeout_s = keepalive_timeout_s
         self._connections_max = connections_max
 
     def __call__(self) -> RequestHandler:
-        return Connection(
-            self, self._respond, self._admit, self._sockets, keepalive_timeout_s=self._keepalive_timeout_s
-        )
+        return Connection(self, self._respond, self._sockets, keepalive_timeout_s=self._keepalive_timeout_s)
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
@@ -88,7 +79,7 @@ class Gateway:
     def __init__(self, venue: Venue, sockets: Mapping[str, Socket] = MappingProxyType({})) -> None:
         """`sockets`: who serves WebSockets, by the first segment of the path."""
         self.venue = venue
-        self._sockets = sockets
+        self._sockets = {name: self.admitted(socket) for name, socket in sockets.items()}
         self._routes = {(route.method, route.path): route for route in ROUTES}
         self._routes |= {("HEAD", route.path): route for route in ROUTES if route.method == "GET"}
         self._server: _Server | None = None
@@ -101,7 +92,6 @@ class Gateway:
         loop = asyncio.get_running_loop()
         server = _Server(
             self._respond,
-            self._admit,
             self._sockets,
             keepalive_timeout_s=settings.keepalive_timeout_s,
             connections_max=settings.connections_max,
@@ -145,7 +135,7 @@ class Gateway:
         self, message: RawRequestMessage | None, payload: StreamReader, transport: asyncio.Transport
     ) -> Answer:
         """The answer to anything that comes in; it tells what the address has used."""
-        limits, usage = self.venue.limits, self._usage(message, transport)
+        limits, usage = self.venue.limits, self._usage(message.headers if message is not None else None, transport)
         method, target = (message.method, message.path) if message is not None else ("", "")
         path, _, query = target.partition("?")
         route = self._routes.get((method, path))
@@ -176,19 +166,29 @@ class Gateway:
             log.exception("a request failed unexpectedly")
             return refusal_answer(_BROKEN, weight_lines(usage.weight), close=True)
 
-    def _usage(self, message: RawRequestMessage | None, transport: asyncio.Transport) -> Usage:
+    def _usage(self, headers: Headers | None, transport: asyncio.BaseTransport) -> Usage:
         """What the address that a request comes from has used."""
         trusted = self.venue.settings.trusted_proxies
-        forwarded = message.headers.getall("X-Forwarded-For", []) if trusted and message is not None else ()
+        forwarded = headers.getall("X-Forwarded-For", []) if trusted and headers is not None else ()
         return self.venue.limits.of(limited_client(transport.get_extra_info("peername"), forwarded, trusted))
 
-    def _admit(self, message: RawRequestMessage, transport: asyncio.Transport) -> Answer | None:
-        usage = self._usage(message, transport)
-        try:
-            self.venue.limits.admit_connection(usage)
-        except Refusal as refusal:
-            return refusal_answer(refusal, weight_lines(usage.weight), close=True)
-        return None
+    def admitted(self, socket: Socket) -> Socket:
+        """The same socket, for addresses that may open one more."""
+
+        async def serve(request: web.BaseRequest) -> web.StreamResponse:
+            if request.transport is None:
+                raise ConnectionResetError
+            usage = self._usage(request.headers, request.transport)
+            try:
+                self.venue.limits.admit_connection(usage)
+            except Refusal as refusal:
+                response = web.json_response(refusal.body(), status=refusal.status)
+                response.headers["Retry-After"] = str(refusal.retry_after_s)
+                response.headers["X-MBX-USED-WEIGHT"] = response.headers["X-MBX-USED-WEIGHT-1M"] = str(usage.weight)
+                return response
+            return await socket(request)
+
+        return serve
 
     def _call(
         self, route: Route, headers: Headers, query: str, body: bytes, transport: asyncio.Transport, usage: Usage
