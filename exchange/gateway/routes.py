@@ -18,6 +18,7 @@ from exchange.gateway.forms import BearerCall, FormCall
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
 from exchange.gateway.venue import Venue
+from exchange.gateway.weights import Weight, weight_of
 from exchange.users.keys import Permission
 
 Handler = Callable[[Venue, Call], Awaitable[Reply]]
@@ -45,6 +46,7 @@ class Route(NamedTuple):
     permission: Permission | None
     fields: tuple[Field, ...]
     parameters: frozenset[str]
+    weight: Weight
     handler: Callable[[Venue, Any], Awaitable[Reply]]
 
 
@@ -58,7 +60,8 @@ def _route(
     fields: tuple[Field, ...],
 ) -> Route:
     names = frozenset(field.name for field in fields)
-    return Route(method, face, face + path, access, permission, fields, names, handler)
+    weight = weight_of(method, face + path)
+    return Route(method, face, face + path, access, permission, fields, names, weight, handler)
 
 
 def _public(path: str, handler: Handler, *fields: Field) -> tuple[Route, ...]:
@@ -182,7 +185,7 @@ def _beside(method: str, path: str, permission: Permission | None, handler: Hand
     access = Access.PUBLIC if permission is None else Access.SIGNED
     everything = (*fields, *known.SIGNED)
     names = frozenset(field.name for field in everything)
-    return Route(method, BINANCE, path, access, permission, everything, names, handler)
+    return Route(method, BINANCE, path, access, permission, everything, names, weight_of(method, path), handler)
 
 
 _BESIDE: tuple[Route, ...] = (
@@ -202,7 +205,9 @@ _BESIDE: tuple[Route, ...] = (
     _beside("GET", "/sapi/v1/capital/deposit/address", _READ, sapi.wallet_is_not_open, *known.DEPOSIT_ADDRESS),
     _beside("POST", "/sapi/v1/capital/withdraw/apply", Permission.WITHDRAW, sapi.wallet_is_not_open, *known.WITHDRAWAL),
 )
-_HEALTH = Route("GET", OURS, "/health", Access.PUBLIC, None, (), frozenset(), public.health)
+_HEALTH = Route(
+    "GET", OURS, "/health", Access.PUBLIC, None, (), frozenset(), weight_of("GET", "/health"), public.health
+)
 
 _FACED = (*_MARKET, *_ACCOUNT, *_PEOPLE)
 
