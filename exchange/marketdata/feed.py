@@ -10,11 +10,12 @@ from typing import Any
 
 from exchange.core.codes import Side
 from exchange.marketdata import messages
-from exchange.marketdata.aggregate import NS_PER_MINUTE, Tables, Window, window
+from exchange.marketdata.aggregate import Tables
 from exchange.marketdata.book import Book
 from exchange.marketdata.messages import Quote
 from exchange.marketdata.streams import ConflatedStream, Counts, Listener, Stream
 from exchange.marketdata.text import decimal_text
+from exchange.marketdata.windows import DAY_MINUTES, NO_TRADES, NS_PER_MINUTE, Window, minutes_window
 
 SNAPSHOT_LEVELS_MAX = 5_000
 """Levels a side of a snapshot, REST or WebSocket."""
@@ -66,7 +67,7 @@ class Feed:
         self._ticker_frame = b""
         self._shown: tuple[Quote, Window] | None = None
         self._window_key = (-1, -1)
-        self._window = Window(0, 0, 0, 0, 0, 0, 0)
+        self._window = NO_TRADES
 
     def streams(self) -> dict[str, Stream]:
         """The streams by channel."""
@@ -125,7 +126,7 @@ class Feed:
         key = (int(self._tables.header["ts_ns"][0]) // NS_PER_MINUTE, last[2])
         if key != self._window_key:
             self._window_key = key
-            self._window = window(self._tables, self._symbol, key[0])
+            self._window = minutes_window(self._tables.minutes, self._symbol, key[0] - DAY_MINUTES + 1, key[0])
         return Quote(*last, *self.book.best(Side.BUY), *self.book.best(Side.SELL)), self._window
 
     def _fresh_depth(self) -> bytes:
