@@ -35,7 +35,9 @@ class Tables(NamedTuple):
 
 def new_tables() -> Tables:
     """Tables that have seen nothing."""
-    return Tables(records(1, HEADER), *new_windows())
+    header = records(1, HEADER)
+    header["complete_from_ns"] = -1
+    return Tables(header, *new_windows())
 
 
 def view_batch(view: memoryview, count: int) -> Batch:

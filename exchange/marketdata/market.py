@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,6 +33,7 @@ from exchange.marketdata.book import SIGN
 from exchange.marketdata.feed import SNAPSHOT_LEVELS_MAX, Feed
 from exchange.marketdata.server import Limits, StreamServer
 from exchange.marketdata.streams import ConflatedStream, Counts, Stream
+from exchange.marketdata.warmup import load_windows
 
 INTERVAL_S = 0.1
 LEVEL_SLOTS = 1 << 14
@@ -70,15 +73,22 @@ class Statistics(NamedTuple):
 class MarketData:
     """Books, trades and tickers of every symbol, and the WebSocket port that serves them.
 
-    Give it the events of the last 24 hours, if tickers shall know them; then `seed` it with the engine's state; then
-    every event after that state, in order; and `start` the port. All calls come from one thread, the event loop's.
+    `load_windows` from the event journal, if tickers shall know the trades of the past; then `seed` it with the
+    engine's state; then give it every event after that state, in order; and `start` the port. All calls come from one
+    thread, the event loop's.
     """
 
     def __init__(
-        self, symbols: Iterable[SymbolView] = (), *, interval_s: float = INTERVAL_S, limits: Limits | None = None
+        self,
+        symbols: Iterable[SymbolView] = (),
+        *,
+        interval_s: float = INTERVAL_S,
+        limits: Limits | None = None,
+        clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self.fault = _NOTHING_WRONG
         self._interval_s = interval_s
+        self._clock_ns = clock_ns
         self._limits = limits or Limits()
         self._tables = new_tables()
         self._levels = table.new_levels(LEVEL_SLOTS)
@@ -108,6 +118,13 @@ class MarketData:
         for channel, stream in feed.streams().items():
             self._streams[channel, name] = stream
 
+    def load_windows(self, place: Path, state: State, show: Callable[[int, int], None]) -> int:
+        """Count the trades of the last seven days in the event journal at `place`; returns how many events were read.
+
+        The journal ends where `state` is; `show` is told how far it is. Raises journal.errors.Refused, OSError.
+        """
+        return load_windows(self._tables, place, state, self._clock_ns(), show)
+
     def seed(self, state: State) -> None:
         """Begin with the open orders of an engine's state; the next event must be the one that follows it.
 
@@ -121,7 +138,9 @@ class MarketData:
             self._header[name][0] = value
         self._header["sequence"][0] = head.sequence
         self._header["ts_ns"][0] = head.ts_ns
-        for view in readers.symbols(state):
+        symbols = readers.symbols(state)
+        self._begin_windows(int(head.ts_ns), symbols)
+        for view in symbols:
             if view.symbol not in self._feeds:
                 self._add(view.symbol, view.name, (view.price_scale, view.qty_scale))
             sides = []
@@ -135,6 +154,15 @@ class MarketData:
         self._drain()
         self._is_late = False
         self.fault = _NOTHING_WRONG
+
+    def _begin_windows(self, ts_ns: int, symbols: list[SymbolView]) -> None:
+        """Say since when the windows are complete, unless the trades before now were loaded into them."""
+        rows = self._tables.rows
+        for view in symbols:
+            rows[view.symbol]["last_trade_id"] = view.trades
+        is_again = self._header["events"][0] > 0
+        if is_again or self._header["complete_from_ns"][0] < 0:
+            self._header["complete_from_ns"][0] = ts_ns + 1 if any(view.trades for view in symbols) else 0
 
     def on_events(self, view: memoryview, count: int) -> None:
         """Fold `count` events of 128 bytes; they follow the last ones without a gap. The view is not kept.

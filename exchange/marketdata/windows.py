@@ -102,11 +102,12 @@ def new_windows() -> tuple[Any, Any, Any]:
 
     The bucket of a minute lies at symbol id * MINUTE_SLOTS + minute % MINUTE_SLOTS, and likewise that of a second.
     """
-    return (
-        _sparse(SYMBOL_ROWS, ROW),
-        _sparse(SYMBOL_ROWS * MINUTE_SLOTS, BUCKET),
-        _sparse(SYMBOL_ROWS * SECOND_SLOTS, BUCKET),
-    )
+    rows = _sparse(SYMBOL_ROWS, ROW)
+    minutes = _sparse(SYMBOL_ROWS * MINUTE_SLOTS, BUCKET)
+    # Nobody shall wait for these to be compiled later on.
+    minutes_window(minutes, 0, 0, 0)
+    close_before(rows, minutes, 0, 0)
+    return rows, minutes, _sparse(SYMBOL_ROWS * SECOND_SLOTS, BUCKET)
 
 
 @inlined
