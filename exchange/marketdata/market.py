@@ -31,8 +31,11 @@ from exchange.marketdata import table
 from exchange.marketdata.aggregate import Batch, fold, new_tables, view_batch
 from exchange.marketdata.book import SIGN
 from exchange.marketdata.feed import SNAPSHOT_LEVELS_MAX, Feed
+from exchange.marketdata.names import stream_symbol
+from exchange.marketdata.registry import Registry
 from exchange.marketdata.server import Limits, StreamServer
 from exchange.marketdata.streams import ConflatedStream, Counts, Stream
+from exchange.marketdata.variants import Source
 from exchange.marketdata.warmup import load_windows
 
 INTERVAL_S = 0.1
@@ -99,6 +102,8 @@ class MarketData:
         self._named: dict[str, Feed] = {}
         self._counts = Counts()
         self._lagging: set[ConflatedStream] = set()
+        self._source = Source({}, self._tables, self._counts, self._lagging)
+        self._registry = Registry(self._source)
         self._publications = 0
         self._update_id_base = 0
         self._is_late = False
@@ -115,6 +120,7 @@ class MarketData:
         feed = Feed(symbol, name, scales, self._update_id_base, self._tables, self._counts, self._lagging)
         self._feeds[symbol] = feed
         self._named[name] = feed
+        self._source.feeds[stream_symbol(name)] = feed
         for channel, stream in feed.streams().items():
             self._streams[channel, name] = stream
 
@@ -248,6 +254,7 @@ class MarketData:
                 self._feeds[symbol].publish_depth(sides, ts_ns)
         for feed in self._feeds.values():
             feed.publish_ticker()
+        self._registry.tick(0.0)
         for stream in tuple(self._lagging):
             stream.catch_up()
 
@@ -297,6 +304,7 @@ class MarketData:
             self._timer = None
         if self._server is not None:
             self.publish()
+            self._registry.stop()
             await self._server.stop()
         self._loop = None
 

@@ -20,6 +20,7 @@ CHANNELS = ("depth", "trades", "ticker")
 ACTIONS = ("subscribe", "unsubscribe")
 FIELDS = ("action", "channel", "symbol")
 NS_PER_MS = 1_000_000
+NS_PER_US = 1_000
 PERCENT_SCALE = 3
 
 _TEXT, _CLOSE, _PONG = 0x81, 0x88, 0x8A
