@@ -58,7 +58,7 @@ class Feed:
         self.depth = ConflatedStream(f"{name} depth", counts, lagging, self._fresh_depth)
         self.trades = TradeStream(f"{name} trades", counts, tables.rows[symbol])
         self.ticker = ConflatedStream(f"{name} ticker", counts, lagging, self._fresh_ticker)
-        self._symbol = symbol
+        self.symbol = symbol
         self._wire_name = name.encode()
         self._tables = tables
         self._counts = counts
@@ -121,12 +121,12 @@ class Feed:
                 self.ticker.publish(self._encode_ticker(ticker), 1)
 
     def _ticker(self) -> tuple[Quote, Window]:
-        row = self._tables.rows[self._symbol]
+        row = self._tables.rows[self.symbol]
         last = (int(row["last_price_ticks"]), int(row["last_lots"]), int(row["last_trade_id"]))
         key = (int(self._tables.header["ts_ns"][0]) // NS_PER_MINUTE, last[2])
         if key != self._window_key:
             self._window_key = key
-            self._window = minutes_window(self._tables.minutes, self._symbol, key[0] - DAY_MINUTES + 1, key[0])
+            self._window = minutes_window(self._tables.minutes, self.symbol, key[0] - DAY_MINUTES + 1, key[0])
         return Quote(*last, *self.book.best(Side.BUY), *self.book.best(Side.SELL)), self._window
 
     def _fresh_depth(self) -> bytes:
