@@ -13,7 +13,7 @@ import re
 from typing import NamedTuple
 
 SYMBOL = r"(?P<symbol>[a-z0-9]{1,32})"
-INTERVALS = "1s 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 3d 1w 1M".split()
+INTERVALS = ("1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w", "1M")
 WINDOWS = ("1h", "4h", "1d")
 
 

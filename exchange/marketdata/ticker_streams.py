@@ -6,6 +6,7 @@ tells those that changed; who comes later, or was too slow, gets all of them.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ from exchange.marketdata import ticker_messages
 from exchange.marketdata.feed import Feed
 from exchange.marketdata.names import StreamName, wire_symbol
 from exchange.marketdata.ticker_messages import Shown
-from exchange.marketdata.tickers import Ticker
+from exchange.marketdata.tickers import Average, Ticker
 from exchange.marketdata.variants import Encode, PacedStream, Source
 from exchange.marketdata.windows import DAY_MINUTES
 
@@ -39,12 +40,12 @@ def _write_window(span: str) -> _Write:
 class _OneTicker:
     """The ticker of one symbol, when it has changed."""
 
-    def __init__(self, source: Source, feed: Feed, minutes: int, write: _Write, *, with_book: bool) -> None:
+    def __init__(self, source: Source, feed: Feed, minutes: int, write: _Write, *, with_best: bool) -> None:
         self._source = source
         self._feed = feed
         self._minutes = minutes
         self._write = write
-        self._with_book = with_book
+        self._with_best = with_best
         self._key: tuple[int, ...] = ()
         self.told: Ticker | None = None
         """What was told last."""
@@ -52,11 +53,11 @@ class _OneTicker:
     def changed(self) -> bool:
         """Look again; whether there is something to tell."""
         tickers, feed = self._source.tickers, self._feed
-        key = (*tickers.key(feed.symbol), feed.book.update_id if self._with_book else 0)
+        key = tickers.key(feed.symbol)
         if key == self._key:
             return False
         self._key = key
-        ticker = tickers.ticker(feed.symbol, self._minutes, feed.book if self._with_book else None)
+        ticker = tickers.ticker(feed.symbol, self._minutes, with_best=self._with_best)
         if not ticker.differs(self.told):
             return False
         self.told = ticker
@@ -69,8 +70,8 @@ class _OneTicker:
         return lambda unit_ns: write(shown, ticker, unit_ns)
 
 
-def _of_one(source: Source, name: StreamName, minutes: int, write: _Write, *, with_book: bool) -> PacedStream:
-    one = _OneTicker(source, source.feeds[name.symbol], minutes, write, with_book=with_book)
+def _of_one(source: Source, name: StreamName, minutes: int, write: _Write, *, with_best: bool) -> PacedStream:
+    one = _OneTicker(source, source.feeds[name.symbol], minutes, write, with_best=with_best)
 
     def make() -> Encode | None:
         if not one.changed():
@@ -84,10 +85,12 @@ def _of_one(source: Source, name: StreamName, minutes: int, write: _Write, *, wi
 class _AllTickers(PacedStream):
     """The tickers of all symbols that changed."""
 
-    def __init__(self, source: Source, name: StreamName, minutes: int, write: _Write, *, with_book: bool) -> None:
+    def __init__(self, source: Source, name: StreamName, minutes: int, write: _Write, *, with_best: bool) -> None:
         super().__init__(name.text, source, PERIOD_S, self._everything)
         self._ones: dict[str, _OneTicker] = {}
-        self._new_one = lambda feed: _OneTicker(source, feed, minutes, write, with_book=with_book)
+        self._new_one: Callable[[Feed], _OneTicker] = functools.partial(
+            _OneTicker, source, minutes=minutes, write=write, with_best=with_best
+        )
 
     def tick(self) -> None:
         """Tell what has changed."""
@@ -113,38 +116,39 @@ def _array(ones: list[_OneTicker]) -> Encode:
 
 def ticker(source: Source, name: StreamName) -> PacedStream:
     """`<symbol>@ticker`."""
-    return _of_one(source, name, DAY_MINUTES, ticker_messages.day_ticker, with_book=True)
+    return _of_one(source, name, DAY_MINUTES, ticker_messages.day_ticker, with_best=True)
 
 
 def mini_ticker(source: Source, name: StreamName) -> PacedStream:
     """`<symbol>@miniTicker`."""
-    return _of_one(source, name, DAY_MINUTES, ticker_messages.mini_ticker, with_book=False)
+    return _of_one(source, name, DAY_MINUTES, ticker_messages.mini_ticker, with_best=False)
 
 
 def window_ticker(source: Source, name: StreamName) -> PacedStream:
     """`<symbol>@ticker_1h` and its kind."""
-    return _of_one(source, name, WINDOW_MINUTES[name.span], _write_window(name.span), with_book=False)
+    return _of_one(source, name, WINDOW_MINUTES[name.span], _write_window(name.span), with_best=False)
 
 
 def all_tickers(source: Source, name: StreamName) -> PacedStream:
     """`!ticker@arr`."""
-    return _AllTickers(source, name, DAY_MINUTES, ticker_messages.day_ticker, with_book=True)
+    return _AllTickers(source, name, DAY_MINUTES, ticker_messages.day_ticker, with_best=True)
 
 
 def all_mini_tickers(source: Source, name: StreamName) -> PacedStream:
     """`!miniTicker@arr`."""
-    return _AllTickers(source, name, DAY_MINUTES, ticker_messages.mini_ticker, with_book=False)
+    return _AllTickers(source, name, DAY_MINUTES, ticker_messages.mini_ticker, with_best=False)
 
 
 def all_window_tickers(source: Source, name: StreamName) -> PacedStream:
     """`!ticker_1h@arr` and its kind."""
-    return _AllTickers(source, name, WINDOW_MINUTES[name.span], _write_window(name.span), with_book=False)
+    return _AllTickers(source, name, WINDOW_MINUTES[name.span], _write_window(name.span), with_best=False)
 
 
 def average_price(source: Source, name: StreamName) -> PacedStream:
     """`<symbol>@avgPrice`."""
     feed = source.feeds[name.symbol]
-    shown, told = shown_of(feed), None
+    shown = shown_of(feed)
+    told: Average | None = None
 
     def make() -> Encode | None:
         nonlocal told

@@ -13,12 +13,12 @@ Source: Binance Spot API, rolling window price change statistics.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from exchange.core.codes import Side
 from exchange.marketdata.aggregate import Tables
-from exchange.marketdata.book import Book
+from exchange.marketdata.feed import Feed
 from exchange.marketdata.text import decimal_text
 from exchange.marketdata.windows import DAY_MINUTES, NS_PER_MINUTE, Window, close_before, minutes_window
 
@@ -27,6 +27,18 @@ PERCENT_SCALE = 3
 NO_TRADE_ID = -1
 _REMEMBERED_MINUTES = frozenset((AVERAGE_MINUTES, 60, 240, DAY_MINUTES))
 """Windows that are looked at again and again; others are summed up anew, which takes 40 us for seven days."""
+
+
+class Best(NamedTuple):
+    """The best prices of a published book; zeros for an empty side."""
+
+    bid_ticks: int
+    bid_lots: int
+    ask_ticks: int
+    ask_lots: int
+
+
+NO_BEST = Best(0, 0, 0, 0)
 
 
 class Ticker(NamedTuple):
@@ -39,10 +51,7 @@ class Ticker(NamedTuple):
     last_trade_id: int
     previous_close_ticks: int
     """The last price before the window; 0: there was none."""
-    bid_ticks: int
-    bid_lots: int
-    ask_ticks: int
-    ask_lots: int
+    best: Best
     open_ts_ns: int
     close_ts_ns: int
 
@@ -78,15 +87,16 @@ class Average(NamedTuple):
 
 
 class Tickers:
-    """Tickers of every symbol out of the aggregator's tables."""
+    """Tickers of every symbol, out of the aggregator's tables and the published books of `feeds`, by symbol id."""
 
-    def __init__(self, tables: Tables, now_ns: Callable[[], int]) -> None:
+    def __init__(self, tables: Tables, feeds: Mapping[int, Feed], now_ns: Callable[[], int]) -> None:
         self._tables = tables
+        self._feeds = feeds
         self.now_ns = now_ns
         self._remembered: dict[tuple[int, int], tuple[tuple[int, int], Window, int]] = {}
 
-    def ticker(self, symbol: int, minutes: int, book: Book | None = None) -> Ticker:
-        """The ticker of a symbol over a window of 1 minute to 7 days; the best prices are those of `book`, else 0."""
+    def ticker(self, symbol: int, minutes: int, *, with_best: bool = True) -> Ticker:
+        """The ticker of a symbol over a window of 1 minute to 7 days."""
         now_ns = self.now_ns()
         row = self._tables.rows[symbol]
         last_price_ticks = int(row["last_price_ticks"])
@@ -106,8 +116,7 @@ class Tickers:
             int(row["last_lots"]),
             int(row["last_trade_id"]),
             previous,
-            *(book.best(Side.BUY) if book else (0, 0)),
-            *(book.best(Side.SELL) if book else (0, 0)),
+            self.best(symbol) if with_best else NO_BEST,
             max(now_ns // NS_PER_MINUTE - minutes, 0) * NS_PER_MINUTE,
             now_ns,
         )
@@ -120,9 +129,15 @@ class Tickers:
         price_ticks = window.tick_lots // window.lots if window.lots else int(row["last_price_ticks"])
         return Average(price_ticks, int(row["last_ts_ns"]))
 
-    def key(self, symbol: int) -> tuple[int, int]:
-        """Changes when any window of the symbol does."""
-        return self.now_ns() // NS_PER_MINUTE, int(self._tables.rows[symbol]["last_trade_id"])
+    def best(self, symbol: int) -> Best:
+        """The best prices of the published book."""
+        book = self._feeds[symbol].book
+        return Best(*book.best(Side.BUY), *book.best(Side.SELL))
+
+    def key(self, symbol: int) -> tuple[int, int, int]:
+        """Changes when anything in a ticker of the symbol does, but its times; the last one with the book."""
+        last_trade_id = int(self._tables.rows[symbol]["last_trade_id"])
+        return self.now_ns() // NS_PER_MINUTE, last_trade_id, self._feeds[symbol].book.update_id
 
     def last_price_ticks(self, symbol: int) -> int:
         """The price of the last trade; 0: there was none."""

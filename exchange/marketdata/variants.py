@@ -1,13 +1,13 @@
 """A stream in up to four variants: times in ms or us, payloads raw or wrapped; each is encoded once, if it is heard.
 
-Owns the encodings of a message. A message is an `Encode`: a function from the unit of time (in ns) to the payload. It is
-called once a unit that somebody listens to; the wrapped payload is the raw one between two constants.
+Owns the encodings of a message. A message is an `Encode`: a function from the unit of time (in ns) to the payload. It
+is called once a unit that somebody listens to; the wrapped payload is the raw one between two constants.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from exchange.marketdata.aggregate import Tables
 from exchange.marketdata.candles import Candles
@@ -20,6 +20,13 @@ Encode = Callable[[int], bytes]
 """From NS_PER_MS or NS_PER_US to a JSON payload. What it encodes must not change once it is published."""
 
 
+class Finishing(Protocol):
+    """A stream that gathers until a batch of events ends."""
+
+    def finish(self, is_whole: bool) -> None:
+        """The batch has ended; `is_whole` tells whether the last command has ended too."""
+
+
 class Source(NamedTuple):
     """What streams are made from. The dictionaries grow when a symbol is added."""
 
@@ -28,6 +35,8 @@ class Source(NamedTuple):
     tables: Tables
     counts: Counts
     lagging: set[ConflatedStream]
+    unfinished: set[Finishing]
+    """Streams that wait for the end of a command, or of a batch of events."""
     tickers: Tickers
     candles: Candles
 
@@ -64,15 +73,22 @@ class VariantStream:
 
     def join(self, listener: Listener) -> None:
         """Send `listener` everything from now on, in its variant."""
-        stream = self._variants.get(listener.variant)
-        if stream is None:
-            stream = self._variants[listener.variant] = self._new_variant(listener.variant)
-        stream.join(listener)
+        self._variant(listener.variant).join(listener)
 
     def leave(self, listener: Listener) -> None:
         """Send `listener` nothing more."""
         if stream := self._variants.get(listener.variant):
             stream.leave(listener)
+
+    def move(self, listener: Listener, variant: Variant) -> None:
+        """Send `listener` what follows in another variant, without a hole; the caller sets `listener.variant`."""
+        self._variant(variant).join(listener)
+        self.leave(listener)
+
+    def _variant(self, variant: Variant) -> Stream:
+        if variant not in self._variants:
+            self._variants[variant] = self._new_variant(variant)
+        return self._variants[variant]
 
     def publish(self, messages: Sequence[Encode]) -> None:
         """Tell these messages to everybody: one write a listener however many they are."""

@@ -208,7 +208,7 @@ def second_window(seconds: Any, symbol: int, second: int) -> Window:
 
 
 @kernel
-def _close_before(ring: Any, slots: int, symbol: int, number: int, older: int, older_close_ticks: int) -> int:
+def _close_before(ring: Any, slots: int, symbol: int, number: int, older: int, older_close_ticks: int) -> Any:
     """The close of a symbol's newest bucket before `number`, or of an older one that the ring lost."""
     for age in range(1, slots + 1):
         bucket = ring[symbol * slots + (number - age) % slots]

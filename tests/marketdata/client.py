@@ -14,8 +14,8 @@ import orjson
 import uvloop
 
 from exchange.core.codes import Side
+from exchange.marketdata.connection import Limits
 from exchange.marketdata.market import MarketData
-from exchange.marketdata.server import Limits
 from tests.marketdata.venue import Venue, event_count
 
 HOUR_S = 3_600.0

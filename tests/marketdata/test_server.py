@@ -10,8 +10,8 @@ import orjson
 import pytest
 
 from exchange.core.codes import Side
+from exchange.marketdata.connection import Limits
 from exchange.marketdata.market import MarketDataError
-from exchange.marketdata.server import Limits
 from tests.marketdata.client import CLOSE_S, StubbornClient, on_uvloop, staged
 
 LIMITS = Limits(close_s=CLOSE_S)
@@ -41,7 +41,7 @@ MALFORMED = [
     ('{"action":"subscribe","channel":[],"symbol":"BTC_USDT"}', (-1102, f"Mandatory parameter 'channel' {NEEDED}")),
     ('{"action":1,"channel":"depth","symbol":"BTC_USDT"}', (-1102, f"Mandatory parameter 'action' {NEEDED}")),
     (
-        '{"method":"SUBSCRIBE","params":["btcusdt@depth"],"id":1}',
+        '{"action":"subscribe","method":"SUBSCRIBE","params":["btcusdt@depth"],"id":1}',
         (-1103, "Parameter 'method' is not known; send action, channel and symbol."),
     ),
     (
@@ -191,7 +191,14 @@ async def test_connections_beyond_the_limits_are_refused_before_the_upgrade() ->
 @on_uvloop
 async def test_plain_http_gets_an_error_with_a_code() -> None:
     async with staged(LIMITS) as stage:
-        for path, status in (("/", 404), ("/ws/btcusdt", 404), ("/ws", 426)):
+        for path, status in (
+            ("/", 404),
+            ("/wss", 404),
+            ("/streams", 404),
+            ("/ws", 426),
+            ("/ws/x", 426),
+            ("/stream", 426),
+        ):
             async with stage.session.get(f"http://127.0.0.1:{stage.port}{path}") as response:
                 assert response.status == status
                 assert (await response.json())["code"] == -1000
