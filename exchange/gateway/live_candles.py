@@ -38,7 +38,10 @@ class LiveCandles:
         return CandleGrid(SPANS[interval], _UTC8_NS if is_utc8 else 0)
 
     async def past(self, symbol: int, open_ns: int, end_ns: int) -> Window | None:
-        """The trades from `open_ns` to before `end_ns`; None without PostgreSQL, and of a symbol that is new. Raises HistoryAway."""
+        """The trades from `open_ns` to before `end_ns`; None of a new symbol and without PostgreSQL.
+
+        Raises HistoryAway.
+        """
         atoms = self._atoms.get(symbol)
         if atoms is None or not self._history.is_kept:
             return None
@@ -51,7 +54,10 @@ class LiveCandles:
             row = rows[0]
             first_id, last_id = await rows_of.trade_bounds(connection, symbol, open_ns, end_ns - 1)
             return Window(
-                *(row[f"{name}_ticks"] for name in ("open", "high", "low", "close")),
+                row["open_ticks"],
+                row["high_ticks"],
+                row["low_ticks"],
+                row["close_ticks"],
                 int(row["trades"]),
                 first_id,
                 last_id,

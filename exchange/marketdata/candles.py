@@ -67,6 +67,8 @@ class Past(NamedTuple):
     number: int
     end_ns: int
     window: Window
+    is_read: bool
+    """Out of history; else nobody knows more than that it is missing."""
 
 
 class Candle(NamedTuple):
@@ -95,9 +97,14 @@ class Candles:
         """Changes when a candle of the symbol does."""
         return int(self._tables.rows[symbol]["last_trade_id"])
 
+    def known_from_ns(self, settled_ns: int) -> int:
+        """The first minute since which the windows hold every trade."""
+        complete_from_ns = int(self._tables.header["complete_from_ns"][0])
+        return max(self._remembered_from_ns(settled_ns), -(-complete_from_ns // NS_PER_MINUTE) * NS_PER_MINUTE)
+
     def reaches_back_to(self, open_ns: int, settled_ns: int) -> bool:
         """Whether the windows hold every trade since then."""
-        return open_ns >= max(self._remembered_from_ns(settled_ns), int(self._tables.header["complete_from_ns"][0]))
+        return open_ns >= self.known_from_ns(settled_ns)
 
     def is_usable(self, past: Past | None, number: int, settled_ns: int) -> bool:
         """Whether the windows continue that past of candle `number`."""
@@ -105,17 +112,18 @@ class Candles:
 
     def wants_renewal(self, past: Past, settled_ns: int) -> bool:
         """Whether the windows are about to forget where that past ends."""
-        return past.end_ns < self._remembered_from_ns(settled_ns) + _RENEW_NS
+        return past.is_read and past.end_ns < self._remembered_from_ns(settled_ns) + _RENEW_NS
 
-    def end_of_past_ns(self, open_ns: int, settled_ns: int) -> int | None:
-        """Where to end the past of a candle that begins at `open_ns`: an hour, else a minute; None: not yet possible.
+    def end_of_past_ns(self, open_ns: int, end_ns: int, settled_ns: int) -> int | None:
+        """Where to end the past of the candle from `open_ns` to `end_ns`; None: it can not be ended yet.
 
-        Hours are quicker to read, and a candle that begins within one has not many minutes before the windows.
+        On an hour if it can be, which is quicker to read; else on a minute.
         """
+        latest_ns = min(end_ns, settled_ns)
         for step_ns in (_NS_PER_HOUR, NS_PER_MINUTE):
-            end_ns = settled_ns // step_ns * step_ns
-            if end_ns > open_ns and self.reaches_back_to(end_ns, settled_ns):
-                return end_ns
+            past_end_ns = latest_ns // step_ns * step_ns
+            if past_end_ns > open_ns and self.reaches_back_to(past_end_ns, settled_ns):
+                return past_end_ns
         return None
 
     def candle(self, symbol: int, open_ns: int, end_ns: int, past: Past | None, *, is_closed: bool) -> Candle:

@@ -69,7 +69,8 @@ class KlineStream(PacedStream):
         self._candles = source.candles
         self._candle_source = candle_source
         self._grid = candle_source.grid(name.span, is_utc8=name.is_utc8)
-        self._turns = 1 if name.span == "1s" else 2
+        self._is_second = name.span == "1s"
+        self._turns = 1 if self._is_second else 2
         self._turn = 0
         self._number = self._grid.number(self._candles.settled_ns())
         """Of the oldest candle that is not closed yet."""
@@ -119,13 +120,13 @@ class KlineStream(PacedStream):
     def _is_known(self, number: int, settled_ns: int) -> bool:
         """Whether all of a candle is at hand; if not, history is asked for the rest."""
         open_ns = self._grid.open_ns(number)
-        if self._candles.reaches_back_to(open_ns, settled_ns):
+        if self._is_second or self._candles.reaches_back_to(open_ns, settled_ns):
             self._past = None
             return True
         is_usable = self._candles.is_usable(self._past, number, settled_ns)
         is_old = self._past is not None and self._candles.wants_renewal(self._past, settled_ns)
         if (not is_usable or is_old) and self._asking is None:
-            end_ns = self._candles.end_of_past_ns(open_ns, settled_ns)
+            end_ns = self._candles.end_of_past_ns(open_ns, self._grid.open_ns(number + 1), settled_ns)
             if end_ns is not None:
                 self._asking = asyncio.get_running_loop().create_task(self._ask(number, open_ns, end_ns))
         return is_usable
@@ -133,7 +134,12 @@ class KlineStream(PacedStream):
     async def _ask(self, number: int, open_ns: int, end_ns: int) -> None:
         try:
             window = await self._candle_source.past(self._symbol, open_ns, end_ns)
-            self._past = Past(number, end_ns, window or NO_TRADES)
+            if window is None:
+                # The candle begins with what the windows hold.
+                known_from_ns = self._candles.known_from_ns(self._candles.settled_ns())
+                self._past = Past(number, known_from_ns, NO_TRADES, is_read=False)
+            else:
+                self._past = Past(number, end_ns, window, is_read=True)
         except HistoryAway as away:
             log.warning("the candles of %s wait for history: %s", self.name, away)
         finally:
