@@ -71,12 +71,12 @@ class SlowDepth(FastDepth):
         book = self._feed.book
         if book.update_id == self._told_id:
             return
-        sides = [book.changes(side, self._changed[side]) for side in Side]
-        ids = (self._told_id + 1, book.update_id)
-        self._told_id = book.update_id
+        bids, asks = (book.changes(side, self._changed[side]) for side in Side)
+        first_id, self._told_id = self._told_id + 1, book.update_id
         for prices in self._changed:
             prices.clear()
-        self.publish([partial(messages.depth_update, self._symbol, self._feed.boundary_ts_ns, *ids, *sides)])
+        ts_ns, last_id = self._feed.boundary_ts_ns, book.update_id
+        self.publish([partial(messages.depth_update, self._symbol, ts_ns, first_id, last_id, bids, asks)])
 
     def flush(self) -> None:
         """Tell what waits before its time."""
@@ -118,7 +118,9 @@ def book_ticker(source: Source, name: StreamName) -> PacedStream:
 
 
 def _book_ticker(feed: Feed, update_id: int, best: tuple[int, int, int, int]) -> bytes:
-    texts = (decimal_text(value, scale).encode() for value, scale in zip(best, feed.scales * 2, strict=True))
+    bid, bid_lots, ask, ask_lots = (
+        decimal_text(value, scale).encode() for value, scale in zip(best, feed.scales * 2, strict=True)
+    )
     return b'{"u":%d,"s":"%b","b":"%b","B":"%b","a":"%b","A":"%b"}' % (
-        update_id, wire_symbol(feed.name).encode(), *texts,
+        update_id, wire_symbol(feed.name).encode(), bid, bid_lots, ask, ask_lots,
     )  # fmt: skip

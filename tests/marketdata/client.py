@@ -61,9 +61,25 @@ class Stage:
         """The boundary on which the published book rests."""
         return self.market._feeds[symbol].book.update_id
 
-    async def connect(self) -> aiohttp.ClientWebSocketResponse:
+    def tick(self) -> None:
+        """Let what is told once a second be told, now that a second has passed."""
+        self.market._registry.tick(1.0)
+
+    def cut(self, symbol: str = "BTC_USDT", limit: int = 5_000) -> dict[str, Any]:
+        """The snapshot that REST answers with."""
+        snapshot: dict[str, Any] = orjson.loads(self.market.depth_snapshot(symbol, limit))
+        return snapshot
+
+    async def connect(self, path: str = "/ws") -> aiohttp.ClientWebSocketResponse:
         """A WebSocket connection to the streams."""
-        return await self.session.ws_connect(f"http://127.0.0.1:{self.port}/ws")
+        return await self.session.ws_connect(f"http://127.0.0.1:{self.port}{path}", max_msg_size=0)
+
+    async def call(self, ws: aiohttp.ClientWebSocketResponse, method: str, *params: Any, call_id: Any = 1) -> Any:
+        """Send a call of Binance's protocol; returns the result in its answer, which must be the next message."""
+        await ws.send_json({"method": method, "params": params, "id": call_id})
+        answer = await ws.receive_json()
+        assert answer.pop("id") == call_id
+        return answer.pop("result")
 
     async def refusal(self) -> tuple[int, str | None, Any]:
         """(status, Retry-After, body) of a WebSocket handshake that is refused."""
@@ -124,11 +140,15 @@ class LocalBook:
         assert message["u"] - message["U"] + 1 == len(message["b"]) + len(message["a"])
         self.update_id = message["u"]
         self.diffs += 1
+        self.set_levels(message)
+
+    def set_levels(self, message: dict[str, Any], *, may_remove_unknown: bool = False) -> None:
+        """Set the levels of a diff; zero removes one."""
         for side, changes in zip(self.sides, (message["b"], message["a"]), strict=True):
             for price, quantity in changes:
                 if float(quantity):
                     side[price] = quantity
-                else:
+                elif price in side or not may_remove_unknown:
                     del side[price]
 
     def levels(self) -> list[list[tuple[int, int]]]:
