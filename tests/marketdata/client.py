@@ -101,7 +101,12 @@ class Stage:
 async def staged(limits: Limits | None = None, interval_s: float = HOUR_S, seed: int = 1) -> AsyncIterator[Stage]:
     """A venue with served market data on a free port."""
     venue = Venue(seed)
-    market = MarketData(interval_s=interval_s, limits=limits or Limits(close_s=CLOSE_S))
+    market = MarketData(
+        interval_s=interval_s,
+        limits=limits or Limits(close_s=CLOSE_S),
+        clock_ns=lambda: venue.ts_ns,
+        seen_until_ns=lambda: venue.ts_ns,
+    )
     market.seed(venue.engine.state)
     port = await market.start("127.0.0.1", 0)
     async with aiohttp.ClientSession() as session:

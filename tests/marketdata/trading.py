@@ -53,6 +53,13 @@ def events_of(trades: list[Trade]) -> Events:
     return buffer
 
 
+def trades_in(events: Events) -> list[Trade]:
+    """The trades among events."""
+    view = view_events(events)
+    found = view.trade[view.any["kind"] == EventKind.TRADE]
+    return [Trade(*(int(one[name]) for name in Trade._fields)) for one in found]
+
+
 def fold_events(tables: Tables, events: Events) -> None:
     """Fold events as the market data does."""
     view = memoryview(events.tobytes())
