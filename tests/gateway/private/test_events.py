@@ -6,11 +6,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.core.plans import ACCOUNTS
-from tests.core.streams import Flow
 from tests.gateway.private.stage import Ear, Stage
 from tests.gateway.private.trader import Trader, told_balances, told_orders
 
