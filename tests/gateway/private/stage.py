@@ -40,9 +40,18 @@ class Ear:
 
     def __init__(self) -> None:
         self.heard: list[tuple[bytes, int]] = []
+        self._news = asyncio.Event()
 
     def event(self, payload: bytes, sequence: int) -> None:
         self.heard.append((payload, sequence))
+        self._news.set()
+
+    async def hears(self, sequence: int) -> None:
+        """Wait until a message of at least this sequence was heard."""
+        async with asyncio.timeout(30):
+            while not self.heard or self.heard[-1][1] < sequence:
+                self._news.clear()
+                await self._news.wait()
 
     @property
     def bodies(self) -> list[dict[str, Any]]:
@@ -130,11 +139,9 @@ def reference_of(state: State) -> Reference:
     return Reference(readers.assets(state), readers.symbols(state))
 
 
-async def settled(ear: Ear, sequence: int) -> None:
-    """Wait until a message of at least this sequence was heard."""
-    async with asyncio.timeout(30):
-        while not ear.heard or ear.heard[-1][1] < sequence:
-            await asyncio.sleep(0)
+async def caught_up(user_data: UserData) -> None:
+    """Wait until every subscription that resumes has what it missed."""
+    await asyncio.gather(*user_data._catching_up)
 
 
 # ---- one symbol, two accounts -------------------------------------------------------------------------------------
