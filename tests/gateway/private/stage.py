@@ -175,7 +175,7 @@ def small_venue(*, closed_orders: int = 0) -> list[Slot]:
     ]
 
 
-def limit_order(account: int, side: Side, ticks: int, lots: int, client_id: str, **more: Any) -> Slot:
+def limit_order(account: int, side: int, ticks: int, lots: int, client_id: str, **more: Any) -> Slot:
     """A GTC limit order on BTC_USDT unless `more` says otherwise."""
     fields = {"order_type": OrderType.LIMIT, "time_in_force": TimeInForce.GTC, "stp_mode": StpMode.EXPIRE_MAKER}
     fields |= {"account": account, "symbol": 1, "side": side, "price_ticks": ticks, "qty_lots": lots}

@@ -1,4 +1,4 @@
-"""What an event does to balances, told one by one and for one account, is what the projection's ledger says of a batch."""
+"""What one event does to the balances of one account is what the projection's ledger says of a batch."""
 
 from __future__ import annotations
 
