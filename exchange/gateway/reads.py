@@ -10,23 +10,22 @@ from exchange.core import readers
 from exchange.core.codes import TradingMode
 from exchange.core.state import State
 from exchange.gateway import answers
-from exchange.gateway.errors import Refusal, mandatory, not_valid
-from exchange.gateway.orders import symbol_rules
-from exchange.gateway.parameters import client_id, integer
+from exchange.gateway.catalogue import OMIT_ZERO_BALANCES
+from exchange.gateway.errors import Refusal
+from exchange.gateway.fees import commission, rates
+from exchange.gateway.orders import named_order, symbol_rules
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
 from exchange.gateway.venue import Venue
 
-_PPM = 1_000_000
+SEQUENCES_PER_EVENT = 4
+"""Of private events: event n of the venue has the sequences 4 n to 4 n + 3."""
 
 
 async def get_order(venue: Venue, call: Call) -> Reply:
     """GET order: an open one, or one in the window of closed orders."""
-    rules = symbol_rules(venue, call.params)
-    order_id = integer(call.params, "orderId", low=1, default=0)
-    named = client_id(call.params, "origClientOrderId")
-    if not order_id and not named:
-        raise mandatory("orderId")
+    rules = symbol_rules(call)
+    order_id, named = named_order(call.params)
     view, sequence = venue.read(readers.find_order, call.key.account, order_id, named)
     if view is None or view.symbol != rules.symbol:
         raise Refusal(400, -2013, "Order does not exist.")
@@ -35,40 +34,31 @@ async def get_order(venue: Venue, call: Call) -> Reply:
 
 async def get_open_orders(venue: Venue, call: Call) -> Reply:
     """GET openOrders: of one symbol or of all."""
-    symbol = symbol_rules(venue, call.params).symbol if "symbol" in call.params else 0
+    symbol = symbol_rules(call).symbol if "symbol" in call.params else 0
     views, sequence = venue.read(readers.open_orders, call.key.account, symbol)
-    by_id = venue.reference.by_id
+    by_id = call.face.reference.by_id
     return Reply([answers.order(by_id[view.symbol], view, call.unit_ns) for view in views], sequence)
 
 
-def _account(state: State, account: int) -> tuple[readers.AccountView | None, list[tuple[int, int, int]], int]:
-    """Everything of an account at one sequence, and the engine's time there."""
-    return readers.account_view(state, account), readers.balances(state, account), int(state.header[0].ts_ns)
-
-
-def _rate(override_ppm: int, symbol_ppm: list[int]) -> int:
-    """The fee of an account: its own, else the highest that a symbol asks."""
-    return override_ppm if override_ppm >= 0 else max(symbol_ppm, default=0)
-
-
-def flag(call: Call, name: str) -> bool:
-    """A parameter that is `true` or `false`; false when it was not sent."""
-    text = call.params.get(name, "false")
-    if text not in ("true", "false"):
-        raise not_valid(name)
-    return text == "true"
+def _account(state: State, account: int) -> tuple[readers.AccountView | None, list[tuple[int, int, int]], int, int]:
+    """Everything of an account at one sequence, the engine's time there, and the number of its last event."""
+    head = state.header[0]
+    return (
+        readers.account_view(state, account),
+        readers.balances(state, account),
+        int(head.ts_ns),
+        int(head.event_count),
+    )
 
 
 async def get_account(venue: Venue, call: Call) -> Reply:
     """GET account: balances, fees and rights."""
-    omit_zero = flag(call, "omitZeroBalances")
-    (view, balances, ts_ns), sequence = venue.read(_account, call.key.account)
+    omit_zero = OMIT_ZERO_BALANCES.read(call.params)
+    (view, balances, ts_ns, events), sequence = venue.read(_account, call.key.account)
     if view is None:
         raise Refusal(400, -2010, "This account may not place or cancel orders.")
-    symbols = [rules.view for rules in venue.reference.by_id.values()]
-    maker = _rate(view.maker_fee_ppm, [symbol.maker_fee_ppm for symbol in symbols])
-    taker = _rate(view.taker_fee_ppm, [symbol.taker_fee_ppm for symbol in symbols])
-    reference = venue.reference
+    reference = call.face.reference
+    maker, taker = rates(view, (rules.view for rules in reference.by_id.values()))
     return Reply(
         {
             "makerCommission": maker // 100,
@@ -76,10 +66,10 @@ async def get_account(venue: Venue, call: Call) -> Reply:
             "buyerCommission": 0,
             "sellerCommission": 0,
             "commissionRates": {
-                "maker": f"{maker // _PPM}.{maker % _PPM:06d}00",
-                "taker": f"{taker // _PPM}.{taker % _PPM:06d}00",
-                "buyer": "0.00000000",
-                "seller": "0.00000000",
+                "maker": commission(maker),
+                "taker": commission(taker),
+                "buyer": commission(0),
+                "seller": commission(0),
             },
             "canTrade": view.mode == TradingMode.OPEN,
             "canWithdraw": True,
@@ -100,6 +90,12 @@ async def get_account(venue: Venue, call: Call) -> Reply:
             ],
             "permissions": ["SPOT"],
             "uid": view.account,
+            "sequence": SEQUENCES_PER_EVENT * events + SEQUENCES_PER_EVENT - 1,
         },
         sequence,
     )
+
+
+async def my_filters(venue: Venue, call: Call) -> Reply:
+    """GET myFilters: the filters that an order of this account on a symbol must pass."""
+    return Reply({"exchangeFilters": [], "symbolFilters": symbol_rules(call).filters(), "assetFilters": []})
