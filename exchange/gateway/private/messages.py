@@ -66,11 +66,6 @@ def restated(payload: bytes, previous: int) -> bytes:
     return b"%b%b%d}" % (payload[: payload.rindex(_PREVIOUS)], _PREVIOUS, previous)
 
 
-def symbol_name(rules: Rules) -> str:
-    """A symbol as Binance writes it."""
-    return rules.view.name.replace("_", "")
-
-
 # ---- orders -------------------------------------------------------------------------------------------------------
 
 _OPEN = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
@@ -88,7 +83,7 @@ def report(rules: Rules, order: Order, execution: str, status: int, ts_ns: int, 
     body = {
         "e": "executionReport",
         "E": ts_ns,
-        "s": symbol_name(rules),
+        "s": rules.name,
         "c": order.client_id,
         "S": SIDE_NAMES[order.side],
         "o": TYPE_NAMES[order.order_type],
@@ -156,7 +151,7 @@ def prevented_fields(rules: Rules, event: Prevented, ordinal: int, *, is_taker: 
         "B": quantity(taken_off),
         "u": event.account,
         "U": event.maker_order_id if is_taker else event.taker_order_id,
-        "Cs": symbol_name(rules),
+        "Cs": rules.name,
         "pl": quantity(stopped_lots),
         "pL": rules.price.text(event.price_ticks),
         "pY": rules.quote_grid.text(event.price_ticks * stopped_lots * rules.view.quote_atoms_per_tick_lot),

@@ -27,6 +27,7 @@ from exchange.core.records import RECORD_BYTES
 from exchange.core.state import LIMIT_MAX, State
 from exchange.disruptor.interest import pick, view_events_of
 from exchange.gateway.errors import Refusal, not_valid
+from exchange.gateway.faces import joined
 from exchange.gateway.private import past
 from exchange.gateway.private.messages import MESSAGES_PER_EVENT, Message, encode, last_sequence, restated, terminated
 from exchange.gateway.private.mirror import Mirror, accounts_of, decode, mirror_of
@@ -131,6 +132,11 @@ def _standing(state: State, account: int) -> tuple[int, list[OrderView], list[tu
     return int(state.header[0].event_count), readers.open_orders(state, account), readers.balances(state, account)
 
 
+def _spelled(state: State) -> Reference:
+    """Assets and symbols as they are now, as Binance spells them."""
+    return Reference(readers.assets(state), readers.symbols(state), joined)
+
+
 def _event_count(state: State) -> int:
     return int(state.header[0].event_count)
 
@@ -141,16 +147,13 @@ class UserData:
     def __init__(
         self,
         read: Callable[..., tuple[Any, int]],
-        make_reference: Callable[[], Reference],
         events_dir: Path,
         event_count: int,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        """`read` is the pipeline's; `make_reference` reads assets and symbols anew; `event_count` is how many events
-        there are before the first one that `on_events` will be given."""
+        """`read` is the pipeline's; `event_count` is the ordinal of the last event before those `on_events` gets."""
         self._read = read
-        self._make_reference = make_reference
-        self._reference = make_reference()
+        self._reference: Reference = read(_spelled)[0]
         self._events_dir = events_dir
         self._ordinal = event_count
         self._limits = limits
@@ -229,7 +232,7 @@ class UserData:
             self.terminate(subscription, "The stream is too far behind.")
 
     def _renew_reference(self) -> None:
-        self._reference = self._make_reference()
+        self._reference = self._read(_spelled)[0]
         for feed in self._feeds.values():
             feed.mirror.reference = self._reference
 
@@ -328,7 +331,7 @@ class UserData:
             raise Refusal(400, CAN_NOT_RESUME, _TOO_OLD)
         if self._waiting >= self._limits.resumes_waiting:
             raise Refusal(503, -1008, _BUSY)
-        mirror = mirror.copy(self._make_reference())
+        mirror = mirror.copy(self._read(_spelled)[0])
         self._waiting += 1
         try:
             async with self._resuming:

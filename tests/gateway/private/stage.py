@@ -18,6 +18,7 @@ from exchange.core.codes import CommandKind, Limit, OrderType, Side, StpMode, Ti
 from exchange.core.kernel import Engine
 from exchange.core.records import RECORD_BYTES
 from exchange.core.state import TINY, State, new_state
+from exchange.gateway.faces import BINANCE, faces
 from exchange.gateway.private.user_data import DEFAULT_LIMITS, Limits, UserData
 from exchange.gateway.symbols import Reference
 from exchange.gateway.wire import KIND_AT
@@ -81,9 +82,7 @@ class Stage:
 
     def new_user_data(self) -> UserData:
         """The private events of a process that starts now: all events so far are in its past."""
-        return UserData(
-            self.read, lambda: reference_of(self.engine.state), self.directory, self.event_count(), self.limits
-        )
+        return UserData(self.read, self.directory, self.event_count(), self.limits)
 
     def read(self, function: Any, *args: Any) -> tuple[Any, int]:
         return function(self.engine.state, *args), int(self.engine.state.header[0].sequence)
@@ -136,7 +135,8 @@ class Stage:
 
 
 def reference_of(state: State) -> Reference:
-    return Reference(readers.assets(state), readers.symbols(state))
+    """Assets and symbols as Binance spells them."""
+    return faces(readers.assets(state), readers.symbols(state))[BINANCE].reference
 
 
 async def caught_up(user_data: UserData) -> None:

@@ -240,7 +240,10 @@ async def test_order_that_loses_nothing_by_prevention_has_no_report_of_it(scene:
     ],
 )
 async def test_refused_order_is_reported_without_an_order(scene: Scene, order: dict[str, Any], reason: str) -> None:
-    scene.does(limit_order(TAKER, Side.SELL, MIDDLE_TICKS, 1, "resting"))
+    withdrawal = {"account": MAKER, "asset": 3, "transfer_id": 900, "amount_atoms": 1}
+    scene.does(
+        limit_order(TAKER, Side.SELL, MIDDLE_TICKS, 1, "resting"), command(CommandKind.WITHDRAW_HOLD, **withdrawal)
+    )
     scene.does(ask(**order))
     (body,) = scene.ears[MAKER].bodies
     assert (body["x"], body["X"], body["r"], body["i"], body["c"]) == ("REJECTED", "REJECTED", reason, -1, "ask")
