@@ -32,6 +32,7 @@ class Access(enum.Enum):
 
     PUBLIC = "anybody; query or body"
     SIGNED = "whoever signs with an API key that has the permission; query or body"
+    KEYED = "whoever names an API key that has the permission; nothing is signed; query or body"
     FORM = "anybody; in the body only, because there are secrets among them"
     BEARER = "whoever is logged in; in the body only"
 
