@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from exchange.core.codes import CommandKind, EventKind, OrderStatus, OrderType, Side, StpMode, TimeInForce
+from exchange.core.codes import CommandKind, EventKind, OrderStatus, OrderType, RejectCode, Side, StpMode, TimeInForce
 from exchange.core.readers import OrderView
 from exchange.core.records import RECORD_BYTES
-from exchange.gateway.errors import refused
-from exchange.gateway.placing import ACK, FULL, Placement
+from exchange.gateway.catalogue import ACK, FULL
+from exchange.gateway.errors import DUPLICATE_ORDER, NEW_ORDER_REJECTED, Refusal, refused
+from exchange.gateway.placing import Placement
 from exchange.gateway.symbols import Rules
 from exchange.gateway.wire import KIND_AT, OrderEvent, Trade, order_event, prevented, trade
 
@@ -29,6 +30,7 @@ TIME_IN_FORCE_NAMES = _names(TimeInForce)
 STP_NAMES = _names(StpMode)
 STATUS_NAMES = _names(OrderStatus)
 _REJECTED, _DUPLICATE = int(EventKind.REJECTED), int(EventKind.ORDER_DUPLICATE)
+_CONFLICT = int(RejectCode.CLIENT_ORDER_ID_CONFLICT)
 _TRADE, _PREVENTED, _CLOSED = int(EventKind.TRADE), int(EventKind.PREVENTED), int(EventKind.ORDER_CLOSED)
 
 
@@ -67,17 +69,21 @@ def _fill(rules: Rules, fill: Trade) -> Json:
 def placed(placement: Placement, events: bytes, unit_ns: int) -> Json:
     """The answer to a PLACE, from its event slots. Raises the Refusal of a rejected one.
 
-    A repeated placement gives the order as it stands now, `"duplicate": true`, and no `fills`.
+    A repeated placement gives the order as it stands now, `"duplicate": true`, and no `fills`; a face that does not
+    answer repeats refuses it.
     """
     first = order_event(events)
+    reject = first.reject if first.kind == _REJECTED else 0
+    if not placement.answers_repeats and (reject == _CONFLICT or first.kind == _DUPLICATE):
+        raise Refusal(400, NEW_ORDER_REJECTED, DUPLICATE_ORDER)
     if first.kind == _REJECTED:
-        raise refused(first.reject, CommandKind.PLACE)
+        raise refused(reject, CommandKind.PLACE)
     rules = placement.rules
     time_units = first.ts_ns // unit_ns
     duplicate = first.kind == _DUPLICATE
     if placement.answer == ACK:
         ack: Json = {
-            "symbol": rules.view.name,
+            "symbol": rules.name,
             "orderId": first.order_id,
             "orderListId": -1,
             "clientOrderId": placement.client_id,
@@ -104,7 +110,7 @@ def placed(placement: Placement, events: bytes, unit_ns: int) -> Json:
             status = OrderStatus(order_event(events, at).status)
     quantity, quote = rules.quantity.text, rules.quote_grid.text
     answer: Json = {
-        "symbol": rules.view.name,
+        "symbol": rules.name,
         "orderId": first.order_id,
         "orderListId": -1,
         "clientOrderId": placement.client_id,
@@ -131,7 +137,7 @@ def placed(placement: Placement, events: bytes, unit_ns: int) -> Json:
 
 
 def _canceled_or_reduced(rules: Rules, event: OrderEvent, qty_lots: int, names: Json, unit_ns: int) -> Json:
-    answer: Json = {"symbol": rules.view.name, **names, "transactTime": event.ts_ns // unit_ns}
+    answer: Json = {"symbol": rules.name, **names, "transactTime": event.ts_ns // unit_ns}
     answer |= _amounts(rules, event, qty_lots, event.filled_lots, event.filled_quote_atoms)
     answer |= _terms(event, event.status)
     answer["selfTradePreventionMode"] = STP_NAMES[event.stp_mode]
@@ -173,7 +179,7 @@ def order(rules: Rules, view: OrderView, unit_ns: int) -> Json:
     if view.status == OrderStatus.EXPIRED_IN_MATCH:
         qty_lots = max(qty_lots, view.submitted_lots)
     answer: Json = {
-        "symbol": rules.view.name,
+        "symbol": rules.name,
         "orderId": view.order_id,
         "orderListId": -1,
         "clientOrderId": view.client_id,

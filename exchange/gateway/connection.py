@@ -5,8 +5,9 @@ writer for every request, 15 of the 39 us of a bare POST echo (`python -m bench.
 keep-alive timers, flow control and the end of a connection stay aiohttp's. Never interprets a request.
 
 Invariants: answers leave in the order of the requests; a request that is not HTTP, wants an upgrade, or has a body
-that does not end within LINGERING_S of its answer, is the last of its connection. Source: `RequestHandler.start` of
-aiohttp 3.14, whose attributes this loop uses; the lock files pin it.
+that does not end within LINGERING_S of its answer, is the last of its connection. A path that belongs to a socket
+(`Socket`) is handed over for good, with aiohttp's own request object. Source: `RequestHandler.start` of aiohttp 3.14,
+whose attributes this loop uses; the lock files pin it.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 from aiohttp.http_parser import RawRequestMessage
+from aiohttp.http_writer import StreamWriter
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
@@ -32,14 +34,23 @@ _BROKEN = Refusal(500, -1000, "The request could not be answered; the operator's
 _NOT_HTTP = Refusal(400, -1130, "The request is not well-formed HTTP.")
 
 Respond = Callable[[RawRequestMessage, StreamReader, asyncio.Transport], Awaitable[Answer]]
+Socket = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+"""Serves a WebSocket from its handshake to its end; returns a response that is not prepared to refuse one."""
+
+
+def first_segment(path: str) -> str:
+    """What stands between the first two slashes of a request's path: "ws" of /ws/btcusdt@trade?timeUnit=..."""
+    return path[1:].partition("?")[0].partition("/")[0]
 
 
 class Connection(RequestHandler):
     """Calls `respond` for each request and writes what it returns; it raises only what nobody expected."""
 
-    __slots__ = ("_respond",)
+    __slots__ = ("_respond", "_sockets")
 
-    def __init__(self, server: web.Server, respond: Respond, *, keepalive_timeout_s: float) -> None:
+    def __init__(
+        self, server: web.Server, respond: Respond, sockets: Mapping[str, Socket], *, keepalive_timeout_s: float
+    ) -> None:
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
@@ -51,6 +62,7 @@ class Connection(RequestHandler):
             access_log=None,  # type: ignore[arg-type]  # None is how aiohttp turns the log off
         )
         self._respond = respond
+        self._sockets = sockets
 
     async def start(self) -> None:
         """The loop of the connection; aiohttp runs it as a task from the moment the connection is made."""
@@ -102,6 +114,10 @@ class Connection(RequestHandler):
         if not isinstance(message, RawRequestMessage):
             transport.write(refusal_answer(_NOT_HTTP, close=True).encode(goes_on=False, old=False, is_head=False))
             return False
+        socket = self._sockets.get(first_segment(message.path))
+        if socket is not None:
+            await self._hand_over(socket, message, payload)
+            return False
         try:
             answer = await self._respond(message, payload, transport)
         except ConnectionError:
@@ -117,6 +133,20 @@ class Connection(RequestHandler):
         if self._paused:
             await self._drain_helper()
         return goes_on if payload.is_eof() else await self._drop(payload) and goes_on
+
+    async def _hand_over(self, socket: Socket, message: RawRequestMessage, payload: StreamReader) -> None:
+        assert self._task_handler is not None
+        writer = StreamWriter(self, self._loop)
+        request = web.BaseRequest(message, payload, self, writer, self._task_handler, self._loop)
+        try:
+            response = await socket(request)
+            if not response.prepared:
+                await response.prepare(request)
+            await response.write_eof()
+        except ConnectionError:
+            raise
+        except Exception:
+            log.exception("a socket failed unexpectedly")
 
     async def _drop(self, payload: StreamReader) -> bool:
         """Read and forget what is left of a body, for a moment; returns whether it has ended."""

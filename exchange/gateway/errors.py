@@ -16,6 +16,7 @@ Outcome = Literal["accepted", "rejected", "unknown"]
 FILTER_FAILURE = -1013
 NEW_ORDER_REJECTED = -2010
 CANCEL_REJECTED = -2011
+DUPLICATE_ORDER = "Duplicate order sent."
 
 
 class Refusal(Exception):
@@ -75,7 +76,7 @@ PROBLEMS: dict[RejectCode, Problem] = {
     RejectCode.UNKNOWN_KIND: Problem(400, -1020, "This operation is not supported."),
     RejectCode.UNKNOWN_ACCOUNT: _NO_TRADING,
     RejectCode.UNKNOWN_ASSET: Problem(400, -1130, "Data sent for parameter 'asset' is not valid."),
-    RejectCode.CLIENT_ORDER_ID_CONFLICT: Problem(409, NEW_ORDER_REJECTED, "Duplicate order sent."),
+    RejectCode.CLIENT_ORDER_ID_CONFLICT: Problem(409, NEW_ORDER_REJECTED, DUPLICATE_ORDER),
     RejectCode.LINK_FAILED: Problem(400, -2022, "Order cancel-replace failed."),
     RejectCode.UNKNOWN_SYMBOL: Problem(400, -1121, "Invalid symbol."),
     RejectCode.UNKNOWN_ORDER: Problem(400, CANCEL_REJECTED, "Unknown order sent."),

@@ -15,11 +15,13 @@ from typing import Any
 from exchange.core.state import State
 from exchange.gateway import history_answers
 from exchange.gateway.candle_grid import CandleGrid, zone_offset_ns
-from exchange.gateway.errors import Refusal, mandatory, not_valid
+from exchange.gateway.catalogue import END_TIME, FIRST_ORDER_ID, FROM_ID, INTERVAL, LIMIT, ONE_ORDER_ID, START_TIME
+from exchange.gateway.errors import Refusal, not_valid
+from exchange.gateway.fields import Integer
 from exchange.gateway.history_answers import Json
 from exchange.gateway.history_reading import Found, Make, Part, Query
 from exchange.gateway.orders import symbol_rules
-from exchange.gateway.parameters import INT64_MAX, Params, integer
+from exchange.gateway.parameters import INT64_MAX, Params
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
 from exchange.gateway.symbols import Rules
@@ -27,9 +29,7 @@ from exchange.gateway.venue import Venue
 from exchange.persistence import history
 from exchange.persistence.database import Connection
 from exchange.persistence.history import Page
-from exchange.persistence.intervals import SPANS
 
-LIMIT_DEFAULT, LIMIT_MAX = 500, 1000
 FOLDED_MAX = 100_000
 """How many stored candles one request may fold; it bounds the number of candles in the answer."""
 _MS_NS, _US_NS = 1_000_000, 1_000
@@ -73,7 +73,7 @@ def _unit_of(value: int) -> int:
 
 def times(params: Params) -> tuple[int, int]:
     """`startTime` and `endTime` in nanoseconds, the whole of its last unit included; as wide as can be without them."""
-    start, end = integer(params, "startTime", default=0), integer(params, "endTime", default=INT64_MAX)
+    start, end = START_TIME.read(params), END_TIME.read(params)
     return min(start * _unit_of(start), INT64_MAX), min((end + 1) * _unit_of(end) - 1, INT64_MAX)
 
 
@@ -85,16 +85,12 @@ def _window(params: Params) -> tuple[int, int]:
     return start_ns, end_ns
 
 
-def _limit(params: Params) -> int:
-    return min(integer(params, "limit", low=1, default=LIMIT_DEFAULT), LIMIT_MAX)
-
-
-def page(params: Params, window: tuple[int, int], id_name: str) -> Page:
-    """The page that the parameters ask for; `id_name` is the parameter that says from which id on."""
+def page(params: Params, window: tuple[int, int], first_id: Integer = FROM_ID) -> Page:
+    """The page that the parameters ask for; `first_id` is the parameter that says from which id on."""
     return Page(
-        limit=_limit(params),
-        newest=id_name not in params and "startTime" not in params,
-        first_id=integer(params, id_name, default=0),
+        limit=LIMIT.read(params),
+        newest=first_id.name not in params and "startTime" not in params,
+        first_id=first_id.read(params),
         start_ns=window[0],
         end_ns=window[1],
     )
@@ -109,8 +105,8 @@ def _bad_combination() -> Refusal:
 
 async def all_orders(venue: Venue, call: Call) -> Reply:
     """GET allOrders: orders of the account on a symbol, open and closed."""
-    rules = symbol_rules(venue, call.params)
-    wanted = page(call.params, _window(call.params), "orderId")
+    rules = symbol_rules(call)
+    wanted = page(call.params, _window(call.params), FIRST_ORDER_ID)
 
     async def query(connection: Connection) -> history.Rows:
         return await history.orders(connection, call.key.account, rules.symbol, wanted)
@@ -120,11 +116,11 @@ async def all_orders(venue: Venue, call: Call) -> Reply:
 
 async def my_trades(venue: Venue, call: Call) -> Reply:
     """GET myTrades: the account's side of its trades on a symbol."""
-    rules, params = symbol_rules(venue, call.params), call.params
+    rules, params = symbol_rules(call), call.params
     if params.keys() & set(_TRADE_FILTERS) not in _TRADE_COMBINATIONS:
         raise _bad_combination()
-    order_id = integer(params, "orderId", low=1, default=0)
-    wanted = page(params, _window(params), "fromId")
+    order_id = ONE_ORDER_ID.read(params)
+    wanted = page(params, _window(params))
 
     async def query(connection: Connection) -> history.Rows:
         account = call.key.account
@@ -137,14 +133,14 @@ async def my_trades(venue: Venue, call: Call) -> Reply:
 
 async def ledger(venue: Venue, call: Call) -> Reply:
     """GET ledger: every change of the account's balances, and why."""
-    params, reference = call.params, venue.reference
+    params, reference = call.params, call.face.reference
     asset = 0
     if "asset" in params:
         asset = next((one for one, view in reference.assets.items() if view.name == params["asset"]), 0)
         if not asset:
             raise not_valid("asset")
-    order_id = integer(params, "orderId", low=1, default=0)
-    wanted = page(params, times(params), "fromId")
+    order_id = ONE_ORDER_ID.read(params)
+    wanted = page(params, times(params))
 
     async def query(connection: Connection) -> history.Rows:
         if order_id:
@@ -162,8 +158,8 @@ async def ledger(venue: Venue, call: Call) -> Reply:
 
 async def trades(venue: Venue, call: Call) -> Reply:
     """GET trades and historicalTrades: trades of a symbol, the newest or from an id on."""
-    rules = symbol_rules(venue, call.params)
-    wanted = page(call.params, (0, INT64_MAX), "fromId")
+    rules = symbol_rules(call)
+    wanted = page(call.params, (0, INT64_MAX))
 
     async def query(connection: Connection) -> history.Rows:
         return await history.trades(connection, rules.symbol, wanted)
@@ -173,10 +169,10 @@ async def trades(venue: Venue, call: Call) -> Reply:
 
 async def agg_trades(venue: Venue, call: Call) -> Reply:
     """GET aggTrades: trades of a symbol, fills of one order at one price as one."""
-    rules, params = symbol_rules(venue, call.params), call.params
+    rules, params = symbol_rules(call), call.params
     if "fromId" in params and ("startTime" in params or "endTime" in params):
         raise _bad_combination()
-    wanted = page(params, times(params), "fromId")
+    wanted = page(params, times(params))
 
     async def query(connection: Connection) -> history.Rows:
         return await history.agg_trades(connection, rules.symbol, wanted)
@@ -186,15 +182,10 @@ async def agg_trades(venue: Venue, call: Call) -> Reply:
 
 async def klines(venue: Venue, call: Call) -> Reply:
     """GET klines: candles of a symbol without a gap, from its first trade to now."""
-    rules, params = symbol_rules(venue, call.params), call.params
-    if "interval" not in params:
-        raise mandatory("interval")
-    span = SPANS.get(params["interval"])
-    if span is None:
-        raise Refusal(400, -1120, "Invalid interval.")
-    grid = CandleGrid(span, zone_offset_ns(params["timeZone"]) if "timeZone" in params else 0)
+    rules, params = symbol_rules(call), call.params
+    grid = CandleGrid(INTERVAL.read(params), zone_offset_ns(params["timeZone"]) if "timeZone" in params else 0)
     window, newest = times(params), "startTime" not in params
-    limit = min(_limit(params), max(1, FOLDED_MAX // grid.folds))
+    limit = min(LIMIT.read(params), max(1, FOLDED_MAX // grid.folds))
 
     async def query(connection: Connection) -> tuple[range, history.Rows, int]:
         extent = await history.candle_extent(connection, rules.symbol, grid.source)

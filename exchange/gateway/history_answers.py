@@ -61,7 +61,7 @@ def account_trade(rules: Rules, row: Any, unit_ns: int) -> Json:
     """One side of a trade; its commission is in the asset that this side receives."""
     asset, grid = (rules.base, rules.base_grid) if row["is_buyer"] else (rules.quote, rules.quote_grid)
     return {
-        "symbol": rules.view.name,
+        "symbol": rules.name,
         "id": row["trade_id"],
         "orderId": row["order_id"],
         "orderListId": -1,
@@ -166,7 +166,7 @@ def entries(reference: Reference, rows: Iterable[Any], unit_ns: int) -> Iterator
             "sequence": row["sequence"],
             "time": row["ts_ns"] // unit_ns,
             "type": _entry_type(row),
-            "symbol": symbol and symbol.view.name,
+            "symbol": symbol and symbol.name,
             "orderId": row["own_order_id"] or None,
             "tradeId": row["trade_id"] or None,
             "transferId": row["transfer_id"] or None,

@@ -10,8 +10,22 @@ from exchange.core import readers
 from exchange.core.codes import CommandFlag, CommandKind, EventKind
 from exchange.core.records import RECORD_BYTES
 from exchange.gateway import answers
-from exchange.gateway.errors import CANCEL_REJECTED, Refusal, mandatory, not_valid, refused
-from exchange.gateway.parameters import Params, client_id, integer
+from exchange.gateway.catalogue import (
+    ALLOW_FAILURE,
+    CANCEL_NAME,
+    CANCEL_NEW_CLIENT_ORDER_ID,
+    CANCEL_ORDER_ID,
+    CANCEL_ORIG_CLIENT_ORDER_ID,
+    CANCEL_REPLACE_MODE,
+    NEW_QTY,
+    ORDER_ID,
+    ORIG_CLIENT_ORDER_ID,
+    STOP_ON_FAILURE,
+    SYMBOL,
+)
+from exchange.gateway.errors import CANCEL_REJECTED, Refusal, mandatory, refused
+from exchange.gateway.fields import ClientId, Integer
+from exchange.gateway.parameters import Params
 from exchange.gateway.placing import Placement, new_client_id, placement
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
@@ -21,30 +35,28 @@ from exchange.gateway.wire import OrderEvent, order_event, target
 
 _REJECTED, _CLOSED = int(EventKind.REJECTED), int(EventKind.ORDER_CLOSED)
 UNKNOWN_ORDER = "Unknown order sent."
-STOP_ON_FAILURE, ALLOW_FAILURE = "STOP_ON_FAILURE", "ALLOW_FAILURE"
 
 
-def symbol_rules(venue: Venue, params: Params) -> Rules:
+def symbol_rules(call: Call) -> Rules:
     """The rules of the mandatory parameter `symbol`. Raises Refusal."""
-    name = params.get("symbol")
-    if name is None:
-        raise mandatory("symbol")
-    return venue.reference.named(name)
+    return call.face.reference.named(SYMBOL.text(call.params))
 
 
 async def place(venue: Venue, call: Call) -> Reply:
     """POST order."""
-    form = placement(call, venue.reference)
+    form = placement(call)
     call.check_age()
     (events,) = await venue.run((form.command,))
     return Reply(answers.placed(form, events, call.unit_ns), int.from_bytes(events[:8], "little"))
 
 
-def _named_order(params: Params, by_id: str, by_client_id: str) -> tuple[int, str]:
+def named_order(
+    params: Params, by_id: Integer = ORDER_ID, by_client_id: ClientId = ORIG_CLIENT_ORDER_ID
+) -> tuple[int, str]:
     """(order id or 0, client id or ""): at least one of the two parameters must be there."""
-    order_id, named = integer(params, by_id, low=1, default=0), client_id(params, by_client_id)
+    order_id, named = by_id.read(params), by_client_id.read(params)
     if not order_id and not named:
-        raise mandatory(by_id)
+        raise mandatory(by_id.name)
     return order_id, named
 
 
@@ -67,9 +79,9 @@ def _explain_mismatch(venue: Venue, call: Call, order_id: int, named: str, refus
 async def cancel(venue: Venue, call: Call) -> Reply:
     """DELETE order."""
     params = call.params
-    rules = symbol_rules(venue, params)
-    order_id, named = _named_order(params, "orderId", "origClientOrderId")
-    cancel_id = client_id(params, "newClientOrderId") or new_client_id()
+    rules = symbol_rules(call)
+    order_id, named = named_order(params)
+    cancel_id = CANCEL_NAME.read(params) or new_client_id()
     command = target(CommandKind.CANCEL, call.key.account, symbol=rules.symbol, order_id=order_id, client_id=named)
     call.check_age()
     (events,) = await venue.run((command,), cancel=True)
@@ -82,7 +94,7 @@ async def cancel(venue: Venue, call: Call) -> Reply:
 
 async def cancel_all(venue: Venue, call: Call) -> Reply:
     """DELETE openOrders: every open order of the account on one symbol."""
-    rules = symbol_rules(venue, call.params)
+    rules = symbol_rules(call)
     command = target(CommandKind.CANCEL_ALL, call.key.account, symbol=rules.symbol)
     call.check_age()
     (events,) = await venue.run((command,), cancel=True)
@@ -96,11 +108,9 @@ async def cancel_all(venue: Venue, call: Call) -> Reply:
 async def reduce(venue: Venue, call: Call) -> Reply:
     """PUT order/amend/keepPriority: a smaller quantity, the same place in the queue."""
     params = call.params
-    rules = symbol_rules(venue, params)
-    order_id, named = _named_order(params, "orderId", "origClientOrderId")
-    if "newQty" not in params:
-        raise mandatory("newQty")
-    qty_lots = rules.qty_lots(params["newQty"], "newQty")
+    rules = symbol_rules(call)
+    order_id, named = named_order(params)
+    qty_lots = rules.qty_lots(NEW_QTY.text(params), NEW_QTY.name)
     command = target(
         CommandKind.REDUCE,
         call.key.account,
@@ -118,14 +128,10 @@ async def reduce(venue: Venue, call: Call) -> Reply:
 async def cancel_replace(venue: Venue, call: Call) -> Reply:
     """POST order/cancelReplace: a cancel and a new order with nothing in between."""
     params = call.params
-    mode = params.get("cancelReplaceMode")
-    if mode is None:
-        raise mandatory("cancelReplaceMode")
-    if mode not in (STOP_ON_FAILURE, ALLOW_FAILURE):
-        raise not_valid("cancelReplaceMode")
-    order_id, named = _named_order(params, "cancelOrderId", "cancelOrigClientOrderId")
-    cancel_id = client_id(params, "cancelNewClientOrderId") or new_client_id()
-    form = placement(call, venue.reference)
+    mode = CANCEL_REPLACE_MODE.read(params)
+    order_id, named = named_order(params, CANCEL_ORDER_ID, CANCEL_ORIG_CLIENT_ORDER_ID)
+    cancel_id = CANCEL_NEW_CLIENT_ORDER_ID.read(params) or new_client_id()
+    form = placement(call)
     flags = CommandFlag.LINKED | (CommandFlag.ALLOW_FAILURE if mode == ALLOW_FAILURE else 0)
     command = target(
         CommandKind.CANCEL,

@@ -9,40 +9,31 @@ from __future__ import annotations
 import secrets
 from typing import NamedTuple
 
-from exchange.core.codes import OrderType, Side, StpMode, TimeInForce
-from exchange.gateway.errors import NEW_ORDER_REJECTED, Refusal, mandatory, not_required, not_valid
-from exchange.gateway.parameters import Params, client_id, integer
+from exchange.core.codes import OrderType, TimeInForce
+from exchange.gateway.catalogue import (
+    ACK,
+    FULL,
+    GOOD_TILL_DATE,
+    NEW_CLIENT_ORDER_ID,
+    NEW_ORDER_RESP_TYPE,
+    SIDE,
+    STP_MODE,
+    SYMBOL,
+    TIME_IN_FORCE,
+    TYPE,
+)
+from exchange.gateway.errors import NEW_ORDER_REJECTED, Refusal, mandatory, not_required
+from exchange.gateway.parameters import INT64_MAX, Params
 from exchange.gateway.signing import Call
-from exchange.gateway.symbols import STP_DEFAULT, STP_MODES, Reference, Rules
+from exchange.gateway.symbols import Rules
 from exchange.gateway.wire import place
 
-SIDES = {side.name: int(side) for side in Side}
-TYPES = {order_type.name: int(order_type) for order_type in OrderType}
-TIMES_IN_FORCE = {time_in_force.name: int(time_in_force) for time_in_force in TimeInForce}
-_STP = {name: int(StpMode[name]) for name in STP_MODES}
 _UNSUPPORTED_TYPES = {
     "STOP_LOSS": "Stop loss",
     "STOP_LOSS_LIMIT": "Stop loss limit",
     "TAKE_PROFIT": "Take profit",
     "TAKE_PROFIT_LIMIT": "Take profit limit",
 }
-ACK, RESULT, FULL = "ACK", "RESULT", "FULL"
-PARAMETERS = frozenset(
-    (
-        "symbol",
-        "side",
-        "type",
-        "timeInForce",
-        "quantity",
-        "quoteOrderQty",
-        "price",
-        "newClientOrderId",
-        "newOrderRespType",
-        "selfTradePreventionMode",
-        "goodTillDate",
-        "icebergQty",
-    )
-)
 _LIMIT, _MARKET, _LIMIT_MAKER = int(OrderType.LIMIT), int(OrderType.MARKET), int(OrderType.LIMIT_MAKER)
 _GTC, _IOC, _GTD = int(TimeInForce.GTC), int(TimeInForce.IOC), int(TimeInForce.GTD)
 
@@ -54,6 +45,7 @@ class Placement(NamedTuple):
     rules: Rules
     client_id: str
     answer: str
+    answers_repeats: bool
 
 
 def new_client_id() -> str:
@@ -62,32 +54,21 @@ def new_client_id() -> str:
 
 
 def _order_type(params: Params) -> int:
-    name = params.get("type")
-    if name is None:
-        raise mandatory("type")
-    order_type = TYPES.get(name)
-    if order_type is None:
-        if name in _UNSUPPORTED_TYPES:
-            raise Refusal(
-                400, NEW_ORDER_REJECTED, f"{_UNSUPPORTED_TYPES[name]} orders are not supported for this symbol."
-            )
-        raise Refusal(400, -1116, "Invalid orderType.")
-    return order_type
+    name = params.get("type", "")
+    if name in _UNSUPPORTED_TYPES:
+        raise Refusal(400, NEW_ORDER_REJECTED, f"{_UNSUPPORTED_TYPES[name]} orders are not supported for this symbol.")
+    return TYPE.read(params)
 
 
 def _time_in_force(params: Params, order_type: int) -> int:
-    name = params.get("timeInForce")
+    is_sent = "timeInForce" in params
     if order_type == _MARKET:
-        if name is not None:
+        if is_sent:
             raise not_required("timeInForce")
         return _IOC
-    if name is None:
-        if order_type == _LIMIT:
-            raise mandatory("timeInForce")
+    if order_type == _LIMIT_MAKER and not is_sent:
         return _GTC
-    time_in_force = TIMES_IN_FORCE.get(name)
-    if time_in_force is None:
-        raise Refusal(400, -1115, "Invalid timeInForce.")
+    time_in_force = TIME_IN_FORCE.read(params)
     if order_type == _LIMIT_MAKER and time_in_force != _GTD:
         raise not_required("timeInForce")
     return time_in_force
@@ -99,9 +80,10 @@ def _expire_ts_ns(params: Params, time_in_force: int, unit_ns: int) -> int:
         if "goodTillDate" in params:
             raise not_required("goodTillDate")
         return 0
-    if "goodTillDate" not in params:
-        raise mandatory("goodTillDate")
-    return integer(params, "goodTillDate", low=1, high=((1 << 63) - 1) // unit_ns) * unit_ns
+    moment = GOOD_TILL_DATE.read(params)
+    if moment > INT64_MAX // unit_ns:
+        raise Refusal(400, -1108, f"Parameter 'goodTillDate' must be from 1 to {INT64_MAX // unit_ns}.")
+    return moment * unit_ns
 
 
 def _market_amounts(params: Params, rules: Rules) -> tuple[int, int]:
@@ -132,15 +114,11 @@ def _limit_amounts(params: Params, rules: Rules) -> tuple[int, int]:
     return ticks, lots
 
 
-def placement(call: Call, reference: Reference) -> Placement:
+def placement(call: Call) -> Placement:
     """The PLACE command that a form asks for. Raises Refusal."""
     params = call.params
-    if "symbol" not in params:
-        raise mandatory("symbol")
-    rules = reference.named(params["symbol"])
-    side = SIDES.get(params.get("side", ""))
-    if side is None:
-        raise Refusal(400, -1117, "Invalid side.") if "side" in params else mandatory("side")
+    rules = call.face.reference.named(SYMBOL.text(params))
+    side = SIDE.read(params)
     order_type = _order_type(params)
     time_in_force = _time_in_force(params, order_type)
     if "icebergQty" in params:
@@ -150,16 +128,14 @@ def placement(call: Call, reference: Reference) -> Placement:
         lots, quote_atoms = _market_amounts(params, rules)
     else:
         ticks, lots = _limit_amounts(params, rules)
-    stp_mode = _STP.get(params.get("selfTradePreventionMode", STP_DEFAULT))
-    if stp_mode is None:
-        raise not_valid("selfTradePreventionMode")
+    stp_mode = STP_MODE.read(params)
     expire_ts_ns = _expire_ts_ns(params, time_in_force, call.unit_ns)
-    answer = params.get("newOrderRespType") or (ACK if order_type == _LIMIT_MAKER else FULL)
-    if answer not in (ACK, RESULT, FULL):
-        raise not_valid("newOrderRespType")
-    named = client_id(params, "newClientOrderId") or new_client_id()
+    answer = ACK if order_type == _LIMIT_MAKER else FULL
+    if "newOrderRespType" in params:
+        answer = NEW_ORDER_RESP_TYPE.read(params)
+    named = NEW_CLIENT_ORDER_ID.read(params) or new_client_id()
     command = place(
         call.key.account, rules.symbol, side, order_type, time_in_force, ticks, lots, named,
         quote_atoms=quote_atoms, expire_ts_ns=expire_ts_ns, stp_mode=stp_mode,
     )  # fmt: skip
-    return Placement(command, rules, named, answer)
+    return Placement(command, rules, named, answer, call.face.answers_repeats)

@@ -8,24 +8,18 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import msgspec
-
 import exchange
 from exchange.core import readers
 from exchange.core.codes import TradingMode
 from exchange.core.state import State
-from exchange.gateway.errors import Refusal, not_valid
+from exchange.gateway.catalogue import LEVELS, PERMISSIONS, SHOW_PERMISSION_SETS, SYMBOL_STATUS, SYMBOLS
+from exchange.gateway.errors import Refusal
 from exchange.gateway.orders import symbol_rules
-from exchange.gateway.parameters import integer
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
 from exchange.gateway.symbols import Rules
 from exchange.gateway.venue import RETRY_AFTER_S, Venue
 from exchange.marketdata.market import MarketDataError
-
-DEPTH_DEFAULT = 100
-DEPTH_MAX = 5000
-_STATUSES = ("TRADING", "BREAK", "HALT")
 
 
 def _modes(state: State) -> tuple[int, dict[int, int]]:
@@ -61,39 +55,28 @@ async def server_time(venue: Venue, call: Call) -> Reply:
     return Reply({"serverTime": time.time_ns() // call.unit_ns})
 
 
-def _asked_symbols(venue: Venue, call: Call) -> list[Rules]:
+def asked_symbols(call: Call) -> list[Rules]:
     """The symbols of `symbol` or `symbols`, all of them when neither was sent."""
-    params, reference = call.params, venue.reference
+    params, reference = call.params, call.face.reference
     if "symbol" in params and "symbols" in params:
         raise Refusal(400, -1128, "Combination of optional parameters invalid.")
     if "symbol" in params:
         return [reference.named(params["symbol"])]
     if "symbols" not in params:
         return list(reference.by_id.values())
-    try:
-        names = msgspec.json.decode(params["symbols"], type=list[str])
-    except msgspec.DecodeError:
-        raise not_valid("symbols") from None
-    if len(names) != len(set(names)):
-        raise Refusal(400, -1151, "Symbol is present multiple times in the list.")
-    return [reference.named(name) for name in names]
+    return [reference.named(name) for name in SYMBOLS.read(params)]
 
 
 async def exchange_info(venue: Venue, call: Call) -> Reply:
     """GET exchangeInfo: what may be traded, and by which rules."""
-    rules = _asked_symbols(venue, call)
-    status = call.params.get("symbolStatus")
-    if status is not None and status not in _STATUSES:
-        raise Refusal(400, -1122, "Invalid symbolStatus.")
-    shown = call.params.get("showPermissionSets", "true")
-    if shown not in ("true", "false"):
-        raise not_valid("showPermissionSets")
-    if call.params.get("permissions", "SPOT") not in ("SPOT", '["SPOT"]'):
-        raise not_valid("permissions")
+    rules = asked_symbols(call)
+    status = SYMBOL_STATUS.read(call.params) if SYMBOL_STATUS.name in call.params else None
+    is_shown = SHOW_PERMISSION_SETS.read(call.params)
+    PERMISSIONS.read(call.params)
     (venue_mode, modes), sequence = venue.read(_modes)
     symbols: list[dict[str, Any]] = []
     for one in rules:
-        described = one.describe(max(venue_mode, modes[one.symbol]), permission_sets=shown == "true")
+        described = one.describe(max(venue_mode, modes[one.symbol]), permission_sets=is_shown)
         if status in (None, described["status"]):
             symbols.append(described)
     return Reply(
@@ -110,9 +93,8 @@ async def exchange_info(venue: Venue, call: Call) -> Reply:
 
 async def depth(venue: Venue, call: Call) -> Reply:
     """GET depth: the published book; `lastUpdateId` is a boundary of the WebSocket diffs."""
-    rules = symbol_rules(venue, call.params)
-    limit = integer(call.params, "limit", low=1, default=DEPTH_DEFAULT)
+    rules = symbol_rules(call)
     try:
-        return Reply(venue.market_data.depth_snapshot(rules.view.name, min(limit, DEPTH_MAX)))
+        return Reply(venue.market_data.depth_snapshot(rules.view.name, LEVELS.read(call.params)))
     except MarketDataError as error:
         raise Refusal(503, error.code, f"{error.detail} {error.hint}", retry_after_s=RETRY_AFTER_S) from None

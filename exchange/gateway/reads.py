@@ -10,9 +10,9 @@ from exchange.core import readers
 from exchange.core.codes import TradingMode
 from exchange.core.state import State
 from exchange.gateway import answers
-from exchange.gateway.errors import Refusal, mandatory, not_valid
-from exchange.gateway.orders import symbol_rules
-from exchange.gateway.parameters import client_id, integer
+from exchange.gateway.catalogue import OMIT_ZERO_BALANCES
+from exchange.gateway.errors import Refusal
+from exchange.gateway.orders import named_order, symbol_rules
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
 from exchange.gateway.venue import Venue
@@ -22,11 +22,8 @@ _PPM = 1_000_000
 
 async def get_order(venue: Venue, call: Call) -> Reply:
     """GET order: an open one, or one in the window of closed orders."""
-    rules = symbol_rules(venue, call.params)
-    order_id = integer(call.params, "orderId", low=1, default=0)
-    named = client_id(call.params, "origClientOrderId")
-    if not order_id and not named:
-        raise mandatory("orderId")
+    rules = symbol_rules(call)
+    order_id, named = named_order(call.params)
     view, sequence = venue.read(readers.find_order, call.key.account, order_id, named)
     if view is None or view.symbol != rules.symbol:
         raise Refusal(400, -2013, "Order does not exist.")
@@ -35,9 +32,9 @@ async def get_order(venue: Venue, call: Call) -> Reply:
 
 async def get_open_orders(venue: Venue, call: Call) -> Reply:
     """GET openOrders: of one symbol or of all."""
-    symbol = symbol_rules(venue, call.params).symbol if "symbol" in call.params else 0
+    symbol = symbol_rules(call).symbol if "symbol" in call.params else 0
     views, sequence = venue.read(readers.open_orders, call.key.account, symbol)
-    by_id = venue.reference.by_id
+    by_id = call.face.reference.by_id
     return Reply([answers.order(by_id[view.symbol], view, call.unit_ns) for view in views], sequence)
 
 
@@ -51,24 +48,16 @@ def _rate(override_ppm: int, symbol_ppm: list[int]) -> int:
     return override_ppm if override_ppm >= 0 else max(symbol_ppm, default=0)
 
 
-def flag(call: Call, name: str) -> bool:
-    """A parameter that is `true` or `false`; false when it was not sent."""
-    text = call.params.get(name, "false")
-    if text not in ("true", "false"):
-        raise not_valid(name)
-    return text == "true"
-
-
 async def get_account(venue: Venue, call: Call) -> Reply:
     """GET account: balances, fees and rights."""
-    omit_zero = flag(call, "omitZeroBalances")
+    omit_zero = OMIT_ZERO_BALANCES.read(call.params)
     (view, balances, ts_ns), sequence = venue.read(_account, call.key.account)
     if view is None:
         raise Refusal(400, -2010, "This account may not place or cancel orders.")
-    symbols = [rules.view for rules in venue.reference.by_id.values()]
+    symbols = [rules.view for rules in call.face.reference.by_id.values()]
     maker = _rate(view.maker_fee_ppm, [symbol.maker_fee_ppm for symbol in symbols])
     taker = _rate(view.taker_fee_ppm, [symbol.taker_fee_ppm for symbol in symbols])
-    reference = venue.reference
+    reference = call.face.reference
     return Reply(
         {
             "makerCommission": maker // 100,

@@ -1,6 +1,7 @@
 """Every endpoint in one table: method, path, who may call it, which parameters it knows, what answers it.
 
-`docs/api.md` describes exactly these; a test holds the two equal.
+Most endpoints have two addresses, one for each face (`exchange/gateway/faces.py`), and one handler. `docs/api.md`
+describes exactly these; a test holds the two equal.
 """
 
 from __future__ import annotations
@@ -9,7 +10,10 @@ import enum
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
-from exchange.gateway import history, orders, placing, public, reads, user_keys, users
+from exchange.gateway import catalogue as known
+from exchange.gateway import history, orders, public, reads, user_keys, users
+from exchange.gateway.faces import BINANCE, OURS
+from exchange.gateway.fields import Field
 from exchange.gateway.forms import BearerCall, FormCall
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
@@ -19,7 +23,7 @@ from exchange.users.keys import Permission
 Handler = Callable[[Venue, Call], Awaitable[Reply]]
 FormHandler = Callable[[Venue, FormCall], Awaitable[Reply]]
 BearerHandler = Callable[[Venue, BearerCall], Awaitable[Reply]]
-SIGNATURE = frozenset(("timestamp", "recvWindow", "signature"))
+SIGNATURE = frozenset(field.name for field in known.SIGNED)
 
 
 class Access(enum.Enum):
@@ -32,107 +36,121 @@ class Access(enum.Enum):
 
 
 class Route(NamedTuple):
-    """One endpoint. `permission`: of a signed one. `parameters` holds those of the signature too."""
+    """One endpoint. `permission`: of a signed one. `fields` and `parameters` hold those of the signature too."""
 
     method: str
+    face: str
     path: str
     access: Access
     permission: Permission | None
+    fields: tuple[Field, ...]
     parameters: frozenset[str]
     handler: Callable[[Venue, Any], Awaitable[Reply]]
 
 
-def _public(path: str, handler: Handler, *parameters: str) -> Route:
-    return Route("GET", path, Access.PUBLIC, None, frozenset(parameters), handler)
+def _route(
+    method: str,
+    face: str,
+    path: str,
+    access: Access,
+    permission: Permission | None,
+    handler: Callable[[Venue, Any], Awaitable[Reply]],
+    fields: tuple[Field, ...],
+) -> Route:
+    names = frozenset(field.name for field in fields)
+    return Route(method, face, face + path, access, permission, fields, names, handler)
 
 
-def _signed(method: str, path: str, permission: Permission, handler: Handler, *parameters: str) -> Route:
-    return Route(method, path, Access.SIGNED, permission, SIGNATURE | frozenset(parameters), handler)
+def _public(path: str, handler: Handler, *fields: Field) -> tuple[Route, ...]:
+    return tuple(_route("GET", face, path, Access.PUBLIC, None, handler, fields) for face in (OURS, BINANCE))
 
 
-def _form(method: str, path: str, handler: FormHandler, *parameters: str) -> Route:
-    return Route(method, path, Access.FORM, None, frozenset(parameters), handler)
+def _signed(
+    method: str,
+    path: str,
+    permission: Permission,
+    handler: Handler,
+    *fields: Field,
+    faces: tuple[str, ...] = (OURS, BINANCE),
+) -> tuple[Route, ...]:
+    everything = (*fields, *known.SIGNED)
+    return tuple(_route(method, face, path, Access.SIGNED, permission, handler, everything) for face in faces)
 
 
-def _bearer(method: str, path: str, handler: BearerHandler, *parameters: str) -> Route:
-    return Route(method, path, Access.BEARER, None, frozenset(parameters), handler)
+def _form(method: str, path: str, handler: FormHandler, *fields: Field) -> tuple[Route, ...]:
+    return (_route(method, OURS, path, Access.FORM, None, handler, fields),)
+
+
+def _bearer(method: str, path: str, handler: BearerHandler, *fields: Field) -> tuple[Route, ...]:
+    return (_route(method, OURS, path, Access.BEARER, None, handler, fields),)
 
 
 _READ, _TRADE = Permission.READ, Permission.TRADE
-_TIMES = ("startTime", "endTime", "limit")
+_ONE_ORDER = (known.SYMBOL, known.ORDER_ID, known.ORIG_CLIENT_ORDER_ID)
 
-ROUTES: tuple[Route, ...] = (
-    _public("/health", public.health),
-    _public("/v1/ping", public.ping),
-    _public("/v1/time", public.server_time),
+_MARKET: tuple[tuple[Route, ...], ...] = (
+    _public("/ping", public.ping),
+    _public("/time", public.server_time),
     _public(
-        "/v1/exchangeInfo",
+        "/exchangeInfo",
         public.exchange_info,
-        "symbol",
-        "symbols",
-        "permissions",
-        "showPermissionSets",
-        "symbolStatus",
+        *(known.ANY_SYMBOL, known.SYMBOLS, known.PERMISSIONS, known.SHOW_PERMISSION_SETS, known.SYMBOL_STATUS),
     ),
-    _public("/v1/depth", public.depth, "symbol", "limit"),
-    _public("/v1/trades", history.trades, "symbol", "limit"),
-    _public("/v1/historicalTrades", history.trades, "symbol", "limit", "fromId"),
-    _public("/v1/aggTrades", history.agg_trades, "symbol", "fromId", *_TIMES),
-    _public("/v1/klines", history.klines, "symbol", "interval", "timeZone", *_TIMES),
-    _signed("POST", "/v1/order", _TRADE, orders.place, *placing.PARAMETERS),
-    _signed("DELETE", "/v1/order", _TRADE, orders.cancel, "symbol", "orderId", "origClientOrderId", "newClientOrderId"),
-    _signed("GET", "/v1/order", _READ, reads.get_order, "symbol", "orderId", "origClientOrderId"),
-    _signed(
-        "PUT",
-        "/v1/order/amend/keepPriority",
-        _TRADE,
-        orders.reduce,
-        "symbol",
-        "orderId",
-        "origClientOrderId",
-        "newQty",
-    ),
+    _public("/depth", public.depth, known.SYMBOL, known.LEVELS),
+    _public("/trades", history.trades, known.SYMBOL, known.LIMIT),
+    _public("/historicalTrades", history.trades, known.SYMBOL, known.LIMIT, known.FROM_ID),
+    _public("/aggTrades", history.agg_trades, known.SYMBOL, known.FROM_ID, *known.TIMES),
+    _public("/klines", history.klines, known.SYMBOL, known.INTERVAL, known.TIME_ZONE, *known.TIMES),
+)
+_ACCOUNT: tuple[tuple[Route, ...], ...] = (
+    _signed("POST", "/order", _TRADE, orders.place, *known.NEW_ORDER),
+    _signed("DELETE", "/order", _TRADE, orders.cancel, *_ONE_ORDER, known.CANCEL_NAME),
+    _signed("GET", "/order", _READ, reads.get_order, *_ONE_ORDER),
+    _signed("PUT", "/order/amend/keepPriority", _TRADE, orders.reduce, *_ONE_ORDER, known.NEW_QTY),
     _signed(
         "POST",
-        "/v1/order/cancelReplace",
+        "/order/cancelReplace",
         _TRADE,
         orders.cancel_replace,
-        *placing.PARAMETERS,
-        "cancelReplaceMode",
-        "cancelOrderId",
-        "cancelOrigClientOrderId",
-        "cancelNewClientOrderId",
+        *known.NEW_ORDER,
+        *(known.CANCEL_REPLACE_MODE, known.CANCEL_ORDER_ID),
+        *(known.CANCEL_ORIG_CLIENT_ORDER_ID, known.CANCEL_NEW_CLIENT_ORDER_ID),
     ),
-    _signed("DELETE", "/v1/openOrders", _TRADE, orders.cancel_all, "symbol"),
-    _signed("GET", "/v1/openOrders", _READ, reads.get_open_orders, "symbol"),
-    _signed("GET", "/v1/account", _READ, reads.get_account, "omitZeroBalances"),
-    _signed("GET", "/v1/allOrders", _READ, history.all_orders, "symbol", "orderId", *_TIMES),
-    _signed("GET", "/v1/myTrades", _READ, history.my_trades, "symbol", "orderId", "fromId", *_TIMES),
-    _signed("GET", "/v1/ledger", _READ, history.ledger, "asset", "orderId", "fromId", *_TIMES),
-    _form("POST", "/v1/user/register", users.register, "email", "password"),
-    _form("POST", "/v1/user/login", users.login, "email", "password", "code", "deviceToken"),
-    _bearer("POST", "/v1/user/logout", users.logout),
-    _bearer("POST", "/v1/user/password", users.change_password, "password", "newPassword", "code"),
-    _form("POST", "/v1/user/password/reset", users.ask_reset, "email"),
-    _form("POST", "/v1/user/password/reset/confirm", users.reset_password, "token", "newPassword"),
-    _bearer("GET", "/v1/user", users.get_user),
-    _bearer("GET", "/v1/user/sessions", users.get_sessions),
-    _bearer("DELETE", "/v1/user/sessions", users.end_sessions, "sessionId"),
-    _bearer("POST", "/v1/user/totp", users.begin_second_factor, "password"),
-    _bearer("POST", "/v1/user/totp/confirm", users.confirm_second_factor, "code"),
-    _bearer("DELETE", "/v1/user/totp", users.remove_second_factor, "password", "code"),
-    _bearer("GET", "/v1/user/keys", user_keys.get_keys),
-    _bearer("POST", "/v1/user/keys", user_keys.create_key, *user_keys.PARAMETERS),
-    _bearer("DELETE", "/v1/user/keys", user_keys.revoke_key, "apiKey"),
-    _bearer("POST", "/v1/user/kyc", users.request_kyc, "level"),
-    _form(
-        "POST",
-        "/v1/kyc/webhook",
-        users.decide_kyc,
-        "reference",
-        "level",
-        "status",
-        "timestamp",
-        "signature",
+    _signed("DELETE", "/openOrders", _TRADE, orders.cancel_all, known.SYMBOL),
+    _signed("GET", "/openOrders", _READ, reads.get_open_orders, known.ANY_SYMBOL),
+    _signed("GET", "/account", _READ, reads.get_account, known.OMIT_ZERO_BALANCES),
+    _signed("GET", "/allOrders", _READ, history.all_orders, known.SYMBOL, known.FIRST_ORDER_ID, *known.TIMES),
+    _signed(
+        "GET", "/myTrades", _READ, history.my_trades, known.SYMBOL, known.ONE_ORDER_ID, known.FROM_ID, *known.TIMES
+    ),
+    _signed(
+        "GET",
+        "/ledger",
+        _READ,
+        history.ledger,
+        *(known.ASSET, known.ONE_ORDER_ID, known.FROM_ID, *known.TIMES),
+        faces=(OURS,),
     ),
 )
+_PEOPLE: tuple[tuple[Route, ...], ...] = (
+    _form("POST", "/user/register", users.register, known.EMAIL, known.PASSWORD),
+    _form("POST", "/user/login", users.login, known.EMAIL, known.PASSWORD, known.CODE_IF_ON, known.DEVICE_TOKEN),
+    _bearer("POST", "/user/logout", users.logout),
+    _bearer("POST", "/user/password", users.change_password, known.PASSWORD, known.NEW_PASSWORD, known.CODE_IF_ON),
+    _form("POST", "/user/password/reset", users.ask_reset, known.EMAIL),
+    _form("POST", "/user/password/reset/confirm", users.reset_password, known.TOKEN, known.NEW_PASSWORD),
+    _bearer("GET", "/user", users.get_user),
+    _bearer("GET", "/user/sessions", users.get_sessions),
+    _bearer("DELETE", "/user/sessions", users.end_sessions, known.SESSION_ID),
+    _bearer("POST", "/user/totp", users.begin_second_factor, known.PASSWORD),
+    _bearer("POST", "/user/totp/confirm", users.confirm_second_factor, known.CODE),
+    _bearer("DELETE", "/user/totp", users.remove_second_factor, known.PASSWORD, known.CODE),
+    _bearer("GET", "/user/keys", user_keys.get_keys),
+    _bearer("POST", "/user/keys", user_keys.create_key, *known.NEW_KEY),
+    _bearer("DELETE", "/user/keys", user_keys.revoke_key, known.API_KEY),
+    _bearer("POST", "/user/kyc", users.request_kyc, known.LEVEL),
+    _form("POST", "/kyc/webhook", users.decide_kyc, *known.KYC_DECISION),
+)
+_HEALTH = Route("GET", OURS, "/health", Access.PUBLIC, None, (), frozenset(), public.health)
+
+ROUTES: tuple[Route, ...] = (_HEALTH, *(route for group in (*_MARKET, *_ACCOUNT, *_PEOPLE) for route in group))

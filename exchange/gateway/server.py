@@ -16,6 +16,8 @@ import asyncio
 import functools
 import socket
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from aiohttp import web
 from aiohttp.http_parser import RawRequestMessage
@@ -24,7 +26,7 @@ from aiohttp.web_protocol import RequestHandler
 from multidict import CIMultiDictProxy
 
 from exchange.gateway.address import Address, client_address
-from exchange.gateway.connection import Connection, Respond
+from exchange.gateway.connection import Connection, Respond, Socket
 from exchange.gateway.errors import Refusal
 from exchange.gateway.forms import BearerCall, FormCall, bearer_session, users_of
 from exchange.gateway.parameters import check_names, parse
@@ -43,14 +45,17 @@ _NOBODY = Key(api_key="", account=0, kind=KeyKind.HMAC, permissions=frozenset())
 class _Server(web.Server):
     """Makes our connections, and closes those beyond the limit as soon as they are made."""
 
-    def __init__(self, respond: Respond, *, keepalive_timeout_s: float, connections_max: int) -> None:
+    def __init__(
+        self, respond: Respond, sockets: Mapping[str, Socket], *, keepalive_timeout_s: float, connections_max: int
+    ) -> None:
         super().__init__(_never)
         self._respond = respond
+        self._sockets = sockets
         self._keepalive_timeout_s = keepalive_timeout_s
         self._connections_max = connections_max
 
     def __call__(self) -> RequestHandler:
-        return Connection(self, self._respond, keepalive_timeout_s=self._keepalive_timeout_s)
+        return Connection(self, self._respond, self._sockets, keepalive_timeout_s=self._keepalive_timeout_s)
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
@@ -66,8 +71,10 @@ async def _never(_request: web.BaseRequest) -> web.StreamResponse:
 class Gateway:
     """The REST edge of one venue: `start`, then `sweep` once a second, then `stop`."""
 
-    def __init__(self, venue: Venue) -> None:
+    def __init__(self, venue: Venue, sockets: Mapping[str, Socket] = MappingProxyType({})) -> None:
+        """`sockets`: who serves WebSockets, by the first segment of the path."""
         self.venue = venue
+        self._sockets = sockets
         self._routes = {(route.method, route.path): route for route in ROUTES}
         self._routes |= {("HEAD", route.path): route for route in ROUTES if route.method == "GET"}
         self._server: _Server | None = None
@@ -80,6 +87,7 @@ class Gateway:
         loop = asyncio.get_running_loop()
         server = _Server(
             self._respond,
+            self._sockets,
             keepalive_timeout_s=settings.keepalive_timeout_s,
             connections_max=settings.connections_max,
         )
@@ -155,22 +163,24 @@ class Gateway:
         if query and access in (Access.FORM, Access.BEARER):
             raise Refusal(400, -1101, "This endpoint takes no query: send the parameters as a form body.")
         signed = parse(query, body)
+        face = self.venue.faces[route.face]
         call: Call | FormCall
         if access is Access.SIGNED and route.permission is not None:
             api_keys = headers.getall("X-MBX-APIKEY", [])
-            client = functools.partial(self._address, headers, transport)
-            call = authenticate(self.venue.keys, api_keys, signed, route.permission, unit_ns, client)
+            client = functools.partial(self.address, headers, transport)
+            call = authenticate(face, self.venue.keys, api_keys, signed, route.permission, unit_ns, client)
         elif access is Access.PUBLIC:
-            call = Call(_NOBODY, signed.params, 0, 0, unit_ns)
+            call = Call(face, _NOBODY, signed.params, 0, 0, unit_ns)
         elif access is Access.BEARER:
             session = bearer_session(users_of(self.venue), headers.getall("Authorization", []))
-            call = BearerCall(signed, self._address(headers, transport), unit_ns, session)
+            call = BearerCall(signed, self.address(headers, transport), unit_ns, session)
         else:
-            call = FormCall(signed, self._address(headers, transport), unit_ns)
+            call = FormCall(signed, self.address(headers, transport), unit_ns)
         check_names(signed.params, route.parameters)
         return call
 
-    def _address(self, headers: Headers, transport: asyncio.Transport) -> Address:
+    def address(self, headers: Headers, transport: asyncio.Transport) -> Address:
+        """Where a request comes from."""
         forwarded = headers.getall("X-Forwarded-For", [])
         return client_address(transport.get_extra_info("peername"), forwarded, self.venue.settings.trusted_proxies)
 

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from exchange.gateway.address import Address
 from exchange.gateway.errors import Refusal, illegal_characters, mandatory, not_valid
+from exchange.gateway.faces import Face
 from exchange.gateway.parameters import Params, Signed
 from exchange.users.keys import Key, KeyKind, KeyStore, Permission, is_api_key
 
@@ -46,14 +47,15 @@ _NOBODY_ED25519 = Key(
 
 
 class Call:
-    """A verified request: whose it is, what it asks, and when it was sent.
+    """A verified request: whose it is, what it asks, when it was sent, and in which spelling.
 
     `unit_ns` is the unit in which the client wants times (nanoseconds a unit).
     """
 
-    __slots__ = ("key", "params", "sent_us", "unit_ns", "window_us")
+    __slots__ = ("face", "key", "params", "sent_us", "unit_ns", "window_us")
 
-    def __init__(self, key: Key, params: Params, sent_us: int, window_us: int, unit_ns: int) -> None:
+    def __init__(self, face: Face, key: Key, params: Params, sent_us: int, window_us: int, unit_ns: int) -> None:
+        self.face = face
         self.key = key
         self.params = params
         self.sent_us = sent_us
@@ -112,6 +114,7 @@ def _window_us(text: str) -> int:
 
 
 def authenticate(
+    face: Face,
     keys: KeyStore,
     api_keys: list[str],
     signed: Signed,
@@ -140,7 +143,7 @@ def authenticate(
     if now_us >= key.until_us.get(permission, 0) or (key.addresses and not key.is_from(client())):
         raise denied()
     sent = int(stamp)
-    call = Call(key, params, sent if sent >= _MICROSECONDS_FROM else sent * 1000, window_us, unit_ns)
+    call = Call(face, key, params, sent if sent >= _MICROSECONDS_FROM else sent * 1000, window_us, unit_ns)
     call.check_age_at(now_us)
     return call
 

@@ -6,7 +6,7 @@ engine checks every filter again; here they only keep bad input out of the journ
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from exchange.core.codes import TradingMode
@@ -21,11 +21,12 @@ _STATUS = {TradingMode.OPEN: "TRADING", TradingMode.CANCEL_ONLY: "BREAK", Tradin
 
 
 class Rules:
-    """One symbol: grids for price, quantity and quote amount, and the filters in ticks, lots and atoms."""
+    """One symbol: its name, grids for price, quantity and quote amount, and the filters in ticks, lots and atoms."""
 
-    __slots__ = ("base", "base_grid", "price", "quantity", "quote", "quote_grid", "symbol", "view")
+    __slots__ = ("base", "base_grid", "name", "price", "quantity", "quote", "quote_grid", "symbol", "view")
 
-    def __init__(self, view: SymbolView, base: AssetView, quote: AssetView) -> None:
+    def __init__(self, name: str, view: SymbolView, base: AssetView, quote: AssetView) -> None:
+        self.name = name
         self.view = view
         self.symbol = view.symbol
         self.base = base
@@ -65,7 +66,7 @@ class Rules:
     def describe(self, mode: int, *, permission_sets: bool = True) -> dict[str, Any]:
         """The symbol as `exchangeInfo` shows it; `mode` is the strictest TradingMode that holds for it."""
         return {
-            "symbol": self.view.name,
+            "symbol": self.name,
             "status": _STATUS[TradingMode(mode)],
             "baseAsset": self.base.name,
             "baseAssetPrecision": self.base.scale,
@@ -122,15 +123,18 @@ class Rules:
 
 
 class Reference:
-    """Every asset and symbol, by id and by name."""
+    """Every asset and symbol, by id and by name. `spelled` makes the name that a face shows of the engine's."""
 
-    def __init__(self, assets: Iterable[AssetView], symbols: Iterable[SymbolView]) -> None:
+    def __init__(
+        self, assets: Iterable[AssetView], symbols: Iterable[SymbolView], spelled: Callable[[str], str] = str
+    ) -> None:
         self.assets = {asset.asset: asset for asset in assets}
         self.grids = {asset.asset: Grid(asset.scale, asset.scale, asset.scale) for asset in self.assets.values()}
         self.by_id = {
-            view.symbol: Rules(view, self.assets[view.base_asset], self.assets[view.quote_asset]) for view in symbols
+            view.symbol: Rules(spelled(view.name), view, self.assets[view.base_asset], self.assets[view.quote_asset])
+            for view in symbols
         }
-        self.by_name = {rules.view.name: rules for rules in self.by_id.values()}
+        self.by_name = {rules.name: rules for rules in reversed(self.by_id.values())}
 
     def named(self, name: str) -> Rules:
         """The symbol of that name, exactly as written. Raises Refusal -1121."""

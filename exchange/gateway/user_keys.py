@@ -6,16 +6,14 @@ and code once more; to revoke one does not, and works while PostgreSQL is away.
 
 from __future__ import annotations
 
+from exchange.gateway.catalogue import KEY_EXPIRES_AT
 from exchange.gateway.forms import BearerCall, tells, users_of
-from exchange.gateway.parameters import integer
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import microseconds
 from exchange.gateway.venue import Venue
 from exchange.users import keys
 from exchange.users.errors import NotFound
 from exchange.users.keys import NEVER_US
-
-PARAMETERS = ("label", "permissions", "addresses", "expiresAt", "publicKey", "password", "code")
 
 
 @tells
@@ -25,7 +23,7 @@ async def create_key(venue: Venue, call: BearerCall) -> Reply:
     addresses = keys.networks(_pieces(call, "addresses"))
     sent = call.optional("publicKey")
     public_key = keys.public_key(sent) if sent else b""
-    expires = integer(call.params, "expiresAt", low=1, default=0)
+    expires = KEY_EXPIRES_AT.read(call.params)
     credentials = users_of(venue).credentials
     password, code = call.text("password"), call.optional("code")
     async with credentials.prove_again(call.session, password, code) as (_, person):

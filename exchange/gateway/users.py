@@ -6,12 +6,12 @@ Never sees what the people side compares: it hands parameters over and writes an
 
 from __future__ import annotations
 
+from exchange.gateway.catalogue import KYC_TIMESTAMP, LEVEL
 from exchange.gateway.errors import Refusal, not_valid
 from exchange.gateway.forms import BearerCall, FormCall, tells, users_of
-from exchange.gateway.parameters import integer
 from exchange.gateway.replies import Reply
 from exchange.gateway.venue import Venue
-from exchange.users.kyc import LEVEL_MAX, Decision
+from exchange.users.kyc import Decision
 from exchange.users.signatures import is_genuine
 
 _ACCEPTED = 202
@@ -138,7 +138,7 @@ async def remove_second_factor(venue: Venue, call: BearerCall) -> Reply:
 @tells
 async def request_kyc(venue: Venue, call: BearerCall) -> Reply:
     """POST kyc: ask for an identity check."""
-    await users_of(venue).kyc.request(call.session, integer(call.params, "level", low=1, high=LEVEL_MAX))
+    await users_of(venue).kyc.request(call.session, LEVEL.read(call.params))
     return Reply({"kycStatus": "pending"}, status=_ACCEPTED)
 
 
@@ -148,11 +148,11 @@ async def decide_kyc(venue: Venue, call: FormCall) -> Reply:
     secret = venue.settings.kyc_secret
     if venue.settings.kyc_provider != "webhook":
         raise Refusal(404, -1020, "There is no endpoint at this path.")
-    if not is_genuine(secret, call.signed.payload, call.signed.signature, integer(call.params, "timestamp")):
+    if not is_genuine(secret, call.signed.payload, call.signed.signature, KYC_TIMESTAMP.read(call.params)):
         raise Refusal(401, -1022, "Signature for this request is not valid.")
     decision = _DECISIONS.get(call.text("status"))
     if decision is None:
         raise not_valid("status")
-    level = integer(call.params, "level", low=1, high=LEVEL_MAX)
+    level = LEVEL.read(call.params)
     applied = await users_of(venue).kyc.decide(call.text("reference"), level, decision)
     return Reply({"applied": applied})

@@ -17,8 +17,8 @@ from exchange.core import readers
 from exchange.disruptor.errors import OutcomeUnknown, Refused, Stopped, StorageLow
 from exchange.disruptor.pipeline import Pipeline
 from exchange.gateway.errors import Refusal, unknown_outcome
+from exchange.gateway.faces import faces
 from exchange.gateway.history_reading import History
-from exchange.gateway.symbols import Reference
 from exchange.marketdata.market import MarketData
 from exchange.persistence.watermark import Watermark
 from exchange.settings import Settings
@@ -60,7 +60,7 @@ class Venue:
         self.users = users
         self.history_health = history_health
         self.admitting = True
-        self.reference = Reference(self.read(readers.assets)[0], self.read(readers.symbols)[0])
+        self.faces = faces(self.read(readers.assets)[0], self.read(readers.symbols)[0])
         self._waiting: deque[tuple[float, asyncio.Future[bytes]]] = deque()
 
     def read(self, function: Callable[..., T], *args: Any) -> tuple[T, int]:

@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from exchange.gateway.errors import Refusal
+from exchange.gateway.faces import OURS, faces
 from exchange.gateway.parameters import parse
 from exchange.gateway.signing import Call, authenticate, signature_matches
 from exchange.users.keys import Address, Key, KeyKind, Permission
@@ -31,6 +32,7 @@ VECTORS = [
     (WS, "aa1b5712c094bc4e57c05a1a5c1fd8d88dcd628338ea863fec7b88e59fe2db24"),
 ]
 NOW_US = 1_499_827_319_559_000
+FACE = faces((), ())[OURS]
 
 
 READER = "r" * 64
@@ -86,7 +88,7 @@ def call(query: str, *, key: str = API_KEY, permission: Permission = Permission.
     """Authenticate a query; `sign` appends the right signature."""
     if sign:
         query += "&signature=" + hmac.digest(SECRET.encode(), query.encode(), "sha256").hex()
-    return authenticate(Keys(), [key], parse(query, b""), permission, 1_000_000, nowhere)
+    return authenticate(FACE, Keys(), [key], parse(query, b""), permission, 1_000_000, nowhere)
 
 
 def refusal(query: str, **options: object) -> tuple[int, int, str]:
@@ -140,7 +142,7 @@ def test_parameters_split_between_query_and_body_are_signed_without_anything_bet
     query, body = "&".join(pieces[:cut]), "&".join(pieces[cut:])
     signature = hmac.digest(SECRET.encode(), (query + body).encode(), "sha256").hex()
     signed = parse(query, f"{body}&signature={signature}".encode() if body else f"signature={signature}".encode())
-    assert authenticate(Keys(), [API_KEY], signed, Permission.TRADE, 1_000_000, nowhere).key.account == 16
+    assert authenticate(FACE, Keys(), [API_KEY], signed, Permission.TRADE, 1_000_000, nowhere).key.account == 16
 
 
 @pytest.mark.parametrize(
@@ -213,7 +215,9 @@ def test_unknown_key_and_missing_permission_are_refused_alike() -> None:
 @pytest.mark.usefixtures("clock")
 def test_key_header_missing_twice_or_malformed_is_refused(keys: list[str]) -> None:
     with pytest.raises(Refusal) as caught:
-        authenticate(Keys(), keys, parse(f"timestamp={NOW_US}&signature=00", b""), Permission.READ, 1_000_000, nowhere)
+        authenticate(
+            FACE, Keys(), keys, parse(f"timestamp={NOW_US}&signature=00", b""), Permission.READ, 1_000_000, nowhere
+        )
     assert (caught.value.status, caught.value.code) == (401, -2014)
 
 
@@ -275,7 +279,7 @@ def test_ed25519_signature_covers_query_and_body_without_anything_between() -> N
         parse(f"signature={signature}&{query}", body.encode()),
         parse(f"{query}&signature={signature}", body.encode()),
     ):
-        assert authenticate(Keys(), [SIGNER], signed, Permission.TRADE, 1_000_000, nowhere).key is ED25519
+        assert authenticate(FACE, Keys(), [SIGNER], signed, Permission.TRADE, 1_000_000, nowhere).key is ED25519
 
 
 @pytest.mark.usefixtures("clock")

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from exchange.core.records import COMMAND_DTYPES, EVENT_DTYPES
 from exchange.gateway.address import client_address
 from exchange.gateway.errors import Refusal
+from exchange.gateway.faces import OURS, faces
 from exchange.gateway.parameters import parse
 from exchange.gateway.signing import authenticate
 from exchange.users.keys import Key, KeyKind, Permission, networks
@@ -23,6 +24,7 @@ from tests.users.venue import ALICE, signature
 
 HOUR_US = 3_600_000_000
 NAME = "n" * 64
+FACE = faces((), ())[OURS]
 
 
 class OneKey:
@@ -68,7 +70,7 @@ def crypto_steps(run: Callable[[], object]) -> list[str]:
 def test_unknown_key_takes_the_same_cryptographic_steps_as_a_known_one(kind: KeyKind, wrong: str) -> None:
     def try_with(name: str) -> None:
         signed = parse(urlencode({"timestamp": time.time_ns() // 1000, "signature": wrong}), b"")
-        authenticate(OneKey(key_of(kind)), [name], signed, Permission.READ, 1_000_000, here)
+        authenticate(FACE, OneKey(key_of(kind)), [name], signed, Permission.READ, 1_000_000, here)
 
     known, unknown = (crypto_steps(lambda name=name: try_with(name)) for name in (NAME, "u" * 64))  # type: ignore[misc]  # a default binds the loop's name
     assert known == unknown
@@ -130,10 +132,10 @@ def test_right_to_trade_without_addresses_and_a_key_with_an_expiry_end_to_the_mi
         signed = parse(f"{query}&signature={signature('s' * 64, query)}", b"")
         if ends and now_us == created_us + HOUR_US:
             with pytest.raises(Refusal) as caught:
-                authenticate(OneKey(key), [key.api_key], signed, permission, 1_000_000, here)
+                authenticate(FACE, OneKey(key), [key.api_key], signed, permission, 1_000_000, here)
             assert (caught.value.status, caught.value.code) == (401, -2015)
         else:
-            assert authenticate(OneKey(key), [key.api_key], signed, permission, 1_000_000, here).key is key
+            assert authenticate(FACE, OneKey(key), [key.api_key], signed, permission, 1_000_000, here).key is key
 
 
 def test_commands_and_events_have_no_field_that_could_hold_a_secret_or_a_person() -> None:

@@ -1,0 +1,143 @@
+"""Every parameter that an endpoint knows: one object each, read by handlers, listed by routes, shown by the documents.
+
+Parameters that mean different things in different places are different objects, whatever their name.
+"""
+
+from __future__ import annotations
+
+from exchange.core.codes import OrderType, Side, StpMode, TimeInForce
+from exchange.gateway.candle_grid import ZONE_PATTERN
+from exchange.gateway.errors import Refusal
+from exchange.gateway.fields import Amount, Choice, ClientId, Count, Field, Integer, Matched, Words, flag
+from exchange.gateway.symbols import STP_DEFAULT, STP_MODES
+from exchange.persistence.intervals import SPANS
+from exchange.users.kyc import LEVEL_MAX
+
+# ---- symbols and pages ----------------------------------------------------------------------------------------------
+
+SYMBOL = Field("symbol", "A symbol, as `exchangeInfo` spells it.", required=True)
+ANY_SYMBOL = Field("symbol", "One symbol; all symbols without it.")
+SYMBOLS = Words("symbols", "Several symbols, as a JSON array. Not together with `symbol`.")
+STATUSES = ("TRADING", "BREAK", "HALT")
+SYMBOL_STATUS = Choice(
+    "symbolStatus",
+    "Only symbols of this status.",
+    words=dict(zip(STATUSES, STATUSES, strict=True)),
+    refusal=lambda _name: Refusal(400, -1122, "Invalid symbolStatus."),
+)
+PERMISSIONS = Choice("permissions", "SPOT is the only one.", words={"SPOT": "SPOT", '["SPOT"]': "SPOT"}, default="SPOT")
+SHOW_PERMISSION_SETS = flag("showPermissionSets", "Whether `permissionSets` is filled.", default=True)
+
+LEVELS = Count("limit", "Price levels a side.", low=1, default=100, most=5000)
+LIMIT = Count("limit", "Rows of a page.", low=1, default=500, most=1000)
+FROM_ID = Integer("fromId", "From this id on, oldest first.", default=0)
+START_TIME = Integer("startTime", "From this time on, in milliseconds or microseconds.", default=0)
+END_TIME = Integer("endTime", "Up to this time, itself included.", default=(1 << 63) - 1)
+TIMES = (START_TIME, END_TIME, LIMIT)
+INTERVAL = Choice(
+    "interval",
+    "The length of a candle.",
+    required=True,
+    words=SPANS,
+    refusal=lambda _name: Refusal(400, -1120, "Invalid interval."),
+)
+TIME_ZONE = Matched("timeZone", "Where days begin, east of UTC; -12:00 to +14:00.", pattern=ZONE_PATTERN)
+ASSET = Field("asset", "Only what happened to this asset.")
+OMIT_ZERO_BALANCES = flag("omitZeroBalances", "Leave out assets of which there is nothing.")
+
+# ---- orders ---------------------------------------------------------------------------------------------------------
+
+ORDER_ID = Integer("orderId", "The order's id; this or the client's must be there.", low=1, default=0)
+ORIG_CLIENT_ORDER_ID = ClientId("origClientOrderId", "The order's client id.")
+CANCEL_NAME = ClientId("newClientOrderId", "A name for the cancel, echoed.")
+FIRST_ORDER_ID = Integer("orderId", "From this order on, oldest first.", default=0)
+ONE_ORDER_ID = Integer("orderId", "Only of this order.", low=1, default=0)
+NEW_QTY = Amount("newQty", "The new total quantity, filled part included; smaller than before.", required=True)
+
+SIDE = Choice(
+    "side",
+    "Which way.",
+    required=True,
+    words={side.name: int(side) for side in Side},
+    refusal=lambda _name: Refusal(400, -1117, "Invalid side."),
+)
+TYPES = {order_type.name: int(order_type) for order_type in OrderType}
+TYPE = Choice(
+    "type",
+    "How the order finds its price.",
+    required=True,
+    words=TYPES,
+    refusal=lambda _name: Refusal(400, -1116, "Invalid orderType."),
+)
+TIME_IN_FORCE = Choice(
+    "timeInForce",
+    "How long what is not filled lives. LIMIT needs one, MARKET takes none, LIMIT_MAKER takes GTD.",
+    words={time_in_force.name: int(time_in_force) for time_in_force in TimeInForce},
+    refusal=lambda _name: Refusal(400, -1115, "Invalid timeInForce."),
+)
+QUANTITY = Amount("quantity", "How much of the base asset.")
+QUOTE_ORDER_QTY = Amount("quoteOrderQty", "MARKET only: how much of the quote asset to spend or receive.")
+PRICE = Amount("price", "The limit. MARKET takes none.")
+NEW_CLIENT_ORDER_ID = ClientId("newClientOrderId", "The client's id of the order; unpredictable if absent.")
+ACK, RESULT, FULL = "ACK", "RESULT", "FULL"
+NEW_ORDER_RESP_TYPE = Choice(
+    "newOrderRespType",
+    "How much is answered; FULL without it, ACK for a LIMIT_MAKER.",
+    words={ACK: ACK, RESULT: RESULT, FULL: FULL},
+)
+STP_MODE = Choice(
+    "selfTradePreventionMode",
+    "What happens when the order would trade with one of the same account.",
+    words={name: int(StpMode[name]) for name in STP_MODES},
+    default=STP_DEFAULT,
+)
+GOOD_TILL_DATE = Integer("goodTillDate", "With GTD: the first second after it ends the order.", low=1)
+ICEBERG_QTY = Amount("icebergQty", "Known, and not supported yet.")
+NEW_ORDER = (
+    *(SYMBOL, SIDE, TYPE, TIME_IN_FORCE, QUANTITY, QUOTE_ORDER_QTY, PRICE, NEW_CLIENT_ORDER_ID),
+    *(NEW_ORDER_RESP_TYPE, STP_MODE, GOOD_TILL_DATE, ICEBERG_QTY),
+)
+STOP_ON_FAILURE, ALLOW_FAILURE = "STOP_ON_FAILURE", "ALLOW_FAILURE"
+CANCEL_REPLACE_MODE = Choice(
+    "cancelReplaceMode",
+    "Whether the new order is tried although the cancel failed.",
+    required=True,
+    words={STOP_ON_FAILURE: STOP_ON_FAILURE, ALLOW_FAILURE: ALLOW_FAILURE},
+)
+CANCEL_ORDER_ID = Integer("cancelOrderId", "The order to cancel; this or the client's must be there.", low=1, default=0)
+CANCEL_ORIG_CLIENT_ORDER_ID = ClientId("cancelOrigClientOrderId", "The client id of the order to cancel.")
+CANCEL_NEW_CLIENT_ORDER_ID = ClientId("cancelNewClientOrderId", "A name for the cancel, echoed.")
+
+# ---- signatures -----------------------------------------------------------------------------------------------------
+
+TIMESTAMP = Integer("timestamp", "When the request was made, milliseconds or microseconds.", high=10**18 - 1)
+RECV_WINDOW = Matched(
+    "recvWindow",
+    "How old the request may be on arrival, milliseconds; 5000 without it, at most 60000.",
+    pattern=r"^([0-9]{1,9})(\.[0-9]{1,3})?$",
+)
+SIGNATURE = Field("signature", "HMAC-SHA256 in hex or Ed25519 in base64, of query and body as sent.", required=True)
+SIGNED = (TIMESTAMP, RECV_WINDOW, SIGNATURE)
+
+# ---- people ---------------------------------------------------------------------------------------------------------
+
+EMAIL = Field("email", "The person's address.", required=True)
+PASSWORD = Field("password", "8 to 128 characters.", required=True)
+NEW_PASSWORD = Field("newPassword", "The password from now on.", required=True)
+CODE = Field("code", "Of the second factor, or a recovery code.", required=True)
+CODE_IF_ON = Field("code", "Of the second factor where it is on, or a recovery code.")
+DEVICE_TOKEN = Field("deviceToken", "What an earlier login on this device gave.")
+TOKEN = Field("token", "From the letter.", required=True)
+SESSION_ID = Field("sessionId", "One session; all others without it.")
+LEVEL = Integer("level", "Of identity check.", low=1, high=LEVEL_MAX)
+API_KEY = Field("apiKey", "The key's name.", required=True)
+KEY_LABEL = Field("label", "For people.")
+KEY_PERMISSIONS = Field("permissions", "read, trade, withdraw, with commas; read without it.")
+KEY_ADDRESSES = Field("addresses", "Addresses and networks, with commas; anywhere without it.")
+KEY_EXPIRES_AT = Integer("expiresAt", "When the key ends.", low=1, default=0)
+KEY_PUBLIC_KEY = Field("publicKey", "Of an Ed25519 key: PEM without its line ends, or base64.")
+NEW_KEY = (KEY_LABEL, KEY_PERMISSIONS, KEY_ADDRESSES, KEY_EXPIRES_AT, KEY_PUBLIC_KEY, PASSWORD, CODE_IF_ON)
+KYC_REFERENCE = Field("reference", "Which check.", required=True)
+KYC_STATUS = Field("status", "approved or rejected.", required=True)
+KYC_TIMESTAMP = Integer("timestamp", "When it was decided, milliseconds.")
+KYC_DECISION = (KYC_REFERENCE, LEVEL, KYC_STATUS, KYC_TIMESTAMP, SIGNATURE)
