@@ -1,4 +1,4 @@
-"""ccxt.pro: books, trades, candles and tickers as they happen, own orders, trades and balances, and orders over WebSocket.
+"""ccxt.pro: books, trades, candles and tickers as they happen, own orders and balances, and orders over WebSocket.
 
 Alice dials `/ws`, bob `/stream/ws`: ccxt works with either. What is followed stays followed over a lost connection.
 """
@@ -92,7 +92,7 @@ class Live:
             "candles": lambda: bob.watch_ohlcv(ETH, "1m"),
             "ticker": lambda: bob.watch_ticker(ETH),
             "tickers": lambda: bob.watch_tickers([ETH, BTC]),
-            "every ticker": lambda: bob.watch_tickers(),
+            "every ticker": bob.watch_tickers,
             "quotes": lambda: bob.watch_bids_asks([ETH]),
             "orders": lambda: bob.watch_orders(ETH),
             "own trades": lambda: bob.watch_my_trades(ETH),
