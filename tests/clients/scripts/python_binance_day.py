@@ -169,7 +169,7 @@ class Day:
         same(fields(account, "canTrade accountType permissions"), [True, "SPOT", ["SPOT"]])
         same(account["commissionRates"]["taker"], "0.00100000")
         [fee] = await answer(self.bob.get_trade_fee(symbol=BTC))
-        same(fields(fee, "makerCommission takerCommission"), ["0.001", "0.001"])
+        same([float(rate) for rate in fields(fee, "makerCommission takerCommission")], [0.001, 0.001])
         same((await answer(self.bob.get_account_status()))["data"], "Normal")
         same((await answer(self.bob.get_account_api_permissions()))["enableSpotAndMarginTrading"], True)
         coins = await answer(self.bob.get_all_coins_info())

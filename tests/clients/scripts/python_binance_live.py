@@ -1,4 +1,4 @@
-"""python-binance over sockets: public streams, the depth cache, the user's own events, and orders through the WS-API."""
+"""python-binance over sockets: public streams, the depth cache, own events, and orders through the WS-API."""
 
 from __future__ import annotations
 
