@@ -39,8 +39,11 @@ from exchange.users.keys import Key, KeyKind
 Headers = CIMultiDictProxy[str]
 BACKLOG = 1024
 _UNITS_NS = {
-    **{None: 1_000_000, "MILLISECOND": 1_000_000, "MICROSECOND": 1_000},
-    **{"millisecond": 1_000_000, "microsecond": 1_000},
+    None: 1_000_000,
+    "MILLISECOND": 1_000_000,
+    "MICROSECOND": 1_000,
+    "millisecond": 1_000_000,
+    "microsecond": 1_000,
 }
 _NOBODY = Key(api_key="", account=0, kind=KeyKind.HMAC, permissions=frozenset())
 
