@@ -1,9 +1,11 @@
-"""Clients of Binance, as released, each through a day on a new exchange; what they left behind is read by our own client.
+"""Clients of Binance, as released, each through a day on a new exchange; what they left is read by our own client.
 
 The programs and what they assert are in tests/clients/scripts. The balances here are the same story once more, by hand.
 """
 
 from __future__ import annotations
+
+import pathlib
 
 import pytest
 
@@ -24,14 +26,21 @@ def left_behind(exchange: Exchange) -> dict[str, Balances]:
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_ccxt_trades_for_a_day_over_rest(exchange: Exchange, kind: str) -> None:
-    assert len(day("ccxt", "ccxt_day", exchange, kind)) == 32
-    exchange.stop()
-    exchange.start()
+    assert len(day("ccxt", "ccxt_day", exchange, kind)) == 31
     # 0.5 BTC at 60,000 and 0.05 at 59,500 went from alice to bob: 0.1 % of what each of them received is gone.
     assert left_behind(exchange) == {
         "alice": {"BTC": ("99.45000000", NOTHING), "ETH": UNTOUCHED, "USDT": ("10032942.02500000", NOTHING)},
         "bob": {"BTC": ("100.54945000", NOTHING), "ETH": UNTOUCHED, "USDT": ("9967025.00000000", NOTHING)},
     }
+
+
+def test_ccxt_is_told_to_wait_and_then_banned(tmp_path: pathlib.Path) -> None:
+    exchange = Exchange(tmp_path / "var", environ={"EXCHANGE_WEIGHT_PER_MINUTE": "750"}).start()
+    try:
+        assert len(day("ccxt", "ccxt_limits", exchange)) == 4
+        assert exchange.stop() == 0, exchange.errors
+    finally:
+        exchange.ensure_gone()
 
 
 def test_ccxt_pro_follows_everything_live(exchange: Exchange) -> None:

@@ -21,7 +21,7 @@ class Faults:
         self.urls = urls
 
     def scenes(self) -> list[Callable[[], Any]]:
-        """All of them, the one that gets this address banned last."""
+        """All of them."""
         return [
             self.fault_insufficient_funds,
             self.fault_price_filter,
@@ -37,7 +37,6 @@ class Faults:
             self.fault_malformed_key,
             self.fault_old_timestamp,
             self.fault_edit_of_an_unknown_order,
-            self.fault_too_much_weight,
         ]
 
     def sell(self, amount: float, at: float, **more: Any) -> Any:
@@ -129,15 +128,3 @@ class Faults:
         )
         assert '"code":-2022' in str(error) and '"code":-2011,"msg":"Unknown order sent."' in str(error)
         same(await answer(self.trader.fetch_open_orders(BTC)), [])
-
-    async def fault_too_much_weight(self) -> None:
-        """Deep books, 250 of the 6,000 a minute each, without ccxt's brake; twice as many, for a minute may end."""
-        trader = await self.stranger(self.trader.apiKey, self.trader.secret)
-
-        async def ask_for_more_than_a_minute_allows() -> None:
-            for _ in range(2 * 6_000 // 250 + 1):
-                await answer(trader.fetch_order_book(BTC, 5_000))
-
-        error = await refused(self.library.DDoSProtection, ask_for_more_than_a_minute_allows)
-        assert '"code":-1003' in str(error)
-        await answer(getattr(trader, "close", lambda: None)())

@@ -71,6 +71,7 @@ class Live:
         async def again() -> None:
             while True:
                 await self.trade()
+                await asyncio.sleep(0.05)
 
         task = asyncio.create_task(again())
         try:

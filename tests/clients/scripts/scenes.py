@@ -57,7 +57,7 @@ async def eventually(read: Callable[[], Any], expected: Value) -> Value:
     end = time.monotonic() + WAIT_S
     while (seen := await answer(read())) != expected:
         assert time.monotonic() < end, f"{seen!r} is still not {expected!r}"
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.05)
     return expected
 
 
