@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import secrets
 import time
 from collections.abc import Callable
@@ -83,9 +84,8 @@ class Faults:
     async def fault_client_order_id_used_twice(self) -> None:
         order = await answer(self.sell(0.01, 80_000, clientOrderId="once"))
         for amount in (0.01, 0.02):
-            error = await refused(
-                self.library.InvalidOrder, lambda amount=amount: self.sell(amount, 80_000, clientOrderId="once")
-            )
+            again = functools.partial(self.sell, amount, 80_000, clientOrderId="once")
+            error = await refused(self.library.InvalidOrder, again)
             assert '"code":-2010,"msg":"Duplicate order sent."' in str(error)
         same([open_order["id"] for open_order in await answer(self.trader.fetch_open_orders(BTC))], [order["id"]])
         await answer(self.trader.cancel_order(order["id"], BTC))
@@ -104,7 +104,8 @@ class Faults:
 
     async def fault_unknown_symbol(self) -> None:
         for symbol in ("DOGEUSDT", "btcusdt"):
-            error = await refused(self.library.BadSymbol, lambda s=symbol: self.trader.public_get_depth({"symbol": s}))
+            ask = functools.partial(self.trader.public_get_depth, {"symbol": symbol})
+            error = await refused(self.library.BadSymbol, ask)
             assert '"code":-1121,"msg":"Invalid symbol."' in str(error)
 
     async def fault_wrong_signature(self) -> None:

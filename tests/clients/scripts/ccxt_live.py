@@ -6,6 +6,7 @@ Alice dials `/ws`, bob `/stream/ws`: ccxt works with either. What is followed st
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any
@@ -153,10 +154,11 @@ class Live:
         same(self.funds["ETH"][0] - before["ETH"][0], Decimal("0.4995"))
         same(self.funds["USDT"][0] - before["USDT"][0], Decimal(-1_050))
         for coin in ("ETH", "USDT"):
-            free, used = map(float, self.funds[coin])
-            await self.followers["balance"].once(
-                lambda b, c=coin, f=free, u=used: (b[c]["free"], b[c]["used"]) == (f, u)
-            )
+            await self.followers["balance"].once(functools.partial(self._has_funds, coin))
+
+    def _has_funds(self, coin: str, balance: Any) -> bool:
+        """Whether a balance that was followed is what REST says."""
+        return (balance[coin]["free"], balance[coin]["used"]) == tuple(map(float, self.funds[coin]))
 
     async def maker_sees_its_order_live_and_die(self) -> None:
         order = await self.bob.create_order(ETH, "limit", "buy", 0.3, 1_950)
@@ -229,19 +231,18 @@ class Live:
         bob = self.bob
         for kind, attempt in (
             (ccxt.InsufficientFunds, lambda: bob.create_order_ws(BTC, "limit", "sell", 140, 60_000)),
-            (ccxt.InvalidOrder, lambda: bob.create_order_ws(BTC, "limit", "sell", 1, 60_000, {"clientOrderId": "!"})),
+            (ccxt.BadRequest, lambda: bob.create_order_ws(BTC, "limit", "sell", 1, 60_000, {"clientOrderId": "!"})),
             (ccxt.OrderNotFound, lambda: bob.cancel_order_ws("999999999", BTC)),
             (ccxt.OrderNotFound, lambda: bob.fetch_order_ws("999999999", BTC)),
             (ccxt.InvalidNonce, lambda: bob.fetch_balance_ws({"timestamp": 1_700_000_000_000})),
         ):
-            await refused(kind, lambda attempt=attempt: within(attempt()))
+            await refused(kind, attempt)
 
     async def lost_connections_are_made_again(self) -> None:
         old = list(self.bob.clients.values())
         for client in old:
             await client.connection.close()
-        for follower in self.followers.values():
-            await eventually(lambda f=follower: f.lost > 0, True)
+        await eventually(lambda: [name for name, follower in self.followers.items() if not follower.lost], [])
 
         async def deaf() -> list[str]:
             _, purchase = await self.trade(0.01, 2_050)

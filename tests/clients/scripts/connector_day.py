@@ -54,7 +54,7 @@ class Ear:
         await eventually(lambda: any(test(message) for message in self.heard), True)
         return next(message for message in self.heard if test(message))
 
-    async def reply(self, name: str) -> Any:
+    async def reply(self, name: int | str) -> Any:
         """The answer to the request of this id."""
         return await self.once(lambda message: message.get("id") == name)
 

@@ -133,8 +133,8 @@ class Day:
             ["60000.00000000", "0.10000000", False],
         ])  # fmt: skip
         same(await answer(self.bob.get_historical_trades(symbol=BTC, fromId=trades[1]["id"])), trades[1:])
-        folded = self.bob.aggregate_trade_iter(symbol=BTC)
-        listed = [row async for row in folded] if inspect.isasyncgen(folded) else list(folded)
+        folded: Any = self.bob.aggregate_trade_iter(symbol=BTC)
+        listed: list[Any] = [row async for row in folded] if inspect.isasyncgen(folded) else list(folded)
         same([row["q"] for row in listed], ["0.20000000", "0.10000000"])
         [candle] = await answer(self.bob.get_klines(symbol=BTC, interval="1M"))
         same((candle[1:6], candle[7:11]), (
