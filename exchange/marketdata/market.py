@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
+from aiohttp import web
 
 from exchange.core import readers
 from exchange.core.codes import EventFlag, EventKind, Side
@@ -28,9 +29,14 @@ from exchange.core.state import State
 from exchange.marketdata import table
 from exchange.marketdata.aggregate import Batch, fold, new_tables, view_batch
 from exchange.marketdata.book import SIGN
-from exchange.marketdata.feed import SNAPSHOT_LEVELS_MAX, Feed
-from exchange.marketdata.server import Limits, StreamServer
+from exchange.marketdata.connection import Limits
+from exchange.marketdata.feed import SNAPSHOT_LEVELS_MAX, Feed, Trade
+from exchange.marketdata.names import stream_symbol
+from exchange.marketdata.protocols import Market
+from exchange.marketdata.registry import Registry
+from exchange.marketdata.server import StreamServer, refused
 from exchange.marketdata.streams import ConflatedStream, Counts, Stream
+from exchange.marketdata.variants import Source
 
 INTERVAL_S = 0.1
 LEVEL_SLOTS = 1 << 14
@@ -89,6 +95,8 @@ class MarketData:
         self._named: dict[str, Feed] = {}
         self._counts = Counts()
         self._lagging: set[ConflatedStream] = set()
+        self._source = Source({}, self._tables, self._counts, self._lagging, set())
+        self._registry = Registry(self._source)
         self._publications = 0
         self._update_id_base = 0
         self._is_late = False
@@ -105,6 +113,7 @@ class MarketData:
         feed = Feed(symbol, name, scales, self._update_id_base, self._tables, self._counts, self._lagging)
         self._feeds[symbol] = feed
         self._named[name] = feed
+        self._source.feeds[stream_symbol(name)] = feed
         for channel, stream in feed.streams().items():
             self._streams[channel, name] = stream
 
@@ -174,6 +183,8 @@ class MarketData:
         if self._header["noted"][0]:
             self._publish_trades(batch[self._noted[: self._header["noted"][0]]].view(TRADE)[:, 0])
             self._header["noted"][0] = 0
+        for stream in tuple(self._source.unfinished):
+            stream.finish(bool(self._header["is_whole"][0]))
 
     def _add_symbols(self, batch: Batch) -> None:
         for slot in batch[batch.view(ANY)["kind"][:, 0] == EventKind.SYMBOL_ADDED]:
@@ -183,10 +194,10 @@ class MarketData:
                 self._add(int(record["symbol"]), name, (int(record["price_scale"]), int(record["qty_scale"])))
 
     def _publish_trades(self, trades: Any) -> None:
-        columns = (trades[name].tolist() for name in ("ts_ns", "side", "trade_id", "price_ticks", "qty_lots"))
-        by_symbol: dict[int, list[tuple[int, int, int, int, int]]] = {}
-        for symbol, fact in zip(trades["symbol"].tolist(), zip(*columns, strict=True), strict=True):
-            by_symbol.setdefault(symbol, []).append(fact)
+        columns = (trades[name].tolist() for name in Trade._fields)
+        by_symbol: dict[int, list[Trade]] = {}
+        for symbol, trade in zip(trades["symbol"].tolist(), map(Trade, *columns), strict=True):
+            by_symbol.setdefault(symbol, []).append(trade)
         for symbol, facts in by_symbol.items():
             self._feeds[symbol].publish_trades(facts)
 
@@ -220,6 +231,7 @@ class MarketData:
                 self._feeds[symbol].publish_depth(sides, ts_ns)
         for feed in self._feeds.values():
             feed.publish_ticker()
+        self._registry.tick(0.0)
         for stream in tuple(self._lagging):
             stream.catch_up()
 
@@ -252,15 +264,28 @@ class MarketData:
             raise MarketDataError(-1121, "Invalid symbol.", "GET /v1/exchangeInfo lists the symbols.")
         if not 1 <= limit <= SNAPSHOT_LEVELS_MAX:
             raise MarketDataError(-1130, f"Data sent for parameter 'limit' is not valid: {limit}.", "Send 1 to 5000.")
-        return b"{%b}" % feed.book.snapshot(limit)
+        return b"{%b}" % feed.snapshot(limit)
 
-    async def start(self, host: str, port: int) -> int:
-        """Serve the streams on host and port (0: a free one); returns the port. Raises OSError."""
+    async def start(self, host: str, port: int, admit: Callable[[str], str] = lambda _address: "") -> int:
+        """Serve the streams on host and port (0: a free one); returns the port. Raises OSError.
+
+        `admit(address)` counts a connection and returns why it may not be made, or an empty text.
+        """
         self._loop = asyncio.get_running_loop()
-        self._server = StreamServer(self._limits, self._find, self._arm, lambda: self.fault)
+        market = Market(self._find, self._registry.join, self._arm, lambda: self.fault, self._now_ns)
+        self._server = StreamServer(self._limits, market, admit)
         bound = await self._server.start(host, port)
         self._arm()
         return bound
+
+    async def serve(self, request: web.BaseRequest, address: str) -> web.StreamResponse:
+        """Serve a WebSocket client of the stream paths that another listener accepted; it begins after `start`."""
+        if self._server is None:
+            return refused(503, -1001, "The streams are not served yet; connect again later.")
+        return await self._server.serve(request, address)
+
+    def _now_ns(self) -> int:
+        return int(self._header["ts_ns"][0])
 
     async def stop(self) -> None:
         """Publish what is left, say goodbye to every client and stop listening."""
@@ -269,6 +294,7 @@ class MarketData:
             self._timer = None
         if self._server is not None:
             self.publish()
+            self._registry.stop()
             await self._server.stop()
         self._loop = None
 
