@@ -43,7 +43,13 @@ from exchange.gateway.ws_api.server import WsApi
 log = logging.getLogger("exchange.gateway")
 Headers = CIMultiDictProxy[str]
 BACKLOG = 1024
-_UNITS_NS = {None: 1_000_000, "MILLISECOND": 1_000_000, "MICROSECOND": 1_000}
+_UNITS_NS = {
+    None: 1_000_000,
+    "MILLISECOND": 1_000_000,
+    "MICROSECOND": 1_000,
+    "millisecond": 1_000_000,
+    "microsecond": 1_000,
+}
 _BROKEN = Refusal(500, -1000, "The request could not be answered; the operator's log says why.", outcome="unknown")
 
 
