@@ -48,8 +48,10 @@ async def place(venue: Venue, call: Call) -> Reply:
     """POST order."""
     form = placement(call)
     call.check_age()
-    (events,) = await venue.run((form.command,))
-    return Reply(answers.placed(form, events, call.unit_ns), int.from_bytes(events[:8], "little"))
+    account = call.key.account
+    (events,) = await venue.place(account, (form.command,))
+    sequence = int.from_bytes(events[:8], "little")
+    return Reply(answers.placed(form, events, call.unit_ns), sequence, placed_by=account)
 
 
 def named_order(
@@ -155,8 +157,8 @@ async def cancel_replace(venue: Venue, call: Call) -> Reply:
         flags=flags,
     )
     call.check_age()
-    canceling, placing = await venue.run((command, form.command))
-    return _replaced(form, canceling, placing, cancel_id, call.unit_ns, mode)
+    canceling, placing = await venue.place(call.key.account, (command, form.command))
+    return _replaced(form, canceling, placing, cancel_id, call.unit_ns, mode)._replace(placed_by=call.key.account)
 
 
 def _replaced(form: Placement, canceling: bytes, placing: bytes, cancel_id: str, unit_ns: int, mode: str) -> Reply:
