@@ -43,8 +43,8 @@ FRAMES_PER_TURN = 10
 FRAMES_BETWEEN_DRAINS = 20
 LEVELS_PER_FRAME = 10
 WRITES_PER_ROUND = 100_000
-BUFFER_BYTES = 64 * 1_024
-"""Only who does not read is slow: the others are waited for long before so much waits for them."""
+BUFFER_BYTES = Limits().buffer_bytes
+"""Of both kinds of sockets. Only who does not read is slow: the others are waited for long before so much waits."""
 
 PING_S = 3_600.0
 """No ping may stand between the frames that are compared."""
@@ -153,7 +153,8 @@ class Kept(asyncio.Protocol):
         self._transports = transports
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep it."""
+        """Keep it, with the buffer of the kernel that ours has."""
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
         self._transports.append(cast("asyncio.WriteTransport", transport))
 
 
@@ -178,7 +179,6 @@ class Bench:
         limits = Limits(
             connections_max=self._listeners + self._slow,
             connections_per_address=self._listeners + self._slow,
-            buffer_bytes=BUFFER_BYTES,
             ping_s=PING_S,
             handshake_s=PING_S,
         )
