@@ -1,8 +1,8 @@
 """The HTTP server: connections, limits, dispatch, and an answer for everything that comes in.
 
 Owns the bounds on what a client may do to a connection (bytes, time, number) and the way from a request to its route.
-aiohttp's low-level server is used without its router and middlewares: a dict lookup takes their place. Every answer is
-JSON; an exception that nobody expected becomes a 500 with a sentence and a line in the log, never a stack trace.
+aiohttp's low-level server is used without its router and middlewares: a dict lookup takes their place. Every answer but
+the pages of `exchange/gateway/openapi/pages.py` is JSON; an exception that nobody expected becomes a 500 with a sentence and a line in the log, never a stack trace.
 
     headers    keepalive_timeout bounds idle connections and trickled headers; size and number are bounded by the parser
     body       EXCHANGE_BODY_BYTES, EXCHANGE_BODY_TIMEOUT; a Content-Encoding is refused; read whatever the Content-Type
@@ -29,6 +29,7 @@ from exchange.gateway.address import Address, client_address
 from exchange.gateway.connection import Connection, Respond, Socket
 from exchange.gateway.errors import Refusal
 from exchange.gateway.forms import BearerCall, FormCall, bearer_session, users_of
+from exchange.gateway.openapi.pages import PATHS, page
 from exchange.gateway.parameters import check_names, parse
 from exchange.gateway.replies import Answer, answer, refusal_answer
 from exchange.gateway.routes import ROUTES, Access, Route
@@ -130,9 +131,11 @@ class Gateway:
         try:
             path, _, query = message.path.partition("?")
             route = self._routes.get((message.method, path))
-            if route is None:
-                return self._no_route(message.method, path)
             headers = message.headers
+            if route is None:
+                if path in PATHS and message.method in ("GET", "HEAD"):
+                    return page(path).answer(headers.get("Accept-Encoding", ""), headers.get("If-None-Match", ""))
+                return self._no_route(message.method, path)
             body = payload.read_nowait() if payload.is_eof() else await self._slow_body(headers, payload, transport)
             call = self._call(route, headers, query, body, transport)
             return answer(await route.handler(self.venue, call))
@@ -140,7 +143,7 @@ class Gateway:
             return refusal_answer(refusal, close=refusal.status in (408, 413))
 
     def _no_route(self, method: str, path: str) -> Answer:
-        methods = sorted(other for other, known in self._routes if known == path)
+        methods = ["GET", "HEAD"] if path in PATHS else sorted(other for other, known in self._routes if known == path)
         if methods:
             sentence = f"This path knows {', '.join(methods)} and not the method that was sent."
             return refusal_answer(Refusal(405, -1020, sentence), allow=", ".join(methods))
