@@ -92,7 +92,7 @@ class Amount(Field):
 
 @dataclass(frozen=True, slots=True)
 class Integer(Field):
-    """A whole number in [low, high]; `default` stands for nothing, None: it must be sent."""
+    """A whole number in [low, high]; `default` stands for nothing, None: it must be sent where it is read."""
 
     low: int = 0
     high: int = INT64_MAX

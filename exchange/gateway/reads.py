@@ -21,7 +21,7 @@ _PPM = 1_000_000
 
 
 async def get_order(venue: Venue, call: Call) -> Reply:
-    """GET order: an open one, or one in the window of closed orders."""
+    """GET order: an order, open or in the window of closed ones."""
     rules = symbol_rules(call)
     order_id, named = named_order(call.params)
     view, sequence = venue.read(readers.find_order, call.key.account, order_id, named)
@@ -31,7 +31,7 @@ async def get_order(venue: Venue, call: Call) -> Reply:
 
 
 async def get_open_orders(venue: Venue, call: Call) -> Reply:
-    """GET openOrders: of one symbol or of all."""
+    """GET openOrders: the open orders of one symbol or of all."""
     symbol = symbol_rules(call).symbol if "symbol" in call.params else 0
     views, sequence = venue.read(readers.open_orders, call.key.account, symbol)
     by_id = call.face.reference.by_id
@@ -49,7 +49,7 @@ def _rate(override_ppm: int, symbol_ppm: list[int]) -> int:
 
 
 async def get_account(venue: Venue, call: Call) -> Reply:
-    """GET account: balances, fees and rights."""
+    """GET account: balances, fees and rights of the account."""
     omit_zero = OMIT_ZERO_BALANCES.read(call.params)
     (view, balances, ts_ns), sequence = venue.read(_account, call.key.account)
     if view is None:

@@ -105,7 +105,7 @@ def document() -> Json:
 
 
 def _tag(route: Route, row: Operation) -> str:
-    return f"{row.group} {route.face}"
+    return f"{row.group} {route.face}" if route.path.startswith(route.face) else row.group
 
 
 def _operation(route: Route, row: Operation, schemas: dict[str, Json]) -> Json:
@@ -134,13 +134,8 @@ def _schema(route: Route, field: Field) -> Json:
     return schema
 
 
-def _is_needed(field: Field) -> bool:
-    """Whether it must be sent: then an empty one is refused with -1102."""
-    return any(refusal.code == -1102 for refusal in field.refusals())
-
-
 def _parameter(route: Route, field: Field) -> Json:
-    made: Json = {"name": field.name, "in": "query", "description": field.about, "required": _is_needed(field)}
+    made: Json = {"name": field.name, "in": "query", "description": field.about, "required": field.required}
     schema = _schema(route, field)
     if schema["type"] == "array":
         return made | {"content": {"application/json": {"schema": schema}}}
@@ -148,7 +143,7 @@ def _parameter(route: Route, field: Field) -> Json:
 
 
 def _body(route: Route, fields: list[Field]) -> Json:
-    needed = [field.name for field in fields if _is_needed(field)]
+    needed = [field.name for field in fields if field.required]
     properties = {field.name: _schema(route, field) | {"description": field.about} for field in fields}
     schema: Json = {"type": "object", "properties": properties, "additionalProperties": False}
     if needed:

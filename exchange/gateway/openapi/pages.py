@@ -22,12 +22,11 @@ SWAGGER_UI = "5.35.0"
 _ASSETS = pathlib.Path(__file__).parent / "assets"
 _HTML, _CSS, _SCRIPT = b"text/html; charset=utf-8", b"text/css; charset=utf-8", b"text/javascript; charset=utf-8"
 _JSON = b"application/json"
-# Swagger UI writes style attributes and has its icons in style sheets.
 _POLICY = b"; ".join(
     (
         b"default-src 'none'",
         b"script-src 'self'",
-        b"style-src 'self' 'unsafe-inline'",
+        b"style-src 'self'",
         b"img-src 'self' data:",
         b"connect-src 'self'",
         b"base-uri 'none'",

@@ -6,6 +6,26 @@ const OURS = new Set(["timestamp", "signature"]); // the page fills these in
 const signedOperations = new Set();
 let aheadMs = 0; // how far the server's clock is ahead of this one
 
+function forms(operation) {
+  return Object.values(operation.requestBody?.content || {}).map(({ schema }) => schema);
+}
+
+function withoutSamples(description) {
+  for (const operations of Object.values(description.paths)) {
+    for (const operation of Object.values(operations)) {
+      for (const schema of forms(operation)) {
+        for (const [name, property] of Object.entries(schema.properties)) {
+          // Else the fields of a form begin with invented values, and what nobody typed would be sent.
+          if ((schema.required || []).includes(name)) continue;
+          delete property.examples;
+          property.default = "";
+        }
+      }
+    }
+  }
+  return description;
+}
+
 function withoutSignature(description) {
   for (const [path, operations] of Object.entries(description.paths)) {
     for (const [method, operation] of Object.entries(operations)) {
@@ -13,7 +33,7 @@ function withoutSignature(description) {
       signedOperations.add(`${method.toUpperCase()} ${path}`);
       delete operation.security;
       if (operation.parameters) operation.parameters = operation.parameters.filter(({ name }) => !OURS.has(name));
-      for (const { schema } of Object.values(operation.requestBody?.content || {})) {
+      for (const schema of forms(operation)) {
         for (const name of OURS) delete schema.properties[name];
         schema.required = (schema.required || []).filter((name) => !OURS.has(name));
       }
@@ -33,7 +53,9 @@ async function hmac(secret, payload) {
   return Array.from(signature, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-async function sign(request) {
+async function prepare(request) {
+  // Swagger UI sends every field of a form; here an empty one is one that was not filled in.
+  if (typeof request.body === "string") request.body = request.body.split("&").filter((pair) => !pair.endsWith("=")).join("&");
   const url = new URL(request.url, location.href);
   const method = request.method.toUpperCase();
   if (!signedOperations.has(`${method} ${url.pathname}`)) return request;
@@ -62,8 +84,8 @@ async function show() {
   aheadMs = clock.serverTime - Date.now();
   SwaggerUIBundle({
     domNode: document.getElementById("swagger"),
-    spec: withoutSignature(description),
-    requestInterceptor: sign,
+    spec: withoutSamples(withoutSignature(description)),
+    requestInterceptor: prepare,
     validatorUrl: null,
     deepLinking: true,
     docExpansion: "none",
