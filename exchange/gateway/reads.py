@@ -12,12 +12,14 @@ from exchange.core.state import State
 from exchange.gateway import answers
 from exchange.gateway.catalogue import OMIT_ZERO_BALANCES
 from exchange.gateway.errors import Refusal
+from exchange.gateway.fees import commission, rates
 from exchange.gateway.orders import named_order, symbol_rules
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
 from exchange.gateway.venue import Venue
 
-_PPM = 1_000_000
+SEQUENCES_PER_EVENT = 4
+"""Of private events: event n of the venue has the sequences 4 n to 4 n + 3."""
 
 
 async def get_order(venue: Venue, call: Call) -> Reply:
@@ -38,26 +40,25 @@ async def get_open_orders(venue: Venue, call: Call) -> Reply:
     return Reply([answers.order(by_id[view.symbol], view, call.unit_ns) for view in views], sequence)
 
 
-def _account(state: State, account: int) -> tuple[readers.AccountView | None, list[tuple[int, int, int]], int]:
-    """Everything of an account at one sequence, and the engine's time there."""
-    return readers.account_view(state, account), readers.balances(state, account), int(state.header[0].ts_ns)
-
-
-def _rate(override_ppm: int, symbol_ppm: list[int]) -> int:
-    """The fee of an account: its own, else the highest that a symbol asks."""
-    return override_ppm if override_ppm >= 0 else max(symbol_ppm, default=0)
+def _account(state: State, account: int) -> tuple[readers.AccountView | None, list[tuple[int, int, int]], int, int]:
+    """Everything of an account at one sequence, the engine's time there, and the number of its last event."""
+    head = state.header[0]
+    return (
+        readers.account_view(state, account),
+        readers.balances(state, account),
+        int(head.ts_ns),
+        int(head.event_count),
+    )
 
 
 async def get_account(venue: Venue, call: Call) -> Reply:
     """GET account: balances, fees and rights of the account."""
     omit_zero = OMIT_ZERO_BALANCES.read(call.params)
-    (view, balances, ts_ns), sequence = venue.read(_account, call.key.account)
+    (view, balances, ts_ns, events), sequence = venue.read(_account, call.key.account)
     if view is None:
         raise Refusal(400, -2010, "This account may not place or cancel orders.")
-    symbols = [rules.view for rules in call.face.reference.by_id.values()]
-    maker = _rate(view.maker_fee_ppm, [symbol.maker_fee_ppm for symbol in symbols])
-    taker = _rate(view.taker_fee_ppm, [symbol.taker_fee_ppm for symbol in symbols])
     reference = call.face.reference
+    maker, taker = rates(view, (rules.view for rules in reference.by_id.values()))
     return Reply(
         {
             "makerCommission": maker // 100,
@@ -65,10 +66,10 @@ async def get_account(venue: Venue, call: Call) -> Reply:
             "buyerCommission": 0,
             "sellerCommission": 0,
             "commissionRates": {
-                "maker": f"{maker // _PPM}.{maker % _PPM:06d}00",
-                "taker": f"{taker // _PPM}.{taker % _PPM:06d}00",
-                "buyer": "0.00000000",
-                "seller": "0.00000000",
+                "maker": commission(maker),
+                "taker": commission(taker),
+                "buyer": commission(0),
+                "seller": commission(0),
             },
             "canTrade": view.mode == TradingMode.OPEN,
             "canWithdraw": True,
@@ -89,6 +90,12 @@ async def get_account(venue: Venue, call: Call) -> Reply:
             ],
             "permissions": ["SPOT"],
             "uid": view.account,
+            "sequence": SEQUENCES_PER_EVENT * events + SEQUENCES_PER_EVENT - 1,
         },
         sequence,
     )
+
+
+async def my_filters(venue: Venue, call: Call) -> Reply:
+    """GET myFilters: the filters that an order of this account on a symbol must pass."""
+    return Reply({"exchangeFilters": [], "symbolFilters": symbol_rules(call).filters(), "assetFilters": []})

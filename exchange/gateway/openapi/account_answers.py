@@ -6,7 +6,17 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from exchange.gateway.openapi.market_answers import AssetName, Decimal, Id, OrderTypeName, StpModeName, SymbolName, Time
+from exchange.gateway.openapi.market_answers import (
+    AssetName,
+    Decimal,
+    Filter,
+    Id,
+    Nothing,
+    OrderTypeName,
+    StpModeName,
+    SymbolName,
+    Time,
+)
 from exchange.gateway.parameters import CLIENT_ID_PATTERN
 
 ClientId = Annotated[str, Meta(pattern=CLIENT_ID_PATTERN)]
@@ -49,6 +59,31 @@ class Placed(Struct, forbid_unknown_fields=True):
     duplicate: Annotated[bool, Meta(description="There, and true, when the same placement came before.")] | UnsetType = UNSET
     preventedQuantity: Decimal | UnsetType = UNSET
     fills: list[Fill] | UnsetType = UNSET
+
+
+class Rates(Struct, forbid_unknown_fields=True):
+    """Fees as fractions."""
+
+    maker: Decimal
+    taker: Decimal
+
+
+class Discount(Struct, forbid_unknown_fields=True):
+    """There is none."""
+
+    enabledForAccount: bool
+    enabledForSymbol: bool
+    discountAsset: str
+    discount: Decimal
+
+
+class Tested(Struct, forbid_unknown_fields=True):
+    """Nothing, or what the order would be charged."""
+
+    standardCommissionForOrder: Rates | UnsetType = UNSET
+    specialCommissionForOrder: Rates | UnsetType = UNSET
+    taxCommissionForOrder: Rates | UnsetType = UNSET
+    discount: Discount | UnsetType = UNSET
 
 
 class Canceled(Struct, forbid_unknown_fields=True):
@@ -169,6 +204,15 @@ class Account(Struct, forbid_unknown_fields=True):
     balances: list[Balance]
     permissions: list[str]
     uid: Id
+    sequence: Annotated[int, Meta(ge=0, description="Of the last private event that the balances include.")]
+
+
+class MyFilters(Struct, forbid_unknown_fields=True):
+    """The filters that an order of the account on a symbol must pass."""
+
+    exchangeFilters: Annotated[list[Nothing], Meta(max_length=0)]
+    symbolFilters: list[Filter]
+    assetFilters: Annotated[list[Nothing], Meta(max_length=0)]
 
 
 class AccountTrade(Struct, forbid_unknown_fields=True):

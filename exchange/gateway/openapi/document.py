@@ -113,7 +113,7 @@ def _operation(route: Route, row: Operation, schemas: dict[str, Json]) -> Json:
     made: Json = {"operationId": name, "summary": summary(route), "tags": [_tag(route, row)]}
     if route.permission is not None:
         made["description"] = f"Needs an API key that may `{route.permission}`."
-    fields = [field for field in route.fields if route.access is not Access.SIGNED or field is not known.SIGNATURE]
+    fields = _shown(route)
     if route.method in ("POST", "PUT") or route.access in (Access.FORM, Access.BEARER):
         if fields:
             made["requestBody"] = _body(route, fields)
@@ -125,6 +125,12 @@ def _operation(route: Route, row: Operation, schemas: dict[str, Json]) -> Json:
         made["security"] = [{"session": []}]
     made["responses"] = _responses(route, row, schemas)
     return made
+
+
+def _shown(route: Route) -> list[Field]:
+    """Its parameters, without those of a signature where a security scheme or nobody needs them."""
+    hidden = {Access.SIGNED: (known.SIGNATURE,), Access.PUBLIC: known.SIGNED}.get(route.access, ())
+    return [field for field in route.fields if field not in hidden]
 
 
 def _schema(route: Route, field: Field) -> Json:
@@ -156,7 +162,7 @@ def _responses(route: Route, row: Operation, schemas: dict[str, Json]) -> Json:
     for status, answer in row.answers.items():
         content = {"application/json": {"schema": schemas[repr(answer)]}}
         made[str(status)] = {"description": _STATUSES[status], "content": content}
-    for status, group in itertools.groupby(problems(route, row.problems), lambda problem: problem.status):
+    for status, group in itertools.groupby(problems(route, row.problems, is_read=row.is_read), lambda problem: problem.status):
         made[str(status)] = _error(status, list(group))
     return dict(sorted(made.items()))
 

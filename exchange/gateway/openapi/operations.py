@@ -5,10 +5,13 @@ Owns one row a route, by method and path without the face. A route without a row
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
+
+from msgspec import Meta
 
 from exchange.gateway.errors import Problem
 from exchange.gateway.openapi import account_answers as account
+from exchange.gateway.openapi import beside_answers as beside
 from exchange.gateway.openapi import market_answers as market
 from exchange.gateway.openapi import people_answers as people
 from exchange.gateway.openapi import problems as told
@@ -16,11 +19,12 @@ from exchange.gateway.routes import Route
 
 
 class Operation(NamedTuple):
-    """A row. `answers`: HTTP status -> type of the answer, `{200: answer}` as a rule."""
+    """A row. `answers`: HTTP status -> type of the answer. `is_read`: whether the handler looks at its parameters."""
 
     group: str
     answers: dict[int, Any]
     problems: tuple[Problem, ...] = ()
+    is_read: bool = True
 
 
 def _market(answer: Any, *problems: Problem) -> Operation:
@@ -35,7 +39,16 @@ def _people(answer: Any, *problems: Problem, status: int = 200) -> Operation:
     return Operation("people", {status: answer}, problems)
 
 
+def _beside(answer: Any, *problems: Problem, is_read: bool = False) -> Operation:
+    answers = {} if answer is None else {200: answer}
+    return Operation("beside spot trading", answers, problems, is_read)
+
+
 _NO_ORDER = Problem(400, -2013, "Order does not exist.")
+_NO_WALLET = Problem(
+    400, -1020, "This operation is not supported: the venue takes no deposits and makes no withdrawals."
+)
+_NOTHING = Annotated[list[market.Nothing], Meta(max_length=0)]
 _NOT_MADE = Problem(503, -1001, "The key was not made: the exchange can not write to its disk.")
 
 OPERATIONS: dict[tuple[str, str], Operation] = {
@@ -49,6 +62,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/aggTrades"): _market(list[market.AggTrade], *told.HISTORY, *told.COMBINATION),
     ("GET", "/klines"): _market(list[market.Candle], *told.HISTORY, *told.NOT_VALID),
     ("POST", "/order"): _account(account.Placed, *told.ORDER_FORM, *told.PLACE),
+    ("POST", "/order/test"): _account(account.Tested, *told.ORDER_FORM),
     ("DELETE", "/order"): _account(account.Canceled, *told.CANCEL, *told.TWO_IDS),
     ("GET", "/order"): _account(account.Order, *told.MANDATORY, _NO_ORDER),
     ("PUT", "/order/amend/keepPriority"): _account(
@@ -56,13 +70,14 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
     ("POST", "/order/cancelReplace"): _account(
         account.Replaced,
-        *told.ORDER_FORM,
+        *(*told.ORDER_FORM, *told.COMMAND),
         Problem(409, -2021, "Order cancel-replace partially failed."),
         Problem(400, -2022, "Order cancel-replace failed."),
     ),
     ("DELETE", "/openOrders"): _account(list[account.Canceled], *told.CANCEL),
     ("GET", "/openOrders"): _account(list[account.Order]),
     ("GET", "/account"): _account(account.Account),
+    ("GET", "/myFilters"): _account(account.MyFilters),
     ("GET", "/allOrders"): _account(list[account.Order], *told.HISTORY, *told.WINDOW),
     ("GET", "/myTrades"): _account(list[account.AccountTrade], *told.HISTORY, *told.WINDOW, *told.COMBINATION),
     ("GET", "/ledger"): _account(list[account.Entry], *told.HISTORY, *told.NOT_VALID),
@@ -114,6 +129,21 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         *(*told.NOT_VALID, *told.not_found("There is no identity check with this reference.")),
         *told.conflict("This identity check was decided otherwise."),
     ),
+    ("GET", "/sapi/v1/system/status"): _beside(beside.SystemStatus),
+    ("GET", "/sapi/v1/margin/allPairs"): _beside(_NOTHING),
+    ("GET", "/sapi/v1/margin/isolated/allPairs"): _beside(_NOTHING),
+    ("GET", "/sapi/v1/spot/delist-schedule"): _beside(_NOTHING),
+    ("GET", "/fapi/v1/exchangeInfo"): _beside(beside.NoSymbols),
+    ("GET", "/dapi/v1/exchangeInfo"): _beside(beside.NoSymbols),
+    ("GET", "/sapi/v1/capital/config/getall"): _beside(list[beside.Coin]),
+    ("GET", "/sapi/v1/asset/tradeFee"): _beside(list[beside.TradeFee], is_read=True),
+    ("GET", "/sapi/v1/account/status"): _beside(beside.AccountStatus),
+    ("GET", "/sapi/v1/account/apiRestrictions"): _beside(beside.ApiRestrictions),
+    ("GET", "/sapi/v1/capital/deposit/hisrec"): _beside(_NOTHING),
+    ("GET", "/sapi/v1/capital/withdraw/history"): _beside(_NOTHING),
+    ("GET", "/sapi/v1/asset/transfer"): _beside(beside.NoTransfers),
+    ("GET", "/sapi/v1/capital/deposit/address"): _beside(None, _NO_WALLET),
+    ("POST", "/sapi/v1/capital/withdraw/apply"): _beside(None, _NO_WALLET),
 }
 
 

@@ -26,7 +26,7 @@ from exchange.gateway.errors import (
 )
 from exchange.gateway.faces import BINANCE, OURS
 from exchange.gateway.fields import Amount, Field
-from exchange.gateway.routes import SIGNATURE, Access, Route
+from exchange.gateway.routes import Access, Route
 
 
 def told(*refusals: Refusal) -> tuple[Problem, ...]:
@@ -90,13 +90,13 @@ COMMAND = (
 )
 _MODES = refused("VENUE_CLOSED", "UNKNOWN_ACCOUNT")
 ORDER_FORM = (
-    *COMMAND,
     *MANDATORY,
     *told(not_required("{name}")),
     Problem(400, -2010, "{Kind of order} orders are not supported for this symbol."),
     *refused("NOTIONAL_TOO_LOW"),
 )
 PLACE = (
+    *COMMAND,
     *_MODES,
     *refused("VENUE_FULL", "TOO_MANY_LEVELS", "WOULD_TAKE", "INSUFFICIENT_BALANCE", "TOO_MANY_ORDERS", "INVALID_EXPIRY"),
 )
@@ -136,7 +136,8 @@ def _of_field(field: Field) -> Iterator[Problem]:
     """What a value of the parameter may be refused with."""
     for problem in told(*field.refusals()):
         yield problem._replace(msg=problem.msg.replace(f"'{field.name}'", "'{name}'"))
-    yield _EMPTY_IDS.get(field.name, _EMPTY)
+    if field.name in _EMPTY_IDS:
+        yield _EMPTY_IDS[field.name]
     if field.name in ("symbol", "symbols"):
         yield from told(invalid_symbol())
     if isinstance(field, Amount):
@@ -144,15 +145,16 @@ def _of_field(field: Field) -> Iterator[Problem]:
         yield from told(filter_failure(name))
 
 
-def _deduced(route: Route) -> Iterator[Problem]:
+def _deduced(route: Route, *, is_read: bool) -> Iterator[Problem]:
     yield from _REQUEST
-    for field in route.fields:
-        if route.access is not Access.SIGNED or field.name not in SIGNATURE:
+    if route.fields:
+        yield _EMPTY
+    for field in route.fields if is_read else ():
+        if field not in known.SIGNED:
             yield from _of_field(field)
     if route.access is not Access.PUBLIC:
         yield _STOPPING
     if route.access is Access.SIGNED:
-        yield _EMPTY
         yield from _SIGNED
     elif route.access is not Access.PUBLIC:
         yield from _FORM
@@ -160,6 +162,9 @@ def _deduced(route: Route) -> Iterator[Problem]:
         yield from UNAUTHORIZED
 
 
-def problems(route: Route, own: Iterable[Problem]) -> list[Problem]:
-    """Every error of a route, `own` ones included: by status, then by code, each once."""
-    return sorted({*_deduced(route), *own}, key=lambda one: (one.status, -one.code, one.msg))
+def problems(route: Route, own: Iterable[Problem], *, is_read: bool = True) -> list[Problem]:
+    """Every error of a route, `own` ones included: by status, then by code, each once.
+
+    `is_read`: whether the handler looks at its parameters.
+    """
+    return sorted({*_deduced(route, is_read=is_read), *own}, key=lambda one: (one.status, -one.code, one.msg))
