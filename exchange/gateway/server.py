@@ -1,8 +1,9 @@
 """The HTTP server: connections, limits, dispatch, and an answer for everything that comes in.
 
 Owns the bounds on what a client may do to a connection (bytes, time, number) and the way from a request to its route.
-aiohttp's low-level server is used without its router and middlewares: a dict lookup takes their place. Every answer is
-JSON; an exception that nobody expected becomes a 500 with a sentence and a line in the log, never a stack trace.
+aiohttp's low-level server is used without its router and middlewares: a dict lookup takes their place. Every answer but
+the pages of `exchange/gateway/openapi/pages.py` is JSON; an exception that nobody expected becomes a 500 with a sentence
+and a line in the log, never a stack trace.
 
     headers    keepalive_timeout bounds idle connections and trickled headers; size and number are bounded by the parser
     body       EXCHANGE_BODY_BYTES, EXCHANGE_BODY_TIMEOUT; a Content-Encoding is refused; read whatever the Content-Type
@@ -32,17 +33,19 @@ from exchange.gateway.connection import Connection, Respond, Socket
 from exchange.gateway.errors import Refusal
 from exchange.gateway.forms import BearerCall, FormCall, bearer_session, users_of
 from exchange.gateway.limits import Usage, weight_lines
+from exchange.gateway.openapi.pages import PATHS, page
 from exchange.gateway.parameters import check_names, parse
 from exchange.gateway.replies import Answer, answer, refusal_answer
 from exchange.gateway.routes import ROUTES, Access, Route
 from exchange.gateway.signing import Call, anonymous, authenticate, keyed
 from exchange.gateway.venue import Venue, shutting_down
-from exchange.gateway.weights import UNKNOWN
+from exchange.gateway.weights import FREE, UNKNOWN
 from exchange.gateway.ws_api.server import WsApi
 
 log = logging.getLogger("exchange.gateway")
 Headers = CIMultiDictProxy[str]
 BACKLOG = 1024
+_READING = ("GET", "HEAD")
 _UNITS_NS = {
     None: 1_000_000,
     "MILLISECOND": 1_000_000,
@@ -130,7 +133,7 @@ class Gateway:
         for connection in self._server.connections:
             transport = connection.transport
             unsent = transport.get_write_buffer_size() if transport is not None else 0
-            if not unsent or transport is None or connection.is_socket:
+            if not unsent or transport is None or not isinstance(connection, Connection) or connection.is_socket:
                 continue
             before, since = self._stuck.get(connection, (0, now))
             if unsent != before:
@@ -149,16 +152,19 @@ class Gateway:
         method, target = (message.method, message.path) if message is not None else ("", "")
         path, _, query = target.partition("?")
         route = self._routes.get((method, path))
-        weight = route.weight if route is not None else UNKNOWN
+        weight = route.weight if route is not None else FREE if path in PATHS else UNKNOWN
         allow = ""
         try:
             limits.enter(usage, weight)
             if message is None:
                 raise Refusal(400, -1130, "The request is not well-formed HTTP.")
-            if route is None:
-                allow = ", ".join(sorted(method for method, known in self._routes if known == path))
-                raise _no_route(allow)
             headers = message.headers
+            if route is None and path in PATHS and method in _READING:
+                accepted, known = headers.get("Accept-Encoding", ""), headers.get("If-None-Match", "")
+                return page(path).answer(accepted, known, weight_lines(usage.weight))
+            if route is None:
+                allow = ", ".join(_READING if path in PATHS else self._methods(path))
+                raise _no_route(allow)
             body = payload.read_nowait() if payload.is_eof() else await self._slow_body(headers, payload, transport)
             call = self._call(route, headers, query, body, transport, usage)
             reply = await route.handler(self.venue, call)
@@ -199,6 +205,9 @@ class Gateway:
             return await socket(request)
 
         return serve
+
+    def _methods(self, path: str) -> list[str]:
+        return sorted(method for method, known in self._routes if known == path)
 
     def _call(
         self, route: Route, headers: Headers, query: str, body: bytes, transport: asyncio.Transport, usage: Usage
