@@ -48,7 +48,7 @@ def symbol_rules(call: Call) -> Rules:
 
 
 async def place(venue: Venue, call: Call) -> Reply:
-    """POST order."""
+    """POST order: place an order."""
     form = placement(call)
     call.check_age()
     account = call.key.account
@@ -95,7 +95,7 @@ def _explain_mismatch(venue: Venue, call: Call, order_id: int, named: str, refus
 
 
 async def cancel(venue: Venue, call: Call) -> Reply:
-    """DELETE order."""
+    """DELETE order: cancel an order."""
     params = call.params
     rules = symbol_rules(call)
     order_id, named = named_order(params)
@@ -111,7 +111,7 @@ async def cancel(venue: Venue, call: Call) -> Reply:
 
 
 async def cancel_all(venue: Venue, call: Call) -> Reply:
-    """DELETE openOrders: every open order of the account on one symbol."""
+    """DELETE openOrders: cancel every open order of the account on one symbol."""
     rules = symbol_rules(call)
     command = target(CommandKind.CANCEL_ALL, call.key.account, symbol=rules.symbol)
     call.check_age()
@@ -124,7 +124,7 @@ async def cancel_all(venue: Venue, call: Call) -> Reply:
 
 
 async def reduce(venue: Venue, call: Call) -> Reply:
-    """PUT order/amend/keepPriority: a smaller quantity, the same place in the queue."""
+    """PUT order/amend/keepPriority: make an order smaller; it keeps its place in the queue."""
     params = call.params
     rules = symbol_rules(call)
     order_id, named = named_order(params)
@@ -144,7 +144,7 @@ async def reduce(venue: Venue, call: Call) -> Reply:
 
 
 async def cancel_replace(venue: Venue, call: Call) -> Reply:
-    """POST order/cancelReplace: a cancel and a new order with nothing in between."""
+    """POST order/cancelReplace: cancel an order and place another with nothing in between."""
     params = call.params
     mode = CANCEL_REPLACE_MODE.read(params)
     order_id, named = named_order(params, CANCEL_ORDER_ID, CANCEL_ORIG_CLIENT_ORDER_ID)
