@@ -98,10 +98,20 @@ STP_MODE = Choice(
     default=STP_DEFAULT,
 )
 GOOD_TILL_DATE = Integer("goodTillDate", "With GTD: the first second after it ends the order.", low=1)
+COMPUTE_COMMISSION_RATES = flag("computeCommissionRates", "Whether the answer tells what would be charged.")
 ICEBERG_QTY = Amount("icebergQty", "Known, and not supported yet.")
+NOT_YET = (
+    Amount("stopPrice", "Known, and not supported yet."),
+    Integer("trailingDelta", "Known, and not supported yet.", default=0),
+    Field("pegPriceType", "Known, and not supported yet."),
+    Field("pegOffsetType", "Known, and not supported yet."),
+    Integer("pegOffsetValue", "Known, and not supported yet.", default=0),
+    Integer("strategyId", "Known, and not supported yet.", default=0),
+    Integer("strategyType", "Known, and not supported yet.", default=0),
+)
 NEW_ORDER = (
     *(SYMBOL, SIDE, TYPE, TIME_IN_FORCE, QUANTITY, QUOTE_ORDER_QTY, PRICE, NEW_CLIENT_ORDER_ID),
-    *(NEW_ORDER_RESP_TYPE, STP_MODE, GOOD_TILL_DATE, ICEBERG_QTY),
+    *(NEW_ORDER_RESP_TYPE, STP_MODE, GOOD_TILL_DATE, ICEBERG_QTY, *NOT_YET),
 )
 STOP_ON_FAILURE, ALLOW_FAILURE = "STOP_ON_FAILURE", "ALLOW_FAILURE"
 CANCEL_REPLACE_MODE = Choice(
@@ -124,6 +134,21 @@ RECV_WINDOW = Matched(
 )
 SIGNATURE = Field("signature", "HMAC-SHA256 in hex or Ed25519 in base64, of query and body as sent.", required=True)
 SIGNED = (TIMESTAMP, RECV_WINDOW, SIGNATURE)
+
+# ---- beside spot trading --------------------------------------------------------------------------------------------
+
+_COIN = Field("coin", "An asset.")
+_NETWORK = Field("network", "A chain.")
+TRANSFERS = (
+    *(_COIN, _NETWORK, START_TIME, END_TIME, LIMIT, Field("type", "A kind of transfer."), Field("status", "A state.")),
+    *(Field("offset", "How many to skip."), Field("current", "Which page."), Field("size", "Rows of a page.")),
+)
+DEPOSIT_ADDRESS = (_COIN, _NETWORK, Field("amount", "How much."))
+WITHDRAWAL = (
+    *(_COIN, _NETWORK, Field("amount", "How much."), Field("address", "Where to."), Field("addressTag", "A memo.")),
+    *(Field("name", "For people."), Field("withdrawOrderId", "The client's id."), Field("walletType", "0 is spot.")),
+    Field("transactionFeeFlag", "Who pays the fee."),
+)
 
 # ---- people ---------------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from exchange.gateway.catalogue import (
     CANCEL_ORDER_ID,
     CANCEL_ORIG_CLIENT_ORDER_ID,
     CANCEL_REPLACE_MODE,
+    COMPUTE_COMMISSION_RATES,
     NEW_QTY,
     ORDER_ID,
     ORIG_CLIENT_ORDER_ID,
@@ -24,6 +25,7 @@ from exchange.gateway.catalogue import (
     SYMBOL,
 )
 from exchange.gateway.errors import CANCEL_REJECTED, Refusal, mandatory, refused
+from exchange.gateway.fees import of_order, rates
 from exchange.gateway.fields import ClientId, Integer
 from exchange.gateway.parameters import Params
 from exchange.gateway.placing import Placement, new_client_id, placement
@@ -58,6 +60,17 @@ def named_order(
     if not order_id and not named:
         raise mandatory(by_id.name)
     return order_id, named
+
+
+async def check(venue: Venue, call: Call) -> Reply:
+    """POST order/test: everything that can be wrong with an order before the engine sees it; nothing is placed."""
+    form = placement(call)
+    call.check_age()
+    if not COMPUTE_COMMISSION_RATES.read(call.params):
+        return Reply({})
+    view, sequence = venue.read(readers.account_view, call.key.account)
+    maker, taker = rates(view, [form.rules.view])
+    return Reply(of_order(maker, taker), sequence)
 
 
 def _first_event(events: bytes, kind: CommandKind) -> OrderEvent:

@@ -14,8 +14,10 @@ from exchange.gateway.catalogue import (
     ACK,
     FULL,
     GOOD_TILL_DATE,
+    ICEBERG_QTY,
     NEW_CLIENT_ORDER_ID,
     NEW_ORDER_RESP_TYPE,
+    NOT_YET,
     SIDE,
     STP_MODE,
     SYMBOL,
@@ -34,6 +36,7 @@ _UNSUPPORTED_TYPES = {
     "TAKE_PROFIT": "Take profit",
     "TAKE_PROFIT_LIMIT": "Take profit limit",
 }
+_NOT_YET = frozenset(field.name for field in NOT_YET)
 _LIMIT, _MARKET, _LIMIT_MAKER = int(OrderType.LIMIT), int(OrderType.MARKET), int(OrderType.LIMIT_MAKER)
 _GTC, _IOC, _GTD = int(TimeInForce.GTC), int(TimeInForce.IOC), int(TimeInForce.GTD)
 
@@ -121,7 +124,9 @@ def placement(call: Call) -> Placement:
     side = SIDE.read(params)
     order_type = _order_type(params)
     time_in_force = _time_in_force(params, order_type)
-    if "icebergQty" in params:
+    if not _NOT_YET.isdisjoint(params):
+        raise not_required(next(name for name in params if name in _NOT_YET))
+    if ICEBERG_QTY.name in params:
         raise Refusal(400, NEW_ORDER_REJECTED, "Iceberg orders are not supported for this symbol.")
     ticks = quote_atoms = 0
     if order_type == _MARKET:

@@ -12,13 +12,15 @@ from exchange.core.state import State
 from exchange.gateway import answers
 from exchange.gateway.catalogue import OMIT_ZERO_BALANCES
 from exchange.gateway.errors import Refusal
+from exchange.gateway.fees import fractions, of_symbol, rates
 from exchange.gateway.order_history import older_order
 from exchange.gateway.orders import named_order, symbol_rules
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
 from exchange.gateway.venue import Venue
 
-_PPM = 1_000_000
+SEQUENCES_PER_EVENT = 4
+"""Of private events: event n of the venue has the sequences 4 n to 4 n + 3."""
 
 
 async def get_order(venue: Venue, call: Call) -> Reply:
@@ -39,39 +41,32 @@ async def get_open_orders(venue: Venue, call: Call) -> Reply:
     return Reply([answers.order(by_id[view.symbol], view, call.unit_ns) for view in views], sequence)
 
 
-def _account(state: State, account: int) -> tuple[readers.AccountView | None, list[tuple[int, int, int]], int]:
-    """Everything of an account at one sequence, and the engine's time there."""
-    return readers.account_view(state, account), readers.balances(state, account), int(state.header[0].ts_ns)
-
-
-def _rate(override_ppm: int, symbol_ppm: list[int]) -> int:
-    """The fee of an account: its own, else the highest that a symbol asks."""
-    return override_ppm if override_ppm >= 0 else max(symbol_ppm, default=0)
-
-
-def _rates(maker_ppm: int, taker_ppm: int) -> dict[str, str]:
-    """Commissions as fractions. Neither side of the book pays more than the other here."""
-    ppm = {"maker": maker_ppm, "taker": taker_ppm, "buyer": 0, "seller": 0}
-    return {name: f"{rate // _PPM}.{rate % _PPM:06d}00" for name, rate in ppm.items()}
+def _account(state: State, account: int) -> tuple[readers.AccountView | None, list[tuple[int, int, int]], int, int]:
+    """Everything of an account at one sequence, the engine's time there, and the number of its last event."""
+    head = state.header[0]
+    return (
+        readers.account_view(state, account),
+        readers.balances(state, account),
+        int(head.ts_ns),
+        int(head.event_count),
+    )
 
 
 async def get_account(venue: Venue, call: Call) -> Reply:
     """GET account: balances, fees and rights."""
     omit_zero = OMIT_ZERO_BALANCES.read(call.params)
-    (view, balances, ts_ns), sequence = venue.read(_account, call.key.account)
+    (view, balances, ts_ns, events), sequence = venue.read(_account, call.key.account)
     if view is None:
         raise Refusal(400, -2010, "This account may not place or cancel orders.")
-    symbols = [rules.view for rules in call.face.reference.by_id.values()]
-    maker = _rate(view.maker_fee_ppm, [symbol.maker_fee_ppm for symbol in symbols])
-    taker = _rate(view.taker_fee_ppm, [symbol.taker_fee_ppm for symbol in symbols])
     reference = call.face.reference
+    maker, taker = rates(view, (rules.view for rules in reference.by_id.values()))
     return Reply(
         {
             "makerCommission": maker // 100,
             "takerCommission": taker // 100,
             "buyerCommission": 0,
             "sellerCommission": 0,
-            "commissionRates": _rates(maker, taker),
+            "commissionRates": fractions(maker, taker),
             "canTrade": view.mode == TradingMode.OPEN,
             "canWithdraw": True,
             "canDeposit": True,
@@ -91,6 +86,7 @@ async def get_account(venue: Venue, call: Call) -> Reply:
             ],
             "permissions": ["SPOT"],
             "uid": view.account,
+            "sequence": SEQUENCES_PER_EVENT * events + SEQUENCES_PER_EVENT - 1,
         },
         sequence,
     )
@@ -98,23 +94,11 @@ async def get_account(venue: Venue, call: Call) -> Reply:
 
 async def get_commission(venue: Venue, call: Call) -> Reply:
     """GET account/commission: what the account pays on a symbol."""
-    symbol = symbol_rules(call).view
+    rules = symbol_rules(call)
     view, sequence = venue.read(readers.account_view, call.key.account)
-    if view is None:
-        raise Refusal(400, -2010, "This account may not place or cancel orders.")
-    maker, taker = _rate(view.maker_fee_ppm, [symbol.maker_fee_ppm]), _rate(view.taker_fee_ppm, [symbol.taker_fee_ppm])
-    return Reply(
-        {
-            "symbol": call.params["symbol"],
-            "standardCommission": _rates(maker, taker),
-            "specialCommission": _rates(0, 0),
-            "taxCommission": _rates(0, 0),
-            "discount": {
-                "enabledForAccount": False,
-                "enabledForSymbol": False,
-                "discountAsset": None,
-                "discount": "0.00000000",
-            },
-        },
-        sequence,
-    )
+    return Reply(of_symbol(rules.name, *rates(view, (rules.view,))), sequence)
+
+
+async def my_filters(venue: Venue, call: Call) -> Reply:
+    """GET myFilters: the filters that an order of this account on a symbol must pass."""
+    return Reply({"exchangeFilters": [], "symbolFilters": symbol_rules(call).filters(), "assetFilters": []})

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from exchange.gateway import catalogue as known
-from exchange.gateway import history, order_history, orders, public, reads, user_keys, users
+from exchange.gateway import history, order_history, orders, public, reads, sapi, user_keys, users
 from exchange.gateway.faces import BINANCE, OURS
 from exchange.gateway.fields import Field
 from exchange.gateway.forms import BearerCall, FormCall
@@ -104,6 +104,7 @@ _MARKET: tuple[tuple[Route, ...], ...] = (
 )
 _ACCOUNT: tuple[tuple[Route, ...], ...] = (
     _signed("POST", "/order", _TRADE, orders.place, *known.NEW_ORDER),
+    _signed("POST", "/order/test", _TRADE, orders.check, *known.NEW_ORDER, known.COMPUTE_COMMISSION_RATES),
     _signed("DELETE", "/order", _TRADE, orders.cancel, *_ONE_ORDER, known.CANCEL_NAME),
     _signed("GET", "/order", _READ, reads.get_order, *_ONE_ORDER),
     _signed("PUT", "/order/amend/keepPriority", _TRADE, orders.reduce, *_ONE_ORDER, known.NEW_QTY),
@@ -119,6 +120,7 @@ _ACCOUNT: tuple[tuple[Route, ...], ...] = (
     _signed("DELETE", "/openOrders", _TRADE, orders.cancel_all, known.SYMBOL),
     _signed("GET", "/openOrders", _READ, reads.get_open_orders, known.ANY_SYMBOL),
     _signed("GET", "/account", _READ, reads.get_account, known.OMIT_ZERO_BALANCES),
+    _signed("GET", "/myFilters", _READ, reads.my_filters, known.SYMBOL),
     _signed("GET", "/allOrders", _READ, history.all_orders, known.SYMBOL, known.FIRST_ORDER_ID, *known.TIMES),
     _signed(
         "GET", "/myTrades", _READ, history.my_trades, known.SYMBOL, known.ONE_ORDER_ID, known.FROM_ID, *known.TIMES
@@ -173,6 +175,35 @@ _PEOPLE: tuple[tuple[Route, ...], ...] = (
     _bearer("POST", "/user/kyc", users.request_kyc, known.LEVEL),
     _form("POST", "/kyc/webhook", users.decide_kyc, *known.KYC_DECISION),
 )
+
+
+def _beside(method: str, path: str, permission: Permission | None, handler: Handler, *fields: Field) -> Route:
+    """An address of Binance's that is not of spot trading. Clients sign even what is public."""
+    access = Access.PUBLIC if permission is None else Access.SIGNED
+    everything = (*fields, *known.SIGNED)
+    names = frozenset(field.name for field in everything)
+    return Route(method, BINANCE, path, access, permission, everything, names, handler)
+
+
+_BESIDE: tuple[Route, ...] = (
+    _beside("GET", "/sapi/v1/system/status", None, sapi.system_status),
+    _beside("GET", "/sapi/v1/margin/allPairs", None, sapi.nothing),
+    _beside("GET", "/sapi/v1/margin/isolated/allPairs", _READ, sapi.nothing),
+    _beside("GET", "/sapi/v1/spot/delist-schedule", None, sapi.nothing),
+    _beside("GET", "/fapi/v1/exchangeInfo", None, sapi.no_symbols),
+    _beside("GET", "/dapi/v1/exchangeInfo", None, sapi.no_symbols),
+    _beside("GET", "/sapi/v1/capital/config/getall", _READ, sapi.coins),
+    _beside("GET", "/sapi/v1/asset/tradeFee", _READ, sapi.trade_fee, known.ANY_SYMBOL),
+    _beside("GET", "/sapi/v1/account/status", _READ, sapi.account_status),
+    _beside("GET", "/sapi/v1/account/apiRestrictions", _READ, sapi.api_restrictions),
+    _beside("GET", "/sapi/v1/capital/deposit/hisrec", _READ, sapi.nothing, *known.TRANSFERS),
+    _beside("GET", "/sapi/v1/capital/withdraw/history", _READ, sapi.nothing, *known.TRANSFERS),
+    _beside("GET", "/sapi/v1/asset/transfer", _READ, sapi.no_transfers, *known.TRANSFERS),
+    _beside("GET", "/sapi/v1/capital/deposit/address", _READ, sapi.wallet_is_not_open, *known.DEPOSIT_ADDRESS),
+    _beside("POST", "/sapi/v1/capital/withdraw/apply", Permission.WITHDRAW, sapi.wallet_is_not_open, *known.WITHDRAWAL),
+)
 _HEALTH = Route("GET", OURS, "/health", Access.PUBLIC, None, (), frozenset(), public.health)
 
-ROUTES: tuple[Route, ...] = (_HEALTH, *(route for group in (*_MARKET, *_ACCOUNT, *_PEOPLE) for route in group))
+_FACED = (*_MARKET, *_ACCOUNT, *_PEOPLE)
+
+ROUTES: tuple[Route, ...] = (_HEALTH, *(route for faces in _FACED for route in faces), *_BESIDE)

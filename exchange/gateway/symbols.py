@@ -87,14 +87,15 @@ class Rules:
             "pegInstructionsAllowed": False,
             "isSpotTradingAllowed": True,
             "isMarginTradingAllowed": False,
-            "filters": self._filters(),
+            "filters": self.filters(),
             "permissions": [],
             "permissionSets": [["SPOT"]] if permission_sets else [],
             "defaultSelfTradePreventionMode": STP_DEFAULT,
             "allowedSelfTradePreventionModes": list(STP_MODES),
         }
 
-    def _filters(self) -> list[dict[str, Any]]:
+    def filters(self) -> list[dict[str, Any]]:
+        """The filters that an order must pass, as `exchangeInfo` shows them."""
         view, price, quantity, quote = self.view, self.price.text, self.quantity.text, self.quote_grid.text
         lot = {
             "minQty": quantity(view.qty_min_lots),

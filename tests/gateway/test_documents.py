@@ -29,7 +29,7 @@ def test_page_names_every_parameter_of_every_route() -> None:
     order_form = PAGE[PAGE.index("## 6.") : PAGE.index("## 7.")]
     for route in OURS_ONLY:
         where = rows[route.method, route.path]
-        if route.path in ("/v1/order", "/v1/order/cancelReplace") and route.method == "POST":
+        if route.path in ("/v1/order", "/v1/order/test", "/v1/order/cancelReplace") and route.method == "POST":
             where += order_form
         missing = [name for name in route.parameters - SIGNATURE if f"`{name}`" not in where]
         assert missing == [], route.path
@@ -44,9 +44,14 @@ def test_page_explains_every_code_that_the_gateway_uses() -> None:
     assert used == explained
 
 
+def test_addresses_beside_spot_trading_are_those_that_clients_of_binance_ask() -> None:
+    beside = {route.path for route in ROUTES if route.face == BINANCE and not route.path.startswith(BINANCE)}
+    assert all(re.match(r"/(sapi/v1|fapi/v1|dapi/v1)/", path) for path in beside)
+
+
 def test_binances_face_has_the_addresses_of_ours_and_the_page_says_what_it_lacks() -> None:
     ours = {(route.method, route.path.removeprefix(OURS)) for route in OURS_ONLY}
-    theirs = {(route.method, route.path.removeprefix(BINANCE)) for route in ROUTES if route.face == BINANCE}
+    theirs = {(route.method, route.path.removeprefix(BINANCE)) for route in ROUTES if route.path.startswith(BINANCE)}
     assert theirs <= ours
     lacking = {path for _, path in ours - theirs}
     assert all(path.startswith(("/user", "/kyc")) or path in ("/health", "/ledger") for path in lacking), lacking

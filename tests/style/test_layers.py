@@ -34,7 +34,7 @@ LAYERS: dict[str, set[str]] = {
     },
     "exchange.follower": {*_ENGINE, "exchange.replay", "exchange.checkpoint", "exchange.datadir", "exchange.settings"},
     "exchange.timekeeper": {"exchange.core", "exchange.disruptor"},
-    "exchange.marketdata": {"exchange.core", "exchange.disruptor", "exchange.settings"},
+    "exchange.marketdata": {"exchange.core", "exchange.disruptor", "exchange.settings", "exchange.progress", "journal"},
     "exchange.persistence": {
         *{"exchange.core", "journal", "snapshots", "exchange.datadir", "exchange.progress"},
         *{"exchange.settings", "exchange.replay", "exchange.checkpoint"},
@@ -44,7 +44,14 @@ LAYERS: dict[str, set[str]] = {
         *{"exchange.settings", "exchange.datadir", "exchange.persistence"},
     },
     "exchange.gateway": {
-        *{"exchange.core", "exchange.disruptor", "exchange.marketdata", "exchange.settings", "exchange.datadir"},
+        *{
+            "exchange.core",
+            "exchange.disruptor",
+            "exchange.marketdata",
+            "exchange.settings",
+            "exchange.datadir",
+            "journal",
+        },
         *_PEOPLE,
     },
     "exchange.control": {"exchange.users", "exchange.persistence", "exchange.settings"},
