@@ -33,6 +33,7 @@ from exchange.gateway.parameters import check_names, parse
 from exchange.gateway.replies import Answer, answer, refusal_answer
 from exchange.gateway.routes import ROUTES, Access, Route
 from exchange.gateway.signing import Call, authenticate
+from exchange.gateway.strict import request_text
 from exchange.gateway.venue import Venue, shutting_down
 from exchange.users.keys import Key, KeyKind
 
@@ -134,7 +135,7 @@ class Gateway:
                 return self._no_route(message.method, path)
             headers = message.headers
             body = payload.read_nowait() if payload.is_eof() else await self._slow_body(headers, payload, transport)
-            call = self._call(route, headers, query, body, transport)
+            call = self._call(route, message, query, body, transport)
             return answer(await route.handler(self.venue, call))
         except Refusal as refusal:
             return refusal_answer(refusal, close=refusal.status in (408, 413))
@@ -147,10 +148,10 @@ class Gateway:
         return refusal_answer(Refusal(404, -1020, "There is no endpoint at this path."))
 
     def _call(
-        self, route: Route, headers: Headers, query: str, body: bytes, transport: asyncio.Transport
+        self, route: Route, message: RawRequestMessage, query: str, body: bytes, transport: asyncio.Transport
     ) -> Call | FormCall:
         """Everything between the bytes and the route: limits, parameters, and whose request it is."""
-        access = route.access
+        access, headers = route.access, message.headers
         if not self.venue.admitting and access is not Access.PUBLIC:
             raise shutting_down()
         if len(body) > self.venue.settings.body_bytes:
@@ -168,7 +169,9 @@ class Gateway:
         if access is Access.SIGNED and route.permission is not None:
             api_keys = headers.getall("X-MBX-APIKEY", [])
             client = functools.partial(self.address, headers, transport)
-            call = authenticate(face, self.venue.keys, api_keys, signed, route.permission, unit_ns, client)
+            hosts = headers.getall("Host", [])
+            strict = functools.partial(request_text, message.method, hosts, route.path, query, body)
+            call = authenticate(face, self.venue.keys, api_keys, signed, route.permission, unit_ns, client, strict)
         elif access is Access.PUBLIC:
             call = Call(face, _NOBODY, signed.params, 0, 0, unit_ns)
         elif access is Access.BEARER:
