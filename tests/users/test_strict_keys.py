@@ -33,7 +33,7 @@ def venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
     assert running.stop() == 0, running.errors
 
 
-def strict(trader: Trader, sign: Sign, method: str, path: str, query: str, body: str = "", **more: str) -> Answer:
+def strict(trader: Trader, sign: Sign, method: str, path: str, query: str, body: str = "", /, **more: str) -> Answer:
     """A request that is signed as a whole; `more` changes what is signed."""
     query = f"{query}&{stamp()}" if query else stamp()
     digest = hashlib.sha256(body.encode()).hexdigest()
@@ -130,7 +130,7 @@ def test_example_of_the_page_places_an_order(venue: Exchange) -> None:
     assert alice.call("DELETE", "/v1/order", symbol="BTC_USDT", orderId=placed["orderId"]).status == 200
 
 
-# ---- how they are made and kept -----------------------------------------------------------------------------------------
+# ---- how they are made -----------------------------------------------------------------------------------------------
 
 
 def test_owner_makes_a_strict_key_and_sees_what_it_is(venue: Exchange) -> None:
