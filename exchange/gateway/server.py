@@ -38,6 +38,7 @@ from exchange.gateway.parameters import check_names, parse
 from exchange.gateway.replies import Answer, answer, refusal_answer
 from exchange.gateway.routes import ROUTES, Access, Route
 from exchange.gateway.signing import Call, anonymous, authenticate, keyed
+from exchange.gateway.strict import request_text
 from exchange.gateway.venue import Venue, shutting_down
 from exchange.gateway.weights import FREE, UNKNOWN
 from exchange.gateway.ws_api.server import WsApi
@@ -166,7 +167,7 @@ class Gateway:
                 allow = ", ".join(_READING if path in PATHS else self._methods(path))
                 raise _no_route(allow)
             body = payload.read_nowait() if payload.is_eof() else await self._slow_body(headers, payload, transport)
-            call = self._call(route, headers, query, body, transport, usage)
+            call = self._call(route, message, query, body, transport, usage)
             reply = await route.handler(self.venue, call)
             more = weight_lines(usage.weight)
             if reply.placed_by:
@@ -210,10 +211,16 @@ class Gateway:
         return sorted(method for method, known in self._routes if known == path)
 
     def _call(
-        self, route: Route, headers: Headers, query: str, body: bytes, transport: asyncio.Transport, usage: Usage
+        self,
+        route: Route,
+        message: RawRequestMessage,
+        query: str,
+        body: bytes,
+        transport: asyncio.Transport,
+        usage: Usage,
     ) -> Call | FormCall:
         """Everything between the bytes and the route: limits, parameters, and whose request it is."""
-        access = route.access
+        access, headers = route.access, message.headers
         if not self.venue.admitting and access is not Access.PUBLIC:
             raise shutting_down()
         if len(body) > self.venue.settings.body_bytes:
@@ -235,7 +242,9 @@ class Gateway:
             client = functools.partial(self.address, headers, transport)
             assert route.permission is not None
             if access is Access.SIGNED:
-                call = authenticate(face, keys, api_keys, signed, route.permission, unit_ns, client)
+                hosts = headers.getall("Host", [])
+                strict = functools.partial(request_text, message.method, hosts, route.path, query, body)
+                call = authenticate(face, keys, api_keys, signed, route.permission, unit_ns, client, strict)
             else:
                 call = keyed(face, keys, api_keys, signed.params, route.permission, unit_ns, client)
         elif access is Access.PUBLIC:
