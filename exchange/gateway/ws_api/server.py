@@ -14,13 +14,14 @@ Sources: the API contract, sections "Private stream" and "Rate limits"; RFC 6455
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import orjson
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from exchange.gateway.address import Address, client_address
 from exchange.gateway.errors import Refusal
@@ -30,6 +31,7 @@ from exchange.gateway.venue import Venue, shutting_down
 from exchange.gateway.ws_api import calls, messages, methods
 from exchange.gateway.ws_api.connection import Connection, Limits
 from exchange.gateway.ws_api.messages import Request, Unreadable
+from exchange.gateway.ws_api.receiving import ReceivingSocket
 from exchange.gateway.ws_api.sessions import Sessions
 from exchange.marketdata.messages import pong_frame
 
@@ -40,7 +42,6 @@ DEFAULTS = Limits()
 _UNITS_NS = {"": 1_000_000, "MILLISECOND": 1_000_000, "MICROSECOND": 1_000}
 _BROKEN = Refusal(500, -1000, "The request could not be answered; the operator's log says why.", outcome="unknown")
 _BUSY = "Too many requests of this connection wait for their answers; current limit is {}."
-_OVER = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
 
 
 class WsApi:
@@ -58,7 +59,9 @@ class WsApi:
             "session.logout": sessions.logout,
         }
         self._addresses: Counter[Address] = Counter()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[Request, asyncio.Task[None]] = {}
+        """What is in flight; the event loop alone would not keep it alive."""
+        self._loop = asyncio.get_running_loop()
         self._nobody = asyncio.Event()
         self._nobody.set()
 
@@ -66,13 +69,7 @@ class WsApi:
 
     async def socket(self, request: web.BaseRequest) -> web.StreamResponse:
         """Serve a connection from its handshake to its end."""
-        response = web.WebSocketResponse(
-            compress=False,
-            autoping=False,
-            autoclose=False,
-            timeout=self._limits.close_s,
-            max_msg_size=self._limits.message_bytes_max,
-        )
+        response = ReceivingSocket(self._limits.message_bytes_max)
         forwarded = request.headers.getall("X-Forwarded-For", [])
         peer = request.transport.get_extra_info("peername") if request.transport is not None else None
         address = client_address(peer, forwarded, self._venue.settings.trusted_proxies)
@@ -102,7 +99,7 @@ class WsApi:
                 del self._addresses[address]
         return response
 
-    def _admit(self, request: web.BaseRequest, response: web.WebSocketResponse, address: Address) -> None:
+    def _admit(self, request: web.BaseRequest, response: ReceivingSocket, address: Address) -> None:
         """Refuses a handshake that can not be served."""
         limits = self._limits
         if request.path != PATH:
@@ -117,12 +114,13 @@ class WsApi:
             sentence = f"Too many connections; current limit is {limits.connections_per_address} per address."
             raise Refusal(429, -1003, sentence, retry_after_s=5)
 
-    async def _serve(self, response: web.WebSocketResponse, connection: Connection) -> None:
+    async def _serve(self, response: ReceivingSocket, connection: Connection) -> None:
         self.connections.add(connection)
         self._nobody.clear()
         try:
-            while await self._next(response, connection):
-                pass
+            response.receive_with(functools.partial(self._receive, response, connection))
+            code, reason = await response.ended()
+            connection.close(code, reason)
         finally:
             connection.end()
             self._sessions.leave(connection)
@@ -130,16 +128,14 @@ class WsApi:
             if not self.connections:
                 self._nobody.set()
 
-    async def _next(self, response: web.WebSocketResponse, connection: Connection) -> bool:
-        """Receive one message and do what it says; False when the connection is over."""
-        message = await response.receive()
+    def _receive(self, response: ReceivingSocket, connection: Connection, message: WSMessage) -> None:
+        """Do what a message says."""
         kind = message.type
-        if kind in _OVER:
-            connection.close(WSCloseCode.OK, "")
-            return False
-        if connection.is_closing:
-            return True
-        if not connection.hear():
+        if kind is WSMsgType.CLOSE:
+            response.finish(WSCloseCode.OK)
+        elif connection.is_closing:
+            return
+        elif not connection.hear():
             limit = self._limits.messages_per_second
             reason = f"too many messages; current limit is {limit} per second"
             connection.close(WSCloseCode.POLICY_VIOLATION, reason)
@@ -149,7 +145,6 @@ class WsApi:
             connection.write(pong_frame(message.data))
         elif kind is WSMsgType.BINARY:
             connection.close(WSCloseCode.UNSUPPORTED_DATA, "messages must be text")
-        return True
 
     def sweep(self) -> None:
         """Ping, and end what has to end. Called once a second."""
@@ -162,7 +157,7 @@ class WsApi:
         """Answer what is in flight, tell every client, and wait at most `timeout_s` for their goodbye."""
         deadline = asyncio.get_running_loop().time() + timeout_s
         if self._tasks:
-            await asyncio.wait(tuple(self._tasks), timeout=timeout_s)
+            await asyncio.wait(tuple(self._tasks.values()), timeout=timeout_s)
         shutdown = b'{"event":{"e":"serverShutdown","E":%d}}' % (time.time_ns() // 1_000_000)
         for connection in tuple(self.connections):
             connection.tell(shutdown)
@@ -193,9 +188,7 @@ class WsApi:
             self._refuse(connection, request.id, refusal, shows_limits)
             return
         connection.begin()
-        task = asyncio.create_task(self._answer(connection, request, shows_limits))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[request] = self._loop.create_task(self._answer(connection, request, shows_limits))
 
     async def _answer(self, connection: Connection, request: Request, shows_limits: bool) -> None:
         """Do what a request asks for and answer it; whether the client is still there makes no difference."""
@@ -212,6 +205,7 @@ class WsApi:
             connection.tell(messages.answer(request.id, reply.status, body, limits))
         finally:
             connection.in_flight -= 1
+            del self._tasks[request]
 
     def _do(self, connection: Connection, request: Request) -> Awaitable[Reply]:
         route = self._routes.get(request.method)
