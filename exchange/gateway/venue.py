@@ -20,6 +20,7 @@ from exchange.gateway.errors import Refusal, unknown_outcome
 from exchange.gateway.faces import faces
 from exchange.gateway.history_reading import History
 from exchange.gateway.limits import Limits, Rates
+from exchange.gateway.listen_keys import ListenKeys
 from exchange.gateway.private.user_data import UserData
 from exchange.marketdata.market import MarketData
 from exchange.persistence.watermark import Watermark
@@ -61,6 +62,7 @@ class Venue:
         self.keys = keys
         self.market_data = market_data
         self.user_data = user_data
+        self.listen_keys = ListenKeys(keys, user_data)
         self.history = history or History(None, Watermark(lambda: None), 0.0)
         self.users = users
         self.history_health = history_health

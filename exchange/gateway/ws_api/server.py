@@ -19,29 +19,50 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 import orjson
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from exchange.gateway.address import Address, client_address
 from exchange.gateway.errors import Refusal
+from exchange.gateway.limits import Usage
 from exchange.gateway.replies import Reply
-from exchange.gateway.routes import ROUTES
+from exchange.gateway.routes import ROUTES, Route
 from exchange.gateway.venue import Venue, shutting_down
+from exchange.gateway.weights import UNKNOWN, Weight
 from exchange.gateway.ws_api import calls, messages, methods
 from exchange.gateway.ws_api.connection import Connection, Limits
 from exchange.gateway.ws_api.messages import Request, Unreadable
+from exchange.gateway.ws_api.rate_limits import RateLimits
 from exchange.gateway.ws_api.receiving import ReceivingSocket
 from exchange.gateway.ws_api.sessions import Sessions
+from exchange.gateway.ws_api.user_data import UserStreams
 from exchange.marketdata.messages import pong_frame
 
-Own = Callable[[Connection, Request], Awaitable[Reply]]
+Begin = Callable[[Connection, Request], Awaitable[Reply]]
 log = logging.getLogger("exchange.gateway")
 PATH = "/ws-api/v3"
 DEFAULTS = Limits()
+SESSION_WEIGHT = Weight(2)
+"""Of everything about the session and its streams."""
 _UNITS_NS = {"": 1_000_000, "MILLISECOND": 1_000_000, "MICROSECOND": 1_000}
 _BROKEN = Refusal(500, -1000, "The request could not be answered; the operator's log says why.", outcome="unknown")
 _BUSY = "Too many requests of this connection wait for their answers; current limit is {}."
+
+
+class Method(NamedTuple):
+    """What a method weighs, and what begins it (Refusal at once or in the end)."""
+
+    weight: Weight
+    begin: Begin
+
+
+async def _no_method(_connection: Connection, _request: Request) -> Reply:
+    raise Refusal(400, -1020, "Unknown method.")
+
+
+_NO_METHOD = Method(UNKNOWN, _no_method)
 
 
 class WsApi:
@@ -51,19 +72,31 @@ class WsApi:
         self.connections: set[Connection] = set()
         self._venue = venue
         self._limits = limits
-        self._routes = methods.routed(ROUTES)
-        self._sessions = sessions = Sessions(venue)
-        self._own: dict[str, Own] = {
-            "session.logon": sessions.logon,
-            "session.status": sessions.status,
-            "session.logout": sessions.logout,
-        }
+        self._rate_limits = RateLimits(venue.limits)
+        self._sessions = Sessions(venue)
+        self._methods = self._every_method()
         self._addresses: Counter[Address] = Counter()
         self._tasks: dict[Request, asyncio.Task[None]] = {}
         """What is in flight; the event loop alone would not keep it alive."""
         self._loop = asyncio.get_running_loop()
         self._nobody = asyncio.Event()
         self._nobody.set()
+
+    def _every_method(self) -> dict[str, Method]:
+        sessions, streams = self._sessions, UserStreams(self._venue, self._sessions, self._limits.subscriptions_max)
+        own: dict[str, Begin] = {
+            "session.logon": sessions.logon,
+            "session.status": sessions.status,
+            "session.logout": sessions.logout,
+            "session.subscriptions": streams.subscriptions,
+            "userDataStream.subscribe": streams.subscribe,
+            "userDataStream.subscribe.signature": streams.subscribe_signed,
+            "userDataStream.unsubscribe": streams.unsubscribe,
+        }
+        endpoints = methods.routed(ROUTES)
+        return {name: Method(SESSION_WEIGHT, begin) for name, begin in own.items()} | {
+            name: Method(route.weight, functools.partial(self._endpoint, route)) for name, route in endpoints.items()
+        }
 
     # ---- connections ----------------------------------------------------------------------------------------------
 
@@ -81,7 +114,7 @@ class WsApi:
             return _refused(refusal)
         self._addresses[address] += 1
         try:
-            await response.prepare(request)
+            writer = await response.prepare(request)
             transport = request.transport
             if transport is not None:
                 connection = Connection(
@@ -91,6 +124,7 @@ class WsApi:
                     unit_ns=unit_ns,
                     shows_limits=shows_limits,
                     since_ns=time.time_ns(),
+                    drain=writer.drain,
                 )
                 await self._serve(response, connection)
         finally:
@@ -173,56 +207,62 @@ class WsApi:
 
     def _take(self, connection: Connection, message: str) -> None:
         """Begin what a message asks for."""
-        shows_limits = connection.shows_limits
+        limits = self._venue.limits
+        usage, shows_limits = limits.of(connection.limited), connection.shows_limits
+        named, method = messages.NO_ID, _NO_METHOD
         try:
             request = messages.read(message)
+            named, method = request.id, self._methods.get(request.method, _NO_METHOD)
             shows_limits = calls.shows_limits(request.params, shows_limits)
+            limits.enter(usage, method.weight)
+            if method.weight.more is not None:
+                limits.add(usage, method.weight.more(request.params))
+            if connection.in_flight >= self._limits.in_flight_max:
+                raise Refusal(503, -1008, _BUSY.format(self._limits.in_flight_max), retry_after_s=1)
         except Unreadable as error:
-            self._refuse(connection, error.id, error.refusal, shows_limits)
-            return
+            self._refuse_unreadable(connection, error, usage)
         except Refusal as refusal:
-            self._refuse(connection, request.id, refusal, shows_limits)
-            return
-        if connection.in_flight >= self._limits.in_flight_max:
-            refusal = Refusal(503, -1008, _BUSY.format(self._limits.in_flight_max), retry_after_s=1)
-            self._refuse(connection, request.id, refusal, shows_limits)
-            return
-        connection.begin()
-        self._tasks[request] = self._loop.create_task(self._answer(connection, request, shows_limits))
+            self._refuse(connection, named, refusal, usage, shows_limits)
+        else:
+            connection.begin()
+            doing = self._answer(connection, request, method, usage, shows_limits)
+            self._tasks[request] = self._loop.create_task(doing)
 
-    async def _answer(self, connection: Connection, request: Request, shows_limits: bool) -> None:
+    async def _answer(
+        self, connection: Connection, request: Request, method: Method, usage: Usage, shows_limits: bool
+    ) -> None:
         """Do what a request asks for and answer it; whether the client is still there makes no difference."""
         try:
-            reply = await self._do(connection, request)
+            reply = await method.begin(connection, request)
         except Refusal as refusal:
-            self._refuse(connection, request.id, refusal, shows_limits)
+            usage.weight += method.weight.failed
+            self._refuse(connection, request.id, refusal, usage, shows_limits)
         except Exception:
             log.exception("a request failed unexpectedly")
-            self._refuse(connection, request.id, _BROKEN, shows_limits)
+            self._refuse(connection, request.id, _BROKEN, usage, shows_limits)
         else:
             body = reply.body if type(reply.body) is bytes else orjson.dumps(reply.body)
-            limits = self._limits_of(connection) if shows_limits else b""
+            limits = self._rate_limits.member(usage.weight, reply.placed_by) if shows_limits else b""
             connection.tell(messages.answer(request.id, reply.status, body, limits))
         finally:
             connection.in_flight -= 1
             del self._tasks[request]
 
-    def _do(self, connection: Connection, request: Request) -> Awaitable[Reply]:
-        route = self._routes.get(request.method)
-        if route is not None:
-            return route.handler(self._venue, calls.route_call(self._venue, connection, route, request.params))
-        own = self._own.get(request.method)
-        if own is None:
-            raise Refusal(400, -1020, "Unknown method.")
-        return own(connection, request)
+    def _endpoint(self, route: Route, connection: Connection, request: Request) -> Awaitable[Reply]:
+        """Begin a method that is an endpoint. Raises Refusal."""
+        return route.handler(self._venue, calls.route_call(self._venue, connection, route, request.params))
 
-    def _refuse(self, connection: Connection, named: bytes, refusal: Refusal, shows_limits: bool) -> None:
-        limits = self._limits_of(connection) if shows_limits else b""
+    def _refuse(self, connection: Connection, named: bytes, refusal: Refusal, usage: Usage, shows_limits: bool) -> None:
+        limits = self._rate_limits.member(usage.weight, 0) if shows_limits else b""
         connection.tell(messages.refusal_answer(named, refusal, limits))
 
-    def _limits_of(self, connection: Connection) -> bytes:
-        """What the address of a connection has used, as a member of an answer."""
-        return b',"rateLimits":[]'
+    def _refuse_unreadable(self, connection: Connection, error: Unreadable, usage: Usage) -> None:
+        refusal = error.refusal
+        try:
+            self._venue.limits.enter(usage, UNKNOWN)
+        except Refusal as limited:
+            refusal = limited
+        self._refuse(connection, error.id, refusal, usage, connection.shows_limits)
 
 
 def _unit_ns(name: str) -> int:
