@@ -18,6 +18,7 @@ from exchange.users.kyc import LEVEL_MAX
 SYMBOL = Field("symbol", "A symbol, as `exchangeInfo` spells it.", required=True)
 ANY_SYMBOL = Field("symbol", "One symbol; all symbols without it.")
 SYMBOLS = Words("symbols", "Several symbols, as a JSON array. Not together with `symbol`.")
+SOME_SYMBOLS = (ANY_SYMBOL, SYMBOLS)
 STATUSES = ("TRADING", "BREAK", "HALT")
 SYMBOL_STATUS = Choice(
     "symbolStatus",
@@ -42,6 +43,18 @@ INTERVAL = Choice(
     refusal=lambda _name: Refusal(400, -1120, "Invalid interval."),
 )
 TIME_ZONE = Matched("timeZone", "Where days begin, east of UTC; -12:00 to +14:00.", pattern=ZONE_PATTERN)
+TICKER_TYPE = Choice(
+    "type",
+    "How much is told of each symbol.",
+    words={"FULL": False, "MINI": True},
+    default="FULL",
+    refusal=lambda _name: Refusal(400, -1139, "Invalid ticker type."),
+)
+WINDOW_SIZE = Matched(
+    "windowSize",
+    "How long the window is: 1m to 59m, 1h to 23h, 1d to 7d; 1d without it.",
+    pattern="^(([1-9]|[1-5][0-9])m|([1-9]|1[0-9]|2[0-3])h|[1-7]d)$",
+)
 ASSET = Field("asset", "Only what happened to this asset.")
 OMIT_ZERO_BALANCES = flag("omitZeroBalances", "Leave out assets of which there is nothing.")
 

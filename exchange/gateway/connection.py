@@ -44,7 +44,7 @@ def first_segment(path: str) -> str:
 class Connection(RequestHandler):
     """Calls `respond` for each request and writes what it returns; it never raises."""
 
-    __slots__ = ("_respond", "_sockets")
+    __slots__ = ("_respond", "_sockets", "is_socket")
 
     def __init__(
         self, server: web.Server, respond: Respond, sockets: Mapping[str, Socket], *, keepalive_timeout_s: float
@@ -61,6 +61,7 @@ class Connection(RequestHandler):
         )
         self._respond = respond
         self._sockets = sockets
+        self.is_socket = False
 
     async def start(self) -> None:
         """The loop of the connection; aiohttp runs it as a task from the moment the connection is made."""
@@ -129,6 +130,7 @@ class Connection(RequestHandler):
 
     async def _hand_over(self, socket: Socket, message: RawRequestMessage, payload: StreamReader) -> None:
         assert self._task_handler is not None
+        self.is_socket = True
         writer = StreamWriter(self, self._loop)
         request = web.BaseRequest(message, payload, self, writer, self._task_handler, self._loop)
         try:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from exchange.gateway import catalogue as known
-from exchange.gateway import history, order_history, orders, public, reads, sapi, user_keys, users
+from exchange.gateway import history, order_history, orders, public, reads, sapi, tickers, user_keys, users
 from exchange.gateway.faces import BINANCE, OURS
 from exchange.gateway.fields import Field
 from exchange.gateway.forms import BearerCall, FormCall
@@ -32,6 +32,7 @@ class Access(enum.Enum):
 
     PUBLIC = "anybody; query or body"
     SIGNED = "whoever signs with an API key that has the permission; query or body"
+    KEYED = "whoever names an API key that has the permission; nothing is signed; query or body"
     FORM = "anybody; in the body only, because there are secrets among them"
     BEARER = "whoever is logged in; in the body only"
 
@@ -104,6 +105,12 @@ _MARKET: tuple[tuple[Route, ...], ...] = (
     _public("/historicalTrades", history.trades, known.SYMBOL, known.LIMIT, known.FROM_ID),
     _public("/aggTrades", history.agg_trades, known.SYMBOL, known.FROM_ID, *known.TIMES),
     _public("/klines", history.klines, known.SYMBOL, known.INTERVAL, known.TIME_ZONE, *known.TIMES),
+    _public("/uiKlines", history.klines, known.SYMBOL, known.INTERVAL, known.TIME_ZONE, *known.TIMES),
+    _public("/avgPrice", tickers.average_price, known.SYMBOL),
+    _public("/ticker/24hr", tickers.day_ticker, *known.SOME_SYMBOLS, known.TICKER_TYPE),
+    _public("/ticker", tickers.window_ticker, *known.SOME_SYMBOLS, known.WINDOW_SIZE, known.TICKER_TYPE),
+    _public("/ticker/price", tickers.last_price, *known.SOME_SYMBOLS),
+    _public("/ticker/bookTicker", tickers.book_ticker, *known.SOME_SYMBOLS),
 )
 _ACCOUNT: tuple[tuple[Route, ...], ...] = (
     _signed("POST", "/order", _TRADE, orders.place, *known.NEW_ORDER),

@@ -6,7 +6,8 @@ JSON; an exception that nobody expected becomes a 500 with a sentence and a line
 
     headers    keepalive_timeout bounds idle connections and trickled headers; size and number are bounded by the parser
     body       EXCHANGE_BODY_BYTES, EXCHANGE_BODY_TIMEOUT; a Content-Encoding is refused; read whatever the Content-Type
-    answer     a client that takes nothing of its answer for a keepalive_timeout is cut off (`sweep`)
+    answer     a client that takes nothing of its answer for a keepalive_timeout is cut off (`sweep`); a WebSocket has
+               bounds of its own
     number     EXCHANGE_CONNECTIONS_MAX; one more is closed at once
 """
 
@@ -34,10 +35,10 @@ from exchange.gateway.limits import Usage, weight_lines
 from exchange.gateway.parameters import check_names, parse
 from exchange.gateway.replies import Answer, answer, refusal_answer
 from exchange.gateway.routes import ROUTES, Access, Route
-from exchange.gateway.signing import Call, authenticate
+from exchange.gateway.signing import Call, anonymous, authenticate, keyed
 from exchange.gateway.venue import Venue, shutting_down
 from exchange.gateway.weights import UNKNOWN
-from exchange.users.keys import Key, KeyKind
+from exchange.gateway.ws_api.server import WsApi
 
 log = logging.getLogger("exchange.gateway")
 Headers = CIMultiDictProxy[str]
@@ -49,7 +50,6 @@ _UNITS_NS = {
     "millisecond": 1_000_000,
     "microsecond": 1_000,
 }
-_NOBODY = Key(api_key="", account=0, kind=KeyKind.HMAC, permissions=frozenset())
 _BROKEN = Refusal(500, -1000, "The request could not be answered; the operator's log says why.", outcome="unknown")
 
 
@@ -83,9 +83,11 @@ class Gateway:
     """The REST edge of one venue: `start`, then `sweep` once a second, then `stop`."""
 
     def __init__(self, venue: Venue, sockets: Mapping[str, Socket] = MappingProxyType({})) -> None:
-        """`sockets`: who serves WebSockets, by the first segment of the path."""
+        """`sockets`: who serves WebSockets beside the WebSocket API, by the first segment of the path."""
         self.venue = venue
-        self._sockets = {name: self.admitted(socket) for name, socket in sockets.items()}
+        self.ws_api = WsApi(venue)
+        everything = {"ws-api": self.ws_api.socket, **sockets}
+        self._sockets = {name: self.admitted(socket) for name, socket in everything.items()}
         self._routes = {(route.method, route.path): route for route in ROUTES}
         self._routes |= {("HEAD", route.path): route for route in ROUTES if route.method == "GET"}
         self._server: _Server | None = None
@@ -112,6 +114,7 @@ class Gateway:
         self.venue.admitting = False
         if self._listener is not None:
             self._listener.close()
+        await self.ws_api.stop(timeout_s)
         if self._server is not None:
             self._server.pre_shutdown()
             await self._server.shutdown(timeout_s)
@@ -119,6 +122,7 @@ class Gateway:
     def sweep(self) -> None:
         """Answer what has waited too long, and cut off clients that do not read. Called once a second."""
         self.venue.give_up_on_late()
+        self.ws_api.sweep()
         if self._server is None:
             return
         now, limit_s = time.monotonic(), self.venue.settings.keepalive_timeout_s
@@ -126,7 +130,7 @@ class Gateway:
         for connection in self._server.connections:
             transport = connection.transport
             unsent = transport.get_write_buffer_size() if transport is not None else 0
-            if not unsent or transport is None:
+            if not unsent or transport is None or connection.is_socket:
                 continue
             before, since = self._stuck.get(connection, (0, now))
             if unsent != before:
@@ -217,12 +221,16 @@ class Gateway:
             self.venue.limits.add(usage, route.weight.more(signed.params))
         face = self.venue.faces[route.face]
         call: Call | FormCall
-        if access is Access.SIGNED and route.permission is not None:
-            api_keys = headers.getall("X-MBX-APIKEY", [])
+        if access is Access.SIGNED or access is Access.KEYED:
+            keys, api_keys = self.venue.keys, headers.getall("X-MBX-APIKEY", [])
             client = functools.partial(self.address, headers, transport)
-            call = authenticate(face, self.venue.keys, api_keys, signed, route.permission, unit_ns, client)
+            assert route.permission is not None
+            if access is Access.SIGNED:
+                call = authenticate(face, keys, api_keys, signed, route.permission, unit_ns, client)
+            else:
+                call = keyed(face, keys, api_keys, signed.params, route.permission, unit_ns, client)
         elif access is Access.PUBLIC:
-            call = Call(face, _NOBODY, signed.params, 0, 0, unit_ns)
+            call = anonymous(face, signed.params, unit_ns)
         elif access is Access.BEARER:
             session = bearer_session(users_of(self.venue), headers.getall("Authorization", []))
             call = BearerCall(signed, self.address(headers, transport), unit_ns, session)

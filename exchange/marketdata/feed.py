@@ -10,11 +10,12 @@ from typing import Any, NamedTuple, Protocol
 
 from exchange.core.codes import Side
 from exchange.marketdata import messages
-from exchange.marketdata.aggregate import NS_PER_MINUTE, Tables, Window, window
+from exchange.marketdata.aggregate import Tables
 from exchange.marketdata.book import Book
 from exchange.marketdata.messages import Quote
 from exchange.marketdata.streams import ConflatedStream, Counts, Listener, Stream
 from exchange.marketdata.text import decimal_text
+from exchange.marketdata.windows import DAY_MINUTES, NO_TRADES, NS_PER_MINUTE, Window, minutes_window
 
 SNAPSHOT_LEVELS_MAX = 5_000
 """Levels a side of a snapshot, REST or WebSocket."""
@@ -116,7 +117,7 @@ class Feed:
         self.depth = ConflatedStream(f"{name} depth", counts, lagging, self._fresh_depth)
         self.trades = TradeStream(self, counts)
         self.ticker = ConflatedStream(f"{name} ticker", counts, lagging, self._fresh_ticker)
-        self._symbol = symbol
+        self.symbol = symbol
         self._wire_name = name.encode()
         self._tables = tables
         self._counts = counts
@@ -127,7 +128,7 @@ class Feed:
         self._ticker_frame = b""
         self._shown: tuple[Quote, Window] | None = None
         self._window_key = (-1, -1)
-        self._window = Window(0, 0, 0, 0, 0, 0, 0)
+        self._window = NO_TRADES
 
     def streams(self) -> dict[str, Stream]:
         """The streams by channel."""
@@ -145,12 +146,12 @@ class Feed:
     def add_trade_taker(self, taker: TradeTaker) -> None:
         """Give `taker` the trades from now on."""
         self._trade_takers[taker] = None
-        self._tables.rows[self._symbol]["trades_wanted"] = 1
+        self._tables.rows[self.symbol]["trades_wanted"] = 1
 
     def drop_trade_taker(self, taker: TradeTaker) -> None:
         """Give `taker` nothing more; the aggregator notes no trades that nobody wants."""
         self._trade_takers.pop(taker, None)
-        self._tables.rows[self._symbol]["trades_wanted"] = bool(self._trade_takers)
+        self._tables.rows[self.symbol]["trades_wanted"] = bool(self._trade_takers)
 
     def publish_trades(self, trades: list[Trade]) -> None:
         """Give the trades to all who want them."""
@@ -194,12 +195,12 @@ class Feed:
                 self.ticker.publish(self._encode_ticker(ticker), 1)
 
     def _ticker(self) -> tuple[Quote, Window]:
-        row = self._tables.rows[self._symbol]
+        row = self._tables.rows[self.symbol]
         last = (int(row["last_price_ticks"]), int(row["last_lots"]), int(row["last_trade_id"]))
         key = (int(self._tables.header["ts_ns"][0]) // NS_PER_MINUTE, last[2])
         if key != self._window_key:
             self._window_key = key
-            self._window = window(self._tables, self._symbol, key[0])
+            self._window = minutes_window(self._tables.minutes, self.symbol, key[0] - DAY_MINUTES + 1, key[0])
         return Quote(*last, *self.book.best(Side.BUY), *self.book.best(Side.SELL)), self._window
 
     def _fresh_depth(self) -> bytes:

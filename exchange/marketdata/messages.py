@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import orjson
 
-from exchange.marketdata.aggregate import NS_PER_MINUTE, WINDOW_MINUTES, Window
 from exchange.marketdata.text import decimal_text
+from exchange.marketdata.windows import DAY_MINUTES, NS_PER_MINUTE, Window
 
 CHANNELS = ("depth", "trades", "ticker")
 ACTIONS = ("subscribe", "unsubscribe")
@@ -177,7 +177,7 @@ def ticker(symbol: str, ts_ns: int, scales: tuple[int, int], quote: Quote, windo
             "l": price(window.low_ticks),
             "v": quantity(window.lots),
             "q": decimal_text(window.tick_lots, price_scale + qty_scale),
-            "O": max(ts_ns // NS_PER_MINUTE - WINDOW_MINUTES + 1, 0) * NS_PER_MINUTE // NS_PER_MS,
+            "O": max(ts_ns // NS_PER_MINUTE - DAY_MINUTES + 1, 0) * NS_PER_MINUTE // NS_PER_MS,
             "C": ts_ns // NS_PER_MS,
             "F": window.first_trade_id,
             "L": last_id,

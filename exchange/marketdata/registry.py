@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from exchange.marketdata import book_streams, trade_streams
+from exchange.marketdata import book_streams, kline_streams, ticker_streams, trade_streams
 from exchange.marketdata.names import Kind, StreamName, parse_name
 from exchange.marketdata.streams import Listener
 from exchange.marketdata.variants import Source, VariantStream
 
-Factory = Callable[[Source, StreamName], VariantStream]
+Factory = Callable[[Source, StreamName], VariantStream | None]
 
 FACTORIES: dict[Kind, Factory] = {
     Kind.DEPTH: book_streams.depth,
@@ -22,6 +22,14 @@ FACTORIES: dict[Kind, Factory] = {
     Kind.BOOK_TICKER: book_streams.book_ticker,
     Kind.TRADE: trade_streams.TradePrints,
     Kind.AGG_TRADE: trade_streams.AggTrades,
+    Kind.KLINE: kline_streams.kline_stream,
+    Kind.TICKER: ticker_streams.ticker,
+    Kind.MINI_TICKER: ticker_streams.mini_ticker,
+    Kind.AVG_PRICE: ticker_streams.average_price,
+    Kind.WINDOW_TICKER: ticker_streams.window_ticker,
+    Kind.ALL_TICKERS: ticker_streams.all_tickers,
+    Kind.ALL_MINI_TICKERS: ticker_streams.all_mini_tickers,
+    Kind.ALL_WINDOW_TICKERS: ticker_streams.all_window_tickers,
 }
 """By kind. The symbol of the name, if it has one, is in `source.feeds`. A kind that is not here is not served."""
 
@@ -46,6 +54,8 @@ class Registry:
         if name is None or name.kind not in FACTORIES or (name.symbol and name.symbol not in self._source.feeds):
             return None
         stream = FACTORIES[name.kind](self._source, name)
+        if stream is None:
+            return None
         self._streams[text] = stream
         stream.on_empty = lambda: self._forget(text)
         stream.open()

@@ -10,9 +10,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from exchange.marketdata.aggregate import Tables
+from exchange.marketdata.candles import Candles
 from exchange.marketdata.feed import Feed
 from exchange.marketdata.messages import text_frame
 from exchange.marketdata.streams import ConflatedStream, Counts, Listener, Stream, Variant
+from exchange.marketdata.tickers import Tickers
 
 Encode = Callable[[int], bytes]
 """From NS_PER_MS or NS_PER_US to a JSON payload. What it encodes must not change once it is published."""
@@ -35,6 +37,8 @@ class Source(NamedTuple):
     lagging: set[ConflatedStream]
     unfinished: set[Finishing]
     """Streams that wait for the end of a command, or of a batch of events."""
+    tickers: Tickers
+    candles: Candles
 
 
 class VariantStream:
@@ -129,9 +133,13 @@ class PacedStream(VariantStream):
         """Tell what is new."""
         message = self._make()
         if message is not None:
-            self._latest = message
-            self._fresh_frames.clear()
-            self.publish([message])
+            self.tell([message], message)
+
+    def tell(self, messages: Sequence[Encode], latest: Encode) -> None:
+        """Tell these messages; `latest` makes up for all of them where they were not heard."""
+        self._latest = latest
+        self._fresh_frames.clear()
+        self.publish(messages)
 
     def _new_variant(self, variant: Variant) -> Stream:
         def fresh() -> bytes:

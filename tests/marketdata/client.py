@@ -115,7 +115,12 @@ async def staged(
 ) -> AsyncIterator[Stage]:
     """A venue with served market data on a free port."""
     venue = Venue(seed)
-    market = MarketData(interval_s=interval_s, limits=limits or Limits(close_s=CLOSE_S))
+    market = MarketData(
+        interval_s=interval_s,
+        limits=limits or Limits(close_s=CLOSE_S),
+        clock_ns=lambda: venue.ts_ns,
+        seen_until_ns=lambda: venue.ts_ns,
+    )
     market.seed(venue.engine.state)
     port = await market.start("127.0.0.1", 0, admit)
     async with aiohttp.ClientSession() as session:
