@@ -33,6 +33,7 @@ from exchange.gateway.connection import Connection, Respond, Socket
 from exchange.gateway.errors import Refusal
 from exchange.gateway.forms import BearerCall, FormCall, bearer_session, users_of
 from exchange.gateway.limits import Usage, weight_lines
+from exchange.gateway.listen_keys import Attach
 from exchange.gateway.openapi.pages import PATHS, page
 from exchange.gateway.parameters import check_names, parse
 from exchange.gateway.replies import Answer, answer, refusal_answer
@@ -98,6 +99,10 @@ class Gateway:
         self._listener: asyncio.Server | None = None
         self._stuck: dict[RequestHandler, tuple[int, float]] = {}
 
+    def private_stream(self, name: str) -> Attach | None:
+        """How a socket of the market data server listens to the stream that a listenKey names; None: it names none."""
+        return self.venue.listen_keys.find(name)
+
     async def start(self, host: str, port: int) -> int:
         """Listen; returns the port (a free one for 0). Raises OSError."""
         settings = self.venue.settings
@@ -126,6 +131,7 @@ class Gateway:
     def sweep(self) -> None:
         """Answer what has waited too long, and cut off clients that do not read. Called once a second."""
         self.venue.give_up_on_late()
+        self.venue.listen_keys.sweep()
         self.ws_api.sweep()
         if self._server is None:
             return
