@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from exchange.gateway.errors import Refusal, filter_failure, illegal_characters
+from exchange.gateway.errors import filter_failure, illegal_characters, too_precise
 
 AMOUNT_PATTERN = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
 _match = re.compile(r"([0-9]{1,20})(?:\.([0-9]{1,20}))?", re.ASCII).fullmatch
@@ -54,7 +54,7 @@ class Grid:
         whole, decimals = match.groups("")
         significant = decimals.rstrip("0")
         if len(significant) > self.precision:
-            raise Refusal(400, -1111, f"Parameter '{parameter}' has too much precision.")
+            raise too_precise(parameter)
         if len(significant) > self.scale:
             raise filter_failure(filter_name)
         units = int(whole + significant.ljust(self.scale, "0"))

@@ -67,6 +67,12 @@ FIRST_ORDER_ID = Integer("orderId", "From this order on, oldest first.", default
 ONE_ORDER_ID = Integer("orderId", "Only of this order.", low=1, default=0)
 NEW_QTY = Amount("newQty", "The new total quantity, filled part included; smaller than before.", required=True)
 
+AMENDED_ORDER_ID = Integer("orderId", "The order's id.", low=1)
+FROM_EXECUTION_ID = Integer("fromExecutionId", "From this execution on.", default=0)
+PREVENTED_MATCH_ID = Integer("preventedMatchId", "Only this one.", low=1, default=0)
+FROM_PREVENTED_MATCH_ID = Integer("fromPreventedMatchId", "With `orderId`: from this one on.", default=0)
+FROM_ALLOCATION_ID = Integer("fromAllocationId", "From this id on.", default=0)
+
 SIDE = Choice(
     "side",
     "Which way.",
@@ -106,17 +112,15 @@ STP_MODE = Choice(
 )
 GOOD_TILL_DATE = Integer("goodTillDate", "With GTD: the first second after it ends the order.", low=1)
 COMPUTE_COMMISSION_RATES = flag("computeCommissionRates", "Whether the answer tells what would be charged.")
-ICEBERG_QTY = Amount("icebergQty", "Known, and not supported yet.")
-NOT_YET = (
-    Amount("stopPrice", "Known, and not supported yet."),
-    Integer("trailingDelta", "Known, and not supported yet.", default=0),
-    Field("pegPriceType", "Known, and not supported yet."),
-    Field("pegOffsetType", "Known, and not supported yet."),
-    Integer("pegOffsetValue", "Known, and not supported yet.", default=0),
-    Integer("strategyId", "Known, and not supported yet.", default=0),
-    Integer("strategyType", "Known, and not supported yet.", default=0),
+ICEBERG_QTY = Field("icebergQty", "Known, and not supported yet.")
+NOT_YET = tuple(
+    Field(name, "Known, and not supported yet.")
+    for name in (
+        *("stopPrice", "trailingDelta", "pegPriceType", "pegOffsetType", "pegOffsetValue"),
+        *("strategyId", "strategyType"),
+    )
 )
-NEW_ORDER = (
+NEW_ORDER: tuple[Field, ...] = (
     *(SYMBOL, SIDE, TYPE, TIME_IN_FORCE, QUANTITY, QUOTE_ORDER_QTY, PRICE, NEW_CLIENT_ORDER_ID),
     *(NEW_ORDER_RESP_TYPE, STP_MODE, GOOD_TILL_DATE, ICEBERG_QTY, *NOT_YET),
 )
@@ -133,7 +137,9 @@ CANCEL_NEW_CLIENT_ORDER_ID = ClientId("cancelNewClientOrderId", "A name for the 
 
 # ---- signatures -----------------------------------------------------------------------------------------------------
 
-TIMESTAMP = Integer("timestamp", "When the request was made, milliseconds or microseconds.", high=10**18 - 1)
+TIMESTAMP = Integer(
+    "timestamp", "When the request was made, milliseconds or microseconds.", required=True, high=10**18 - 1
+)
 RECV_WINDOW = Matched(
     "recvWindow",
     "How old the request may be on arrival, milliseconds; 5000 without it, at most 60000.",
@@ -167,7 +173,7 @@ CODE_IF_ON = Field("code", "Of the second factor where it is on, or a recovery c
 DEVICE_TOKEN = Field("deviceToken", "What an earlier login on this device gave.")
 TOKEN = Field("token", "From the letter.", required=True)
 SESSION_ID = Field("sessionId", "One session; all others without it.")
-LEVEL = Integer("level", "Of identity check.", low=1, high=LEVEL_MAX)
+LEVEL = Integer("level", "Of identity check.", required=True, low=1, high=LEVEL_MAX)
 API_KEY = Field("apiKey", "The key's name.", required=True)
 KEY_LABEL = Field("label", "For people.")
 KEY_PERMISSIONS = Field("permissions", "read, trade, withdraw, with commas; read without it.")
@@ -177,5 +183,5 @@ KEY_PUBLIC_KEY = Field("publicKey", "Of an Ed25519 key: PEM without its line end
 NEW_KEY = (KEY_LABEL, KEY_PERMISSIONS, KEY_ADDRESSES, KEY_EXPIRES_AT, KEY_PUBLIC_KEY, PASSWORD, CODE_IF_ON)
 KYC_REFERENCE = Field("reference", "Which check.", required=True)
 KYC_STATUS = Field("status", "approved or rejected.", required=True)
-KYC_TIMESTAMP = Integer("timestamp", "When it was decided, milliseconds.")
+KYC_TIMESTAMP = Integer("timestamp", "When it was decided, milliseconds.", required=True)
 KYC_DECISION = (KYC_REFERENCE, LEVEL, KYC_STATUS, KYC_TIMESTAMP, SIGNATURE)

@@ -28,6 +28,15 @@ def commission(ppm: int) -> str:
     return f"{ppm // _PPM}.{ppm % _PPM:06d}00"
 
 
+def by_role(maker_ppm: int, taker_ppm: int) -> dict[str, str]:
+    """Rates as answers show them. Neither side of the book pays more than the other here."""
+    ppm = {"maker": maker_ppm, "taker": taker_ppm, "buyer": 0, "seller": 0}
+    return {role: commission(rate) for role, rate in ppm.items()}
+
+
+NO_DISCOUNT = {"enabledForAccount": False, "enabledForSymbol": False, "discountAsset": None, "discount": commission(0)}
+
+
 def of_order(maker_ppm: int, taker_ppm: int) -> dict[str, Any]:
     """What an order would be charged, as POST order/test shows it; nothing but the standard rate exists here."""
     none = {"maker": commission(0), "taker": commission(0)}
@@ -35,10 +44,5 @@ def of_order(maker_ppm: int, taker_ppm: int) -> dict[str, Any]:
         "standardCommissionForOrder": {"maker": commission(maker_ppm), "taker": commission(taker_ppm)},
         "specialCommissionForOrder": none,
         "taxCommissionForOrder": none,
-        "discount": {
-            "enabledForAccount": False,
-            "enabledForSymbol": False,
-            "discountAsset": "",
-            "discount": commission(0),
-        },
+        "discount": NO_DISCOUNT,
     }

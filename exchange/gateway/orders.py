@@ -45,11 +45,13 @@ def symbol_rules(call: Call) -> Rules:
 
 
 async def place(venue: Venue, call: Call) -> Reply:
-    """POST order."""
+    """POST order: place an order."""
     form = placement(call)
     call.check_age()
-    (events,) = await venue.run((form.command,))
-    return Reply(answers.placed(form, events, call.unit_ns), int.from_bytes(events[:8], "little"))
+    account = call.key.account
+    (events,) = await venue.place(account, (form.command,))
+    sequence = int.from_bytes(events[:8], "little")
+    return Reply(answers.placed(form, events, call.unit_ns), sequence, placed_by=account)
 
 
 def named_order(
@@ -90,7 +92,7 @@ def _explain_mismatch(venue: Venue, call: Call, order_id: int, named: str, refus
 
 
 async def cancel(venue: Venue, call: Call) -> Reply:
-    """DELETE order."""
+    """DELETE order: cancel an order."""
     params = call.params
     rules = symbol_rules(call)
     order_id, named = named_order(params)
@@ -106,7 +108,7 @@ async def cancel(venue: Venue, call: Call) -> Reply:
 
 
 async def cancel_all(venue: Venue, call: Call) -> Reply:
-    """DELETE openOrders: every open order of the account on one symbol."""
+    """DELETE openOrders: cancel every open order of the account on one symbol."""
     rules = symbol_rules(call)
     command = target(CommandKind.CANCEL_ALL, call.key.account, symbol=rules.symbol)
     call.check_age()
@@ -119,7 +121,7 @@ async def cancel_all(venue: Venue, call: Call) -> Reply:
 
 
 async def reduce(venue: Venue, call: Call) -> Reply:
-    """PUT order/amend/keepPriority: a smaller quantity, the same place in the queue."""
+    """PUT order/amend/keepPriority: make an order smaller; it keeps its place in the queue."""
     params = call.params
     rules = symbol_rules(call)
     order_id, named = named_order(params)
@@ -139,7 +141,7 @@ async def reduce(venue: Venue, call: Call) -> Reply:
 
 
 async def cancel_replace(venue: Venue, call: Call) -> Reply:
-    """POST order/cancelReplace: a cancel and a new order with nothing in between."""
+    """POST order/cancelReplace: cancel an order and place another with nothing in between."""
     params = call.params
     mode = CANCEL_REPLACE_MODE.read(params)
     order_id, named = named_order(params, CANCEL_ORDER_ID, CANCEL_ORIG_CLIENT_ORDER_ID)
@@ -155,8 +157,8 @@ async def cancel_replace(venue: Venue, call: Call) -> Reply:
         flags=flags,
     )
     call.check_age()
-    canceling, placing = await venue.run((command, form.command))
-    return _replaced(form, canceling, placing, cancel_id, call.unit_ns, mode)
+    canceling, placing = await venue.place(call.key.account, (command, form.command))
+    return _replaced(form, canceling, placing, cancel_id, call.unit_ns, mode)._replace(placed_by=call.key.account)
 
 
 def _replaced(form: Placement, canceling: bytes, placing: bytes, cancel_id: str, unit_ns: int, mode: str) -> Reply:

@@ -1,7 +1,7 @@
-"""The signed routes that read: one order, open orders, the account.
+"""The signed routes that read: one order, open orders, the account, its commissions.
 
-Every answer is a copy of the live state at one durable sequence, which the header X-Exchange-Sequence names. Never
-submits a command.
+Every answer is a copy of the live state at one durable sequence, which the header X-Exchange-Sequence names; an order
+that the engine has forgotten comes from history. Never submits a command.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from exchange.core.state import State
 from exchange.gateway import answers
 from exchange.gateway.catalogue import OMIT_ZERO_BALANCES
 from exchange.gateway.errors import Refusal
-from exchange.gateway.fees import commission, rates
+from exchange.gateway.fees import NO_DISCOUNT, by_role, rates
+from exchange.gateway.order_history import older_order
 from exchange.gateway.orders import named_order, symbol_rules
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
@@ -23,17 +24,17 @@ SEQUENCES_PER_EVENT = 4
 
 
 async def get_order(venue: Venue, call: Call) -> Reply:
-    """GET order: an open one, or one in the window of closed orders."""
+    """GET order: an open one, one in the window of closed orders, or an older one."""
     rules = symbol_rules(call)
     order_id, named = named_order(call.params)
     view, sequence = venue.read(readers.find_order, call.key.account, order_id, named)
     if view is None or view.symbol != rules.symbol:
-        raise Refusal(400, -2013, "Order does not exist.")
+        return await older_order(venue, call, rules, order_id, named)
     return Reply(answers.order(rules, view, call.unit_ns), sequence)
 
 
 async def get_open_orders(venue: Venue, call: Call) -> Reply:
-    """GET openOrders: of one symbol or of all."""
+    """GET openOrders: the open orders of one symbol or of all."""
     symbol = symbol_rules(call).symbol if "symbol" in call.params else 0
     views, sequence = venue.read(readers.open_orders, call.key.account, symbol)
     by_id = call.face.reference.by_id
@@ -52,7 +53,7 @@ def _account(state: State, account: int) -> tuple[readers.AccountView | None, li
 
 
 async def get_account(venue: Venue, call: Call) -> Reply:
-    """GET account: balances, fees and rights."""
+    """GET account: balances, fees and rights of the account."""
     omit_zero = OMIT_ZERO_BALANCES.read(call.params)
     (view, balances, ts_ns, events), sequence = venue.read(_account, call.key.account)
     if view is None:
@@ -65,12 +66,7 @@ async def get_account(venue: Venue, call: Call) -> Reply:
             "takerCommission": taker // 100,
             "buyerCommission": 0,
             "sellerCommission": 0,
-            "commissionRates": {
-                "maker": commission(maker),
-                "taker": commission(taker),
-                "buyer": commission(0),
-                "seller": commission(0),
-            },
+            "commissionRates": by_role(maker, taker),
             "canTrade": view.mode == TradingMode.OPEN,
             "canWithdraw": True,
             "canDeposit": True,
@@ -99,3 +95,21 @@ async def get_account(venue: Venue, call: Call) -> Reply:
 async def my_filters(venue: Venue, call: Call) -> Reply:
     """GET myFilters: the filters that an order of this account on a symbol must pass."""
     return Reply({"exchangeFilters": [], "symbolFilters": symbol_rules(call).filters(), "assetFilters": []})
+
+
+async def get_commission(venue: Venue, call: Call) -> Reply:
+    """GET account/commission: what the account pays on a symbol."""
+    rules = symbol_rules(call)
+    view, sequence = venue.read(readers.account_view, call.key.account)
+    if view is None:
+        raise Refusal(400, -2010, "This account may not place or cancel orders.")
+    return Reply(
+        {
+            "symbol": rules.name,
+            "standardCommission": by_role(*rates(view, [rules.view])),
+            "specialCommission": by_role(0, 0),
+            "taxCommission": by_role(0, 0),
+            "discount": NO_DISCOUNT,
+        },
+        sequence,
+    )

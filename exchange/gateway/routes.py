@@ -11,13 +11,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from exchange.gateway import catalogue as known
-from exchange.gateway import history, orders, public, reads, sapi, tickers, user_keys, users
+from exchange.gateway import history, order_history, orders, public, reads, sapi, tickers, user_keys, users
 from exchange.gateway.faces import BINANCE, OURS
 from exchange.gateway.fields import Field
 from exchange.gateway.forms import BearerCall, FormCall
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
 from exchange.gateway.venue import Venue
+from exchange.gateway.weights import Weight, weight_of
 from exchange.users.keys import Permission
 
 Handler = Callable[[Venue, Call], Awaitable[Reply]]
@@ -31,6 +32,7 @@ class Access(enum.Enum):
 
     PUBLIC = "anybody; query or body"
     SIGNED = "whoever signs with an API key that has the permission; query or body"
+    KEYED = "whoever names an API key that has the permission; nothing is signed; query or body"
     FORM = "anybody; in the body only, because there are secrets among them"
     BEARER = "whoever is logged in; in the body only"
 
@@ -45,6 +47,7 @@ class Route(NamedTuple):
     permission: Permission | None
     fields: tuple[Field, ...]
     parameters: frozenset[str]
+    weight: Weight
     handler: Callable[[Venue, Any], Awaitable[Reply]]
 
 
@@ -58,7 +61,8 @@ def _route(
     fields: tuple[Field, ...],
 ) -> Route:
     names = frozenset(field.name for field in fields)
-    return Route(method, face, face + path, access, permission, fields, names, handler)
+    weight = weight_of(method, face + path)
+    return Route(method, face, face + path, access, permission, fields, names, weight, handler)
 
 
 def _public(path: str, handler: Handler, *fields: Field) -> tuple[Route, ...]:
@@ -131,6 +135,28 @@ _ACCOUNT: tuple[tuple[Route, ...], ...] = (
     _signed(
         "GET", "/myTrades", _READ, history.my_trades, known.SYMBOL, known.ONE_ORDER_ID, known.FROM_ID, *known.TIMES
     ),
+    _signed("GET", "/account/commission", _READ, reads.get_commission, known.SYMBOL),
+    _signed(
+        "GET",
+        "/order/amendments",
+        _READ,
+        order_history.amendments,
+        *(known.SYMBOL, known.AMENDED_ORDER_ID, known.FROM_EXECUTION_ID, known.LIMIT),
+    ),
+    _signed(
+        "GET",
+        "/myPreventedMatches",
+        _READ,
+        order_history.prevented_matches,
+        *(known.SYMBOL, known.PREVENTED_MATCH_ID, known.ONE_ORDER_ID, known.FROM_PREVENTED_MATCH_ID, known.LIMIT),
+    ),
+    _signed(
+        "GET",
+        "/myAllocations",
+        _READ,
+        order_history.allocations,
+        *(known.SYMBOL, known.ONE_ORDER_ID, known.FROM_ALLOCATION_ID, *known.TIMES),
+    ),
     _signed(
         "GET",
         "/ledger",
@@ -166,7 +192,7 @@ def _beside(method: str, path: str, permission: Permission | None, handler: Hand
     access = Access.PUBLIC if permission is None else Access.SIGNED
     everything = (*fields, *known.SIGNED)
     names = frozenset(field.name for field in everything)
-    return Route(method, BINANCE, path, access, permission, everything, names, handler)
+    return Route(method, BINANCE, path, access, permission, everything, names, weight_of(method, path), handler)
 
 
 _BESIDE: tuple[Route, ...] = (
@@ -186,7 +212,9 @@ _BESIDE: tuple[Route, ...] = (
     _beside("GET", "/sapi/v1/capital/deposit/address", _READ, sapi.wallet_is_not_open, *known.DEPOSIT_ADDRESS),
     _beside("POST", "/sapi/v1/capital/withdraw/apply", Permission.WITHDRAW, sapi.wallet_is_not_open, *known.WITHDRAWAL),
 )
-_HEALTH = Route("GET", OURS, "/health", Access.PUBLIC, None, (), frozenset(), public.health)
+_HEALTH = Route(
+    "GET", OURS, "/health", Access.PUBLIC, None, (), frozenset(), weight_of("GET", "/health"), public.health
+)
 
 _FACED = (*_MARKET, *_ACCOUNT, *_PEOPLE)
 

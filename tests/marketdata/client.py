@@ -25,6 +25,15 @@ HANDSHAKE = {"Connection": "Upgrade", "Sec-WebSocket-Key": "A" * 22 + "==", "Sec
 NAMES = {1: "BTC_USDT", 2: "ETH_USDT"}
 
 
+async def closing(ws: aiohttp.ClientWebSocketResponse) -> tuple[Any, Any]:
+    """(code, reason) of the close frame that follows whatever else was sent."""
+    while True:
+        message = await ws.receive()
+        if message.type == aiohttp.WSMsgType.CLOSE:
+            return message.data, message.extra
+        assert message.type == aiohttp.WSMsgType.TEXT
+
+
 def on_uvloop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
     """Run an async test on the loop that the exchange runs on."""
 
@@ -81,9 +90,9 @@ class Stage:
         assert answer.pop("id") == call_id
         return answer.pop("result")
 
-    async def refusal(self) -> tuple[int, str | None, Any]:
+    async def refusal(self, path: str = "/ws") -> tuple[int, str | None, Any]:
         """(status, Retry-After, body) of a WebSocket handshake that is refused."""
-        url = f"http://127.0.0.1:{self.port}/ws"
+        url = f"http://127.0.0.1:{self.port}{path}"
         async with self.session.get(url, headers={"Upgrade": "websocket", **HANDSHAKE}) as response:
             return response.status, response.headers.get("Retry-After"), await response.json()
 
@@ -98,7 +107,12 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def staged(limits: Limits | None = None, interval_s: float = HOUR_S, seed: int = 1) -> AsyncIterator[Stage]:
+async def staged(
+    limits: Limits | None = None,
+    interval_s: float = HOUR_S,
+    seed: int = 1,
+    admit: Callable[[str], str] = lambda _address: "",
+) -> AsyncIterator[Stage]:
     """A venue with served market data on a free port."""
     venue = Venue(seed)
     market = MarketData(
@@ -108,7 +122,7 @@ async def staged(limits: Limits | None = None, interval_s: float = HOUR_S, seed:
         seen_until_ns=lambda: venue.ts_ns,
     )
     market.seed(venue.engine.state)
-    port = await market.start("127.0.0.1", 0)
+    port = await market.start("127.0.0.1", 0, admit)
     async with aiohttp.ClientSession() as session:
         try:
             yield Stage(venue, market, port, session)
@@ -180,13 +194,13 @@ class StubbornClient:
         self._port = port
         self._buffer = b""
 
-    async def connect(self) -> StubbornClient:
+    async def connect(self, path: str = "/ws") -> StubbornClient:
         """Connect and shake hands."""
         loop = asyncio.get_running_loop()
         await loop.sock_connect(self.socket, ("127.0.0.1", self._port))
         await loop.sock_sendall(
             self.socket,
-            b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"GET " + path.encode() + b" HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n",
         )
         while b"\r\n\r\n" not in self._buffer:
