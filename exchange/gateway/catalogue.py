@@ -132,6 +132,13 @@ CANCEL_REPLACE_MODE = Choice(
     required=True,
     words={STOP_ON_FAILURE: STOP_ON_FAILURE, ALLOW_FAILURE: ALLOW_FAILURE},
 )
+DO_NOTHING, CANCEL_ONLY = "DO_NOTHING", "CANCEL_ONLY"
+ORDER_RATE_LIMIT_EXCEEDED_MODE = Choice(
+    "orderRateLimitExceededMode",
+    "What is done when the account has too many unfilled orders for a new one.",
+    default=DO_NOTHING,
+    words={DO_NOTHING: DO_NOTHING, CANCEL_ONLY: CANCEL_ONLY},
+)
 CANCEL_ORDER_ID = Integer("cancelOrderId", "The order to cancel; this or the client's must be there.", low=1, default=0)
 CANCEL_ORIG_CLIENT_ORDER_ID = ClientId("cancelOrigClientOrderId", "The client id of the order to cancel.")
 CANCEL_NEW_CLIENT_ORDER_ID = ClientId("cancelNewClientOrderId", "A name for the cancel, echoed.")

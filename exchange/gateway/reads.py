@@ -102,3 +102,8 @@ async def get_commission(venue: Venue, call: Call) -> Reply:
 async def my_filters(venue: Venue, call: Call) -> Reply:
     """GET myFilters: the filters that an order of this account on a symbol must pass."""
     return Reply({"exchangeFilters": [], "symbolFilters": symbol_rules(call).filters(), "assetFilters": []})
+
+
+async def get_order_counts(venue: Venue, call: Call) -> Reply:
+    """GET rateLimit/order: the unfilled orders of the account, and how many it may have."""
+    return Reply(venue.limits.order_counts(call.key.account))
