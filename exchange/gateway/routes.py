@@ -11,7 +11,18 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from exchange.gateway import catalogue as known
-from exchange.gateway import history, order_history, orders, public, reads, sapi, tickers, user_keys, users
+from exchange.gateway import (
+    history,
+    order_history,
+    orders,
+    public,
+    reads,
+    sapi,
+    tickers,
+    user_keys,
+    user_streams,
+    users,
+)
 from exchange.gateway.faces import BINANCE, OURS
 from exchange.gateway.fields import Field
 from exchange.gateway.forms import BearerCall, FormCall
@@ -87,6 +98,10 @@ def _form(method: str, path: str, handler: FormHandler, *fields: Field) -> tuple
 
 def _bearer(method: str, path: str, handler: BearerHandler, *fields: Field) -> tuple[Route, ...]:
     return (_route(method, OURS, path, Access.BEARER, None, handler, fields),)
+
+
+def _keyed(method: str, path: str, permission: Permission, handler: Handler, *fields: Field) -> tuple[Route, ...]:
+    return (_route(method, BINANCE, path, Access.KEYED, permission, handler, fields),)
 
 
 _READ, _TRADE = Permission.READ, Permission.TRADE
@@ -166,6 +181,9 @@ _ACCOUNT: tuple[tuple[Route, ...], ...] = (
         *(known.ASSET, known.ONE_ORDER_ID, known.FROM_ID, *known.TIMES),
         faces=(OURS,),
     ),
+    _keyed("POST", "/userDataStream", _READ, user_streams.start),
+    _keyed("PUT", "/userDataStream", _READ, user_streams.refresh, known.LISTEN_KEY),
+    _keyed("DELETE", "/userDataStream", _READ, user_streams.stop, known.LISTEN_KEY),
 )
 _PEOPLE: tuple[tuple[Route, ...], ...] = (
     _form("POST", "/user/register", users.register, known.EMAIL, known.PASSWORD),
