@@ -11,6 +11,7 @@ from exchange.gateway.errors import Refusal
 from exchange.gateway.fields import Amount, Choice, ClientId, Count, Field, Integer, Matched, Words, flag
 from exchange.gateway.symbols import STP_DEFAULT, STP_MODES
 from exchange.persistence.intervals import SPANS
+from exchange.users.keys import Scheme
 from exchange.users.kyc import LEVEL_MAX
 
 # ---- symbols and pages ----------------------------------------------------------------------------------------------
@@ -131,9 +132,22 @@ CANCEL_REPLACE_MODE = Choice(
     required=True,
     words={STOP_ON_FAILURE: STOP_ON_FAILURE, ALLOW_FAILURE: ALLOW_FAILURE},
 )
+DO_NOTHING, CANCEL_ONLY = "DO_NOTHING", "CANCEL_ONLY"
+ORDER_RATE_LIMIT_EXCEEDED_MODE = Choice(
+    "orderRateLimitExceededMode",
+    "What is done when the account has too many unfilled orders for a new one.",
+    default=DO_NOTHING,
+    words={DO_NOTHING: DO_NOTHING, CANCEL_ONLY: CANCEL_ONLY},
+)
 CANCEL_ORDER_ID = Integer("cancelOrderId", "The order to cancel; this or the client's must be there.", low=1, default=0)
 CANCEL_ORIG_CLIENT_ORDER_ID = ClientId("cancelOrigClientOrderId", "The client id of the order to cancel.")
 CANCEL_NEW_CLIENT_ORDER_ID = ClientId("cancelNewClientOrderId", "A name for the cancel, echoed.")
+
+# ---- user data streams ----------------------------------------------------------------------------------------------
+
+LISTEN_KEY = Field("listenKey", "What POST userDataStream answered.", required=True)
+FROM_SEQUENCE = Integer("fromSequence", "The last sequence that is known; what came after it comes first.", default=0)
+SUBSCRIPTION_ID = Integer("subscriptionId", "One user data stream; all of the connection without it.", default=0)
 
 # ---- signatures -----------------------------------------------------------------------------------------------------
 
@@ -180,7 +194,16 @@ KEY_PERMISSIONS = Field("permissions", "read, trade, withdraw, with commas; read
 KEY_ADDRESSES = Field("addresses", "Addresses and networks, with commas; anywhere without it.")
 KEY_EXPIRES_AT = Integer("expiresAt", "When the key ends.", low=1, default=0)
 KEY_PUBLIC_KEY = Field("publicKey", "Of an Ed25519 key: PEM without its line ends, or base64.")
-NEW_KEY = (KEY_LABEL, KEY_PERMISSIONS, KEY_ADDRESSES, KEY_EXPIRES_AT, KEY_PUBLIC_KEY, PASSWORD, CODE_IF_ON)
+KEY_SIGNATURE = Choice(
+    "signature",
+    "What its signatures cover: the parameters, or the whole request.",
+    words={str(scheme): scheme for scheme in Scheme},
+    default=str(Scheme.PLAIN),
+)
+NEW_KEY = (
+    *(KEY_LABEL, KEY_PERMISSIONS, KEY_ADDRESSES, KEY_EXPIRES_AT, KEY_PUBLIC_KEY, KEY_SIGNATURE),
+    *(PASSWORD, CODE_IF_ON),
+)
 KYC_REFERENCE = Field("reference", "Which check.", required=True)
 KYC_STATUS = Field("status", "approved or rejected.", required=True)
 KYC_TIMESTAMP = Integer("timestamp", "When it was decided, milliseconds.", required=True)

@@ -33,11 +33,13 @@ from exchange.gateway.connection import Connection, Respond, Socket
 from exchange.gateway.errors import Refusal
 from exchange.gateway.forms import BearerCall, FormCall, bearer_session, users_of
 from exchange.gateway.limits import Usage, weight_lines
+from exchange.gateway.listen_keys import Attach
 from exchange.gateway.openapi.pages import PATHS, page
 from exchange.gateway.parameters import check_names, parse
 from exchange.gateway.replies import Answer, answer, refusal_answer
 from exchange.gateway.routes import ROUTES, Access, Route
 from exchange.gateway.signing import Call, anonymous, authenticate, keyed
+from exchange.gateway.strict import request_text
 from exchange.gateway.venue import Venue, shutting_down
 from exchange.gateway.weights import FREE, UNKNOWN
 from exchange.gateway.ws_api.server import WsApi
@@ -97,6 +99,10 @@ class Gateway:
         self._listener: asyncio.Server | None = None
         self._stuck: dict[RequestHandler, tuple[int, float]] = {}
 
+    def private_stream(self, name: str) -> Attach | None:
+        """How a socket of the market data server listens to the stream that a listenKey names; None: it names none."""
+        return self.venue.listen_keys.find(name)
+
     async def start(self, host: str, port: int) -> int:
         """Listen; returns the port (a free one for 0). Raises OSError."""
         settings = self.venue.settings
@@ -125,6 +131,7 @@ class Gateway:
     def sweep(self) -> None:
         """Answer what has waited too long, and cut off clients that do not read. Called once a second."""
         self.venue.give_up_on_late()
+        self.venue.listen_keys.sweep()
         self.ws_api.sweep()
         if self._server is None:
             return
@@ -166,7 +173,7 @@ class Gateway:
                 allow = ", ".join(_READING if path in PATHS else self._methods(path))
                 raise _no_route(allow)
             body = payload.read_nowait() if payload.is_eof() else await self._slow_body(headers, payload, transport)
-            call = self._call(route, headers, query, body, transport, usage)
+            call = self._call(route, message, query, body, transport, usage)
             reply = await route.handler(self.venue, call)
             more = weight_lines(usage.weight)
             if reply.placed_by:
@@ -210,10 +217,16 @@ class Gateway:
         return sorted(method for method, known in self._routes if known == path)
 
     def _call(
-        self, route: Route, headers: Headers, query: str, body: bytes, transport: asyncio.Transport, usage: Usage
+        self,
+        route: Route,
+        message: RawRequestMessage,
+        query: str,
+        body: bytes,
+        transport: asyncio.Transport,
+        usage: Usage,
     ) -> Call | FormCall:
         """Everything between the bytes and the route: limits, parameters, and whose request it is."""
-        access = route.access
+        access, headers = route.access, message.headers
         if not self.venue.admitting and access is not Access.PUBLIC:
             raise shutting_down()
         if len(body) > self.venue.settings.body_bytes:
@@ -235,7 +248,9 @@ class Gateway:
             client = functools.partial(self.address, headers, transport)
             assert route.permission is not None
             if access is Access.SIGNED:
-                call = authenticate(face, keys, api_keys, signed, route.permission, unit_ns, client)
+                hosts = headers.getall("Host", [])
+                strict = functools.partial(request_text, message.method, hosts, route.path, query, body)
+                call = authenticate(face, keys, api_keys, signed, route.permission, unit_ns, client, strict)
             else:
                 call = keyed(face, keys, api_keys, signed.params, route.permission, unit_ns, client)
         elif access is Access.PUBLIC:

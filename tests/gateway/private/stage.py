@@ -150,9 +150,9 @@ MAKER, TAKER = 16, 17
 MIDDLE_TICKS = 5_000
 
 
-def _stamped(commands: list[Slot], sequence: int) -> Slot:
+def _stamped(commands: list[Slot], sequence: int, ts_ns: int = 0) -> Slot:
     for number, slot in enumerate(commands, sequence + 1):
-        slot[:16] = np.array([number, number], "<i8").view(np.uint8)
+        slot[:16] = np.array([number, ts_ns or number], "<i8").view(np.uint8)
     return np.stack(commands)
 
 
@@ -177,7 +177,11 @@ def small_venue(*, closed_orders: int = 0) -> list[Slot]:
 
 def limit_order(account: int, side: int, ticks: int, lots: int, client_id: str, **more: Any) -> Slot:
     """A GTC limit order on BTC_USDT unless `more` says otherwise."""
-    fields = {"order_type": OrderType.LIMIT, "time_in_force": TimeInForce.GTC, "stp_mode": StpMode.EXPIRE_MAKER}
+    fields: dict[str, int] = {
+        "order_type": OrderType.LIMIT,
+        "time_in_force": TimeInForce.GTC,
+        "stp_mode": StpMode.EXPIRE_MAKER,
+    }
     fields |= {"account": account, "symbol": 1, "side": side, "price_ticks": ticks, "qty_lots": lots}
     return command(CommandKind.PLACE, client_id, **fields | more)
 
@@ -188,6 +192,6 @@ def many_makers(count: int) -> Slot:
     return _stamped([*small_venue(), *asks], 0)
 
 
-def stamped(stage: Stage, *commands: Slot) -> Slot:
-    """The commands as the next ones."""
-    return _stamped(list(commands), int(stage.engine.state.header[0].sequence))
+def stamped(stage: Stage, *commands: Slot, ts_ns: int = 0) -> Slot:
+    """The commands as the next ones, at their sequence or at a time."""
+    return _stamped(list(commands), int(stage.engine.state.header[0].sequence), ts_ns)

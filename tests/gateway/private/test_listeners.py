@@ -10,13 +10,13 @@ import pytest
 
 from exchange.core.codes import CommandKind, Side
 from exchange.gateway.errors import Refusal
-from exchange.gateway.private.user_data import Limits, Subscription
+from exchange.gateway.private.user_data import DEFAULT_LIMITS, Limits, Subscription
 from tests.core.plans import command
 from tests.gateway.private.stage import MAKER, MIDDLE_TICKS, TAKER, Ear, Stage, limit_order, small_venue, stamped
 
 
-def _venue(directory: Path, **options: Limits) -> Stage:
-    stage = Stage(directory, 1, **options)
+def _venue(directory: Path, limits: Limits = DEFAULT_LIMITS) -> Stage:
+    stage = Stage(directory, 1, limits=limits)
     stage.run(stamped(stage, *small_venue()))
     stage.hand_over()
     return stage

@@ -24,7 +24,7 @@ from tests.gateway.private.stage import (
     many_makers,
     stamped,
 )
-from tests.gateway.private.trader import Trader, told_balances, told_orders
+from tests.gateway.private.trader import Trader
 
 ACCOUNT = ACCOUNTS[0]
 
@@ -178,9 +178,7 @@ async def test_trader_that_is_cut_off_again_and_again_folds_to_the_account(tmp_p
     await caught_up(stage.user_data)
     for body in ear.bodies:
         trader.hear(body)
-    assert trader.orders == told_orders(stage.engine.state, ACCOUNT)
-    balances = told_balances(stage.engine.state, ACCOUNT)
-    assert trader.balances == {name: balances[name] for name in trader.balances}
+    trader.agrees_with(stage.engine.state)
     stage.close()
 
 

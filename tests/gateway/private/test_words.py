@@ -211,7 +211,13 @@ async def test_market_order_by_quote_amount_shows_the_amount(scene: Scene) -> No
 async def test_prevented_match_names_the_counter_order_and_what_was_taken_off(scene: Scene) -> None:
     scene.does(ask(10))
     scene.does(limit_order(MAKER, Side.BUY, MIDDLE_TICKS, 4, "own", stp_mode=StpMode.DECREMENT))
-    stopped = {"A": "0.00040000", "B": "0.00040000", "Cs": "BTCUSDT", "pl": "0.00040000", "pL": "50.00000000"}
+    stopped: dict[str, Any] = {
+        "A": "0.00040000",
+        "B": "0.00040000",
+        "Cs": "BTCUSDT",
+        "pl": "0.00040000",
+        "pL": "50.00000000",
+    }
     stopped |= {"pY": "0.02000000", "x": "TRADE_PREVENTION", "v": scene.stage.event_count()}
     assert [body["u"] for body in scene.reports(MAKER)[1:]] == [MAKER, MAKER]
     taker, maker = scene.report(MAKER, 1), scene.report(MAKER, 2)
@@ -264,8 +270,9 @@ async def test_refusals_that_concern_another_order_are_silent(scene: Scene) -> N
 
 
 async def test_refused_order_that_has_no_words_is_silent(scene: Scene) -> None:
-    for field in ({"side": 7}, {"order_type": 9}, {"time_in_force": 0}, {"stp_mode": 99}, {"symbol": 77}):
-        scene.does(ask(**field))
+    scene.does(ask(side=7))
+    for field in ("order_type", "time_in_force", "stp_mode", "symbol"):
+        scene.does(ask(10, "ask", **{field: 99}))
     scene.does(ask(price_ticks=-1))
     assert scene.ears[MAKER].heard == []
 
