@@ -29,6 +29,7 @@ from exchange.disruptor.errors import PipelineFault
 from exchange.disruptor.pipeline import Pipeline
 from exchange.follower import FollowerProcess
 from exchange.gateway import demo
+from exchange.gateway.private.user_data import UserData
 from exchange.gateway.server import Gateway
 from exchange.gateway.venue import Venue
 from exchange.marketdata.market import MarketData
@@ -85,7 +86,9 @@ async def _start(
     )
     market_data = MarketData(interval_s=settings.depth_interval_s)
     market_data.seed(recovered.engine.state)
+    user_data = UserData(pipeline.read, directory.events, recovered.events.last_sequence)
     pipeline.on_events(market_data.on_events)
+    pipeline.on_events(user_data.on_events)
     pipeline.on_fault(on_fault)
     pipeline.start()
     await backoffice.start(pipeline)
@@ -94,6 +97,7 @@ async def _start(
         pipeline,
         backoffice.keys,
         market_data,
+        user_data,
         history=backoffice.history,
         users=backoffice.users,
         history_health=backoffice.health,

@@ -11,6 +11,7 @@ from exchange.gateway.errors import Refusal
 from exchange.gateway.fields import Amount, Choice, ClientId, Count, Field, Integer, Matched, Words, flag
 from exchange.gateway.symbols import STP_DEFAULT, STP_MODES
 from exchange.persistence.intervals import SPANS
+from exchange.users.keys import Scheme
 from exchange.users.kyc import LEVEL_MAX
 
 # ---- symbols and pages ----------------------------------------------------------------------------------------------
@@ -18,6 +19,7 @@ from exchange.users.kyc import LEVEL_MAX
 SYMBOL = Field("symbol", "A symbol, as `exchangeInfo` spells it.", required=True)
 ANY_SYMBOL = Field("symbol", "One symbol; all symbols without it.")
 SYMBOLS = Words("symbols", "Several symbols, as a JSON array. Not together with `symbol`.")
+SOME_SYMBOLS = (ANY_SYMBOL, SYMBOLS)
 STATUSES = ("TRADING", "BREAK", "HALT")
 SYMBOL_STATUS = Choice(
     "symbolStatus",
@@ -42,6 +44,18 @@ INTERVAL = Choice(
     refusal=lambda _name: Refusal(400, -1120, "Invalid interval."),
 )
 TIME_ZONE = Matched("timeZone", "Where days begin, east of UTC; -12:00 to +14:00.", pattern=ZONE_PATTERN)
+TICKER_TYPE = Choice(
+    "type",
+    "How much is told of each symbol.",
+    words={"FULL": False, "MINI": True},
+    default="FULL",
+    refusal=lambda _name: Refusal(400, -1139, "Invalid ticker type."),
+)
+WINDOW_SIZE = Matched(
+    "windowSize",
+    "How long the window is: 1m to 59m, 1h to 23h, 1d to 7d; 1d without it.",
+    pattern="^(([1-9]|[1-5][0-9])m|([1-9]|1[0-9]|2[0-3])h|[1-7]d)$",
+)
 ASSET = Field("asset", "Only what happened to this asset.")
 OMIT_ZERO_BALANCES = flag("omitZeroBalances", "Leave out assets of which there is nothing.")
 
@@ -53,6 +67,12 @@ CANCEL_NAME = ClientId("newClientOrderId", "A name for the cancel, echoed.")
 FIRST_ORDER_ID = Integer("orderId", "From this order on, oldest first.", default=0)
 ONE_ORDER_ID = Integer("orderId", "Only of this order.", low=1, default=0)
 NEW_QTY = Amount("newQty", "The new total quantity, filled part included; smaller than before.", required=True)
+
+AMENDED_ORDER_ID = Integer("orderId", "The order's id.", low=1)
+FROM_EXECUTION_ID = Integer("fromExecutionId", "From this execution on.", default=0)
+PREVENTED_MATCH_ID = Integer("preventedMatchId", "Only this one.", low=1, default=0)
+FROM_PREVENTED_MATCH_ID = Integer("fromPreventedMatchId", "With `orderId`: from this one on.", default=0)
+FROM_ALLOCATION_ID = Integer("fromAllocationId", "From this id on.", default=0)
 
 SIDE = Choice(
     "side",
@@ -101,7 +121,7 @@ NOT_YET = tuple(
         *("strategyId", "strategyType"),
     )
 )
-NEW_ORDER = (
+NEW_ORDER: tuple[Field, ...] = (
     *(SYMBOL, SIDE, TYPE, TIME_IN_FORCE, QUANTITY, QUOTE_ORDER_QTY, PRICE, NEW_CLIENT_ORDER_ID),
     *(NEW_ORDER_RESP_TYPE, STP_MODE, GOOD_TILL_DATE, ICEBERG_QTY, *NOT_YET),
 )
@@ -112,13 +132,28 @@ CANCEL_REPLACE_MODE = Choice(
     required=True,
     words={STOP_ON_FAILURE: STOP_ON_FAILURE, ALLOW_FAILURE: ALLOW_FAILURE},
 )
+DO_NOTHING, CANCEL_ONLY = "DO_NOTHING", "CANCEL_ONLY"
+ORDER_RATE_LIMIT_EXCEEDED_MODE = Choice(
+    "orderRateLimitExceededMode",
+    "What is done when the account has too many unfilled orders for a new one.",
+    default=DO_NOTHING,
+    words={DO_NOTHING: DO_NOTHING, CANCEL_ONLY: CANCEL_ONLY},
+)
 CANCEL_ORDER_ID = Integer("cancelOrderId", "The order to cancel; this or the client's must be there.", low=1, default=0)
 CANCEL_ORIG_CLIENT_ORDER_ID = ClientId("cancelOrigClientOrderId", "The client id of the order to cancel.")
 CANCEL_NEW_CLIENT_ORDER_ID = ClientId("cancelNewClientOrderId", "A name for the cancel, echoed.")
 
+# ---- user data streams ----------------------------------------------------------------------------------------------
+
+LISTEN_KEY = Field("listenKey", "What POST userDataStream answered.", required=True)
+FROM_SEQUENCE = Integer("fromSequence", "The last sequence that is known; what came after it comes first.", default=0)
+SUBSCRIPTION_ID = Integer("subscriptionId", "One user data stream; all of the connection without it.", default=0)
+
 # ---- signatures -----------------------------------------------------------------------------------------------------
 
-TIMESTAMP = Integer("timestamp", "When the request was made, milliseconds or microseconds.", required=True, high=10**18 - 1)
+TIMESTAMP = Integer(
+    "timestamp", "When the request was made, milliseconds or microseconds.", required=True, high=10**18 - 1
+)
 RECV_WINDOW = Matched(
     "recvWindow",
     "How old the request may be on arrival, milliseconds; 5000 without it, at most 60000.",
@@ -159,7 +194,16 @@ KEY_PERMISSIONS = Field("permissions", "read, trade, withdraw, with commas; read
 KEY_ADDRESSES = Field("addresses", "Addresses and networks, with commas; anywhere without it.")
 KEY_EXPIRES_AT = Integer("expiresAt", "When the key ends.", low=1, default=0)
 KEY_PUBLIC_KEY = Field("publicKey", "Of an Ed25519 key: PEM without its line ends, or base64.")
-NEW_KEY = (KEY_LABEL, KEY_PERMISSIONS, KEY_ADDRESSES, KEY_EXPIRES_AT, KEY_PUBLIC_KEY, PASSWORD, CODE_IF_ON)
+KEY_SIGNATURE = Choice(
+    "signature",
+    "What its signatures cover: the parameters, or the whole request.",
+    words={str(scheme): scheme for scheme in Scheme},
+    default=str(Scheme.PLAIN),
+)
+NEW_KEY = (
+    *(KEY_LABEL, KEY_PERMISSIONS, KEY_ADDRESSES, KEY_EXPIRES_AT, KEY_PUBLIC_KEY, KEY_SIGNATURE),
+    *(PASSWORD, CODE_IF_ON),
+)
 KYC_REFERENCE = Field("reference", "Which check.", required=True)
 KYC_STATUS = Field("status", "approved or rejected.", required=True)
 KYC_TIMESTAMP = Integer("timestamp", "When it was decided, milliseconds.", required=True)

@@ -11,6 +11,12 @@ from typing import Any
 from exchange.core.readers import AccountView, SymbolView
 
 _PPM = 1_000_000
+_NO_DISCOUNT = {
+    "enabledForAccount": False,
+    "enabledForSymbol": False,
+    "discountAsset": "",
+    "discount": "0.00000000",
+}
 
 
 def rates(view: AccountView | None, symbols: Iterable[SymbolView]) -> tuple[int, int]:
@@ -28,6 +34,27 @@ def commission(ppm: int) -> str:
     return f"{ppm // _PPM}.{ppm % _PPM:06d}00"
 
 
+def fractions(maker_ppm: int, taker_ppm: int) -> dict[str, str]:
+    """Rates by who pays them; neither buyer nor seller pays more than the other here."""
+    return {
+        "maker": commission(maker_ppm),
+        "taker": commission(taker_ppm),
+        "buyer": commission(0),
+        "seller": commission(0),
+    }
+
+
+def of_symbol(name: str, maker_ppm: int, taker_ppm: int) -> dict[str, Any]:
+    """What an account is charged on a symbol, as GET account/commission shows it."""
+    return {
+        "symbol": name,
+        "standardCommission": fractions(maker_ppm, taker_ppm),
+        "specialCommission": fractions(0, 0),
+        "taxCommission": fractions(0, 0),
+        "discount": _NO_DISCOUNT,
+    }
+
+
 def of_order(maker_ppm: int, taker_ppm: int) -> dict[str, Any]:
     """What an order would be charged, as POST order/test shows it; nothing but the standard rate exists here."""
     none = {"maker": commission(0), "taker": commission(0)}
@@ -35,10 +62,5 @@ def of_order(maker_ppm: int, taker_ppm: int) -> dict[str, Any]:
         "standardCommissionForOrder": {"maker": commission(maker_ppm), "taker": commission(taker_ppm)},
         "specialCommissionForOrder": none,
         "taxCommissionForOrder": none,
-        "discount": {
-            "enabledForAccount": False,
-            "enabledForSymbol": False,
-            "discountAsset": "",
-            "discount": commission(0),
-        },
+        "discount": _NO_DISCOUNT,
     }

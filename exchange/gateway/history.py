@@ -51,13 +51,13 @@ def _nothing(_state: State) -> None:
     """What is read to learn the sequence that the engine has come to."""
 
 
-async def _answer(venue: Venue, query: Query[Found], make: Make[Found, Part], *, is_public: bool = False) -> Reply:
+async def answer_from(venue: Venue, query: Query[Found], make: Make[Found, Part], *, is_public: bool = False) -> Reply:
     """What was read after everything that had been acknowledged when the request came."""
     _, sequence = venue.read(_nothing)
     return Reply(*await venue.history.read(sequence, query, make, is_public=is_public))
 
 
-def _each(make: Callable[[Rules, Any, int], Json], rules: Rules, unit_ns: int) -> Make[history.Rows, Json]:
+def each(make: Callable[[Rules, Any, int], Json], rules: Rules, unit_ns: int) -> Make[history.Rows, Json]:
     """A part of the answer for every row."""
 
     def parts(rows: history.Rows) -> Iterator[Json]:
@@ -96,7 +96,7 @@ def page(params: Params, window: tuple[int, int], first_id: Integer = FROM_ID) -
     )
 
 
-def _bad_combination() -> Refusal:
+def bad_combination() -> Refusal:
     return Refusal(400, -1128, "Combination of optional parameters invalid.")
 
 
@@ -111,14 +111,14 @@ async def all_orders(venue: Venue, call: Call) -> Reply:
     async def query(connection: Connection) -> history.Rows:
         return await history.orders(connection, call.key.account, rules.symbol, wanted)
 
-    return await _answer(venue, query, _each(history_answers.order, rules, call.unit_ns))
+    return await answer_from(venue, query, each(history_answers.order, rules, call.unit_ns))
 
 
 async def my_trades(venue: Venue, call: Call) -> Reply:
     """GET myTrades: the account's side of its trades on a symbol."""
     rules, params = symbol_rules(call), call.params
     if params.keys() & set(_TRADE_FILTERS) not in _TRADE_COMBINATIONS:
-        raise _bad_combination()
+        raise bad_combination()
     order_id = ONE_ORDER_ID.read(params)
     wanted = page(params, _window(params))
 
@@ -128,7 +128,7 @@ async def my_trades(venue: Venue, call: Call) -> Reply:
             return await history.order_trades(connection, account, rules.symbol, order_id, wanted)
         return await history.account_trades(connection, account, rules.symbol, wanted)
 
-    return await _answer(venue, query, _each(history_answers.account_trade, rules, call.unit_ns))
+    return await answer_from(venue, query, each(history_answers.account_trade, rules, call.unit_ns))
 
 
 async def ledger(venue: Venue, call: Call) -> Reply:
@@ -150,7 +150,7 @@ async def ledger(venue: Venue, call: Call) -> Reply:
     def make(rows: history.Rows) -> Iterator[Json]:
         return history_answers.entries(reference, rows, call.unit_ns)
 
-    return await _answer(venue, query, make)
+    return await answer_from(venue, query, make)
 
 
 # ---- of a symbol --------------------------------------------------------------------------------------------------
@@ -164,20 +164,20 @@ async def trades(venue: Venue, call: Call) -> Reply:
     async def query(connection: Connection) -> history.Rows:
         return await history.trades(connection, rules.symbol, wanted)
 
-    return await _answer(venue, query, _each(history_answers.trade, rules, call.unit_ns), is_public=True)
+    return await answer_from(venue, query, each(history_answers.trade, rules, call.unit_ns), is_public=True)
 
 
 async def agg_trades(venue: Venue, call: Call) -> Reply:
     """GET aggTrades: trades of a symbol, fills of one order at one price as one."""
     rules, params = symbol_rules(call), call.params
     if "fromId" in params and ("startTime" in params or "endTime" in params):
-        raise _bad_combination()
+        raise bad_combination()
     wanted = page(params, times(params))
 
     async def query(connection: Connection) -> history.Rows:
         return await history.agg_trades(connection, rules.symbol, wanted)
 
-    return await _answer(venue, query, _each(history_answers.agg_trade, rules, call.unit_ns), is_public=True)
+    return await answer_from(venue, query, each(history_answers.agg_trade, rules, call.unit_ns), is_public=True)
 
 
 async def klines(venue: Venue, call: Call) -> Reply:
@@ -201,7 +201,7 @@ async def klines(venue: Venue, call: Call) -> Reply:
     def make(found: tuple[range, history.Rows, int]) -> Iterator[list[Any]]:
         return history_answers.candles(rules, grid, *found, call.unit_ns)
 
-    return await _answer(venue, query, make, is_public=True)
+    return await answer_from(venue, query, make, is_public=True)
 
 
 async def _candle_rows(

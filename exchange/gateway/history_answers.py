@@ -57,6 +57,38 @@ def order(rules: Rules, row: Any, unit_ns: int) -> Json:
     return answers.order(rules, view, unit_ns)
 
 
+def amendment(rules: Rules, row: Any, unit_ns: int) -> Json:
+    """An amendment; an order keeps its client id through it."""
+    client_id = row["client_id"] or ""
+    return {
+        "symbol": rules.name,
+        "orderId": row["order_id"],
+        "executionId": row["sequence"],
+        "origClientOrderId": client_id,
+        "newClientOrderId": client_id,
+        "origQty": rules.quantity.text(row["old_qty_lots"]),
+        "newQty": rules.quantity.text(row["new_qty_lots"]),
+        "time": row["ts_ns"] // unit_ns,
+    }
+
+
+def prevented_match(rules: Rules, row: Any, unit_ns: int) -> Json:
+    """A match that self-trade prevention stopped; an account is a trade group of its own."""
+    return {
+        "symbol": rules.name,
+        "preventedMatchId": row["event"],
+        "takerOrderId": row["taker_order_id"],
+        "makerSymbol": rules.name,
+        "makerOrderId": row["maker_order_id"],
+        "tradeGroupId": row["account"],
+        "selfTradePreventionMode": answers.STP_NAMES[row["stp_mode"]],
+        "price": rules.price.text(row["price_ticks"]),
+        "takerPreventedQuantity": rules.quantity.text(row["taker_prevented_lots"]),
+        "makerPreventedQuantity": rules.quantity.text(row["maker_prevented_lots"]),
+        "transactTime": row["ts_ns"] // unit_ns,
+    }
+
+
 def account_trade(rules: Rules, row: Any, unit_ns: int) -> Json:
     """One side of a trade; its commission is in the asset that this side receives."""
     asset, grid = (rules.base, rules.base_grid) if row["is_buyer"] else (rules.quote, rules.quote_grid)

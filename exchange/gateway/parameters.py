@@ -60,7 +60,8 @@ def _pairs(pieces: list[str]) -> Params:
     return params
 
 
-def _without_signature(text: str) -> str:
+def without_signature(text: str) -> str:
+    """A query or a form without its signature, and without the `&` that joined it."""
     return "&".join(piece for piece in text.split("&") if not piece.startswith("signature="))
 
 
@@ -91,7 +92,7 @@ def parse(query: str, body: bytes) -> Signed:
     if not signature:
         return Signed(params, f"{query}{form}".encode("ascii"), "")
     head, mark, tail = form.rpartition("&signature=")
-    payload = query + head if mark and "&" not in tail else _without_signature(query) + _without_signature(form)
+    payload = query + head if mark and "&" not in tail else without_signature(query) + without_signature(form)
     return Signed(params, payload.encode("ascii"), signature)
 
 

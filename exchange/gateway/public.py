@@ -83,7 +83,7 @@ async def exchange_info(venue: Venue, call: Call) -> Reply:
         {
             "timezone": "UTC",
             "serverTime": time.time_ns() // call.unit_ns,
-            "rateLimits": [],
+            "rateLimits": venue.limits.describe(),
             "exchangeFilters": [],
             "symbols": symbols,
         },

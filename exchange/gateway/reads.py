@@ -1,7 +1,7 @@
-"""The signed routes that read: one order, open orders, the account.
+"""The signed routes that read: one order, open orders, the account, its commissions.
 
-Every answer is a copy of the live state at one durable sequence, which the header X-Exchange-Sequence names. Never
-submits a command.
+Every answer is a copy of the live state at one durable sequence, which the header X-Exchange-Sequence names; an order
+that the engine has forgotten comes from history. Never submits a command.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from exchange.core.state import State
 from exchange.gateway import answers
 from exchange.gateway.catalogue import OMIT_ZERO_BALANCES
 from exchange.gateway.errors import Refusal
-from exchange.gateway.fees import commission, rates
+from exchange.gateway.fees import fractions, of_symbol, rates
+from exchange.gateway.order_history import older_order
 from exchange.gateway.orders import named_order, symbol_rules
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
@@ -23,12 +24,12 @@ SEQUENCES_PER_EVENT = 4
 
 
 async def get_order(venue: Venue, call: Call) -> Reply:
-    """GET order: an order, open or in the window of closed ones."""
+    """GET order: an open one, one in the window of closed orders, or an older one."""
     rules = symbol_rules(call)
     order_id, named = named_order(call.params)
     view, sequence = venue.read(readers.find_order, call.key.account, order_id, named)
     if view is None or view.symbol != rules.symbol:
-        raise Refusal(400, -2013, "Order does not exist.")
+        return await older_order(venue, call, rules, order_id, named)
     return Reply(answers.order(rules, view, call.unit_ns), sequence)
 
 
@@ -65,12 +66,7 @@ async def get_account(venue: Venue, call: Call) -> Reply:
             "takerCommission": taker // 100,
             "buyerCommission": 0,
             "sellerCommission": 0,
-            "commissionRates": {
-                "maker": commission(maker),
-                "taker": commission(taker),
-                "buyer": commission(0),
-                "seller": commission(0),
-            },
+            "commissionRates": fractions(maker, taker),
             "canTrade": view.mode == TradingMode.OPEN,
             "canWithdraw": True,
             "canDeposit": True,
@@ -96,6 +92,18 @@ async def get_account(venue: Venue, call: Call) -> Reply:
     )
 
 
+async def get_commission(venue: Venue, call: Call) -> Reply:
+    """GET account/commission: what the account pays on a symbol."""
+    rules = symbol_rules(call)
+    view, sequence = venue.read(readers.account_view, call.key.account)
+    return Reply(of_symbol(rules.name, *rates(view, (rules.view,))), sequence)
+
+
 async def my_filters(venue: Venue, call: Call) -> Reply:
     """GET myFilters: the filters that an order of this account on a symbol must pass."""
     return Reply({"exchangeFilters": [], "symbolFilters": symbol_rules(call).filters(), "assetFilters": []})
+
+
+async def get_order_counts(venue: Venue, call: Call) -> Reply:
+    """GET rateLimit/order: the unfilled orders of the account, and how many it may have."""
+    return Reply(venue.limits.order_counts(call.key.account))

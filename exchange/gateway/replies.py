@@ -21,11 +21,15 @@ _DATE: list[bytes | int] = [0, b""]
 
 
 class Reply(NamedTuple):
-    """What a route answers: a JSON value or its bytes, and the sequence that it is current to (0: none)."""
+    """What a route answers: a JSON value or its bytes, and the sequence that it is current to (0: none).
+
+    `placed_by`: the account whose order was accepted and whose unfilled orders the answer tells (0: none was).
+    """
 
     body: Any
     sequence: int = 0
     status: int = 200
+    placed_by: int = 0
 
 
 def status_line(status: int) -> bytes:
@@ -69,17 +73,17 @@ def _head(status: int, length: int, more: bytes) -> bytes:
     )
 
 
-def answer(reply: Reply) -> Answer:
-    """The answer of a route that did what it was asked."""
+def answer(reply: Reply, more: bytes) -> Answer:
+    """The answer of a route that did what it was asked; `more` are header lines about limits."""
     body = reply.body if type(reply.body) is bytes else orjson.dumps(reply.body)
-    more = b"X-Exchange-Sequence: %d\r\n" % reply.sequence if reply.sequence else b""
+    if reply.sequence:
+        more += b"X-Exchange-Sequence: %d\r\n" % reply.sequence
     return Answer(_head(reply.status, len(body), more), body)
 
 
-def refusal_answer(refusal: Refusal, *, close: bool = False, allow: str = "") -> Answer:
+def refusal_answer(refusal: Refusal, more: bytes, *, close: bool = False, allow: str = "") -> Answer:
     """The answer to a request that was refused; `allow` lists the methods of a path for 405."""
     body = orjson.dumps(refusal.body())
-    more = b""
     if refusal.retry_after_s:
         more += b"Retry-After: %d\r\n" % refusal.retry_after_s
     if allow:

@@ -6,7 +6,7 @@ and code once more; to revoke one does not, and works while PostgreSQL is away.
 
 from __future__ import annotations
 
-from exchange.gateway.catalogue import KEY_EXPIRES_AT
+from exchange.gateway.catalogue import KEY_EXPIRES_AT, KEY_SIGNATURE
 from exchange.gateway.forms import BearerCall, tells, users_of
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import microseconds
@@ -24,6 +24,7 @@ async def create_key(venue: Venue, call: BearerCall) -> Reply:
     sent = call.optional("publicKey")
     public_key = keys.public_key(sent) if sent else b""
     expires = KEY_EXPIRES_AT.read(call.params)
+    scheme = KEY_SIGNATURE.read(call.params)
     credentials = users_of(venue).credentials
     password, code = call.text("password"), call.optional("code")
     async with credentials.prove_again(call.session, password, code) as (_, person):
@@ -35,6 +36,7 @@ async def create_key(venue: Venue, call: BearerCall) -> Reply:
         label=call.optional("label"),
         expires_us=microseconds(expires) if expires else NEVER_US,
         public_key=public_key,
+        scheme=scheme,
         totp_enabled=person.totp_enabled,
     )
     credentials.notify(person, "An API key was made")

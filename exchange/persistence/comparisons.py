@@ -13,6 +13,7 @@ from exchange.core.codes import Account, CommandKind, EventKind, Side
 from exchange.persistence.candle_queries import SECOND_SPAN, SECONDS, longer
 
 _BUY, _FEES, _TRADE, _ACCEPTED = int(Side.BUY), int(Account.FEES), int(EventKind.TRADE), int(EventKind.ORDER_ACCEPTED)
+_REDUCED, _PREVENTED = int(EventKind.ORDER_REDUCED), int(EventKind.PREVENTED)
 
 
 class Comparison(NamedTuple):
@@ -165,11 +166,12 @@ where row(p.last_id, p.ts_ns, p.side, p.price_ticks, p.qty_lots::numeric)
 """
 
 _AGGREGATE_GAPS = """
-select format('Symbol %s: after aggregate trade %s comes %s.', symbol, before, agg_id)
-from (select symbol, agg_id, lag(agg_id) over (partition by symbol order by first_id) as before
-      from exchange_market.agg_trades) as ids cross join begun
-where agg_id <> before + 1 or (before is null and first_event = 1 and agg_id <> 1)
+select format('Symbol %s: after aggregate trade %s comes %s; its first trade is %s.', symbol, before, agg_id, first_id)
+from (select symbol, agg_id, first_id, lag(agg_id) over (partition by symbol order by first_id) as before
+      from exchange_market.agg_trades) as ids
+where agg_id <= before or agg_id > first_id
 """
+"""An id is that of the first trade; an older release counted from one instead, and its rows still rise."""
 
 _FEES_OF_TRADES = f"""
 with charged as (
@@ -231,12 +233,84 @@ where row(t.symbol, t.trade_id, t.sequence, t.taker_order_id, t.maker_order_id, 
    is distinct from row(e.symbol, e.trade_id, e.sequence, e.order_id, e.maker_order_id, e.command_kind)
 """
 
+_AMENDMENTS = f"""
+with released as (
+    select event, ts_ns, sequence, symbol, order_id
+    from exchange_clearing.entries cross join exchange_order.projection
+    where kind = {_REDUCED} and event >= details_from
+)
+select format('Event %s: the amendment is %s, the ledger has %s.', event,
+              case when a is null then 'missing' else a::text end,
+              case when e is null then 'nothing' else e::text end)
+from exchange_order.amendments a full join released e using (event)
+left join exchange_order.orders o on o.order_id = a.order_id
+where row(a.ts_ns, a.sequence, a.symbol, a.order_id) is distinct from row(e.ts_ns, e.sequence, e.symbol, e.order_id)
+   or row(a.account, a.symbol) is distinct from row(o.account, o.symbol)
+"""
+
+_PREVENTED_MATCHES = f"""
+with released as (
+    select event, ts_ns, sequence, symbol, order_id, maker_order_id
+    from exchange_clearing.entries cross join exchange_order.projection
+    where kind = {_PREVENTED} and event >= details_from
+)
+select format('Event %s: the prevented match is %s, the ledger has %s.', event,
+              case when p is null then 'missing' else p::text end,
+              case when e is null then 'nothing' else e::text end)
+from exchange_order.prevented_matches p full join released e using (event)
+left join exchange_order.orders t on t.order_id = p.taker_order_id
+left join exchange_order.orders m on m.order_id = p.maker_order_id
+where p is null
+   or (e is not null and row(p.ts_ns, p.sequence, p.symbol, p.taker_order_id, p.maker_order_id)
+                      <> row(e.ts_ns, e.sequence, e.symbol, e.order_id, e.maker_order_id))
+   or row(p.account, p.account, p.symbol, p.symbol, p.side, 1 - p.side, p.stp_mode, p.price_ticks)
+      is distinct from row(t.account, m.account, t.symbol, m.symbol, t.side, m.side, t.stp_mode, m.price_ticks)
+"""
+"""One that released nothing, by a MARKET order that it ended, is not in the ledger."""
+
+_OFF = """
+    select order_id, event, old_qty_lots - new_qty_lots as lots, new_qty_lots from exchange_order.amendments
+    union all
+    select taker_order_id, event, taker_prevented_lots, null from exchange_order.prevented_matches
+    where taker_leaves_lots > 0
+    union all
+    select maker_order_id, event, maker_prevented_lots, null from exchange_order.prevented_matches
+    where maker_leaves_lots > 0
+"""
+"""What was taken off the quantity of an order that lived on."""
+
+_AMENDED_QUANTITIES = f"""
+with counted as (
+    select *, sum(lots) over (partition by order_id order by event desc) - lots as later from ({_OFF}) as off
+)
+select format('Order %s, event %s: amended to %s lots; it has %s now and lost %s since.', order_id, event, new_qty_lots,
+              o.qty_lots, later)
+from counted left join exchange_order.orders o using (order_id)
+where new_qty_lots is distinct from case when new_qty_lots is null then null else o.qty_lots + later end
+"""
+
+_QUANTITIES = f"""
+with off as (
+    select order_id, sum(lots) as lots from ({_OFF}) as each group by order_id
+)
+select format('Order %s: %s lots were submitted and it has %s, amendments and prevented matches took %s.', order_id,
+              submitted_lots, qty_lots, coalesce(lots, 0))
+from exchange_order.orders o left join off using (order_id) cross join exchange_order.projection
+where submitted_lots > 0 and submitted_lots - qty_lots <> coalesce(lots, 0)
+  and (details_from = 1 or exists (
+    select from exchange_clearing.entries e
+    where e.order_id = o.order_id and e.kind = {_ACCEPTED} and e.event >= details_from
+  ))
+"""
+"""Of orders whose whole life is known."""
+
 _WATERMARK = """
 select format('The newest %s is of event %s, the projection says that it stands at event %s.', what, event,
               applied_event)
 from exchange_order.projection cross join (
     select 'trade' as what, max(event) as event from exchange_market.trades
     union all select 'ledger entry', max(event) from exchange_clearing.entries
+    union all select 'prevented match', max(event) from exchange_order.prevented_matches
 ) as newest
 where event > applied_event
 """
@@ -254,6 +328,10 @@ COMPARISONS: tuple[Comparison, ...] = (
         "p.leaves_lots > 0 or e.leaves_lots > 0 or (p.order_id = e.order_id) or e.updated_ts_ns > begun.ts_ns",
     ),
     Comparison("order ids", _ORDER_IDS),
+    Comparison("amendments", _AMENDMENTS),
+    Comparison("prevented matches", _PREVENTED_MATCHES),
+    Comparison("amended quantities", _AMENDED_QUANTITIES),
+    Comparison("quantities", _QUANTITIES),
     Comparison("trade counts", _TRADE_COUNTS),
     Comparison("trade ids", _TRADE_GAPS),
     Comparison("notionals", _NOTIONAL),

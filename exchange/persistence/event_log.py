@@ -1,7 +1,8 @@
 """The event journal as the projector reads it: whole commands, from the event after the projection's position on.
 
-Owns the reading and the proof that a journal continues a projection: the last event that was applied must be in the
+Owns the reading, and the proof that a journal continues a projection: the last event that was applied must be in the
 journal, with the same command. Never holds more than one read and one command besides what it hands out.
+`events_before` reads the other way, a piece at a time.
 """
 
 from __future__ import annotations
@@ -53,6 +54,30 @@ class EventLog:
     @staticmethod
     def _has_end(events: Array) -> bool:
         return bool((events[:, _FLAGS_AT] & EventFlag.LAST).any())
+
+
+def events_before(place: Path, event: int, first_event: int, count: int) -> tuple[int, Array] | None:
+    """(ordinal of the first, events): the last ones before `event` and not before `first_event`, at most `count`.
+
+    None: the journal has none of them, or not any more. Raises what an EventLog raises.
+    """
+    storage = Directory(place)
+    ids = list_segments(storage)
+    begin = max(first_event, read_header(storage, ids[0]).first_sequence if ids else event, event - count)
+    if begin >= event:
+        return None
+    tailer = Tailer(place, begin)
+    parts: list[Array] = []
+    try:
+        while tailer.next_sequence < event and (found := tailer.poll_records()) is not None:
+            parts.append(found[1])
+    except Refused as error:
+        if error.code != RefusalCode.START_MISSING:
+            raise
+        return events_before(place, event, first_event, count)  # they were retired a moment ago
+    finally:
+        tailer.close()
+    return begin, np.concatenate(parts)[: event - begin]
 
 
 def cluster_of(place: Path) -> bytes | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from exchange.persistence.copying import Array, Columns
+from exchange.persistence.fold_details import fold_details
 from exchange.persistence.fold_market import fold_market
 from exchange.persistence.fold_orders import fold_orders
 from exchange.persistence.postings import fold_ledger
@@ -35,6 +36,8 @@ class Folded(NamedTuple):
     symbols: list[Row]
     orders: Columns
     order_changes: Columns
+    amendments: Columns
+    prevented_matches: Columns
     entries: Columns
     postings: Columns
     balances: Columns
@@ -48,8 +51,9 @@ def fold(events: Array, first_event: int, reference: Reference) -> Folded:
     slots = Slots(events, first_event)
     assets, symbols = reference.take(slots)
     orders, order_changes = fold_orders(slots)
+    amendments, prevented_matches = fold_details(slots)
     entries, postings, balances = fold_ledger(slots, reference)
-    trades, agg_trades, candles = fold_market(slots, reference)
+    trades, agg_trades, candles = fold_market(slots)
     return Folded(
         Position(slots.last_event, slots.last_sequence, slots.last_ts_ns),
         months_of(entries["ts_ns"]),
@@ -57,6 +61,8 @@ def fold(events: Array, first_event: int, reference: Reference) -> Folded:
         symbols,
         orders,
         order_changes,
+        amendments,
+        prevented_matches,
         entries,
         postings,
         balances,

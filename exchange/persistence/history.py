@@ -73,7 +73,7 @@ fetch and sort all that a busy account ever did for its last ten rows."""
 
 # ---- orders -------------------------------------------------------------------------------------------------------
 
-_ORDER_COLUMNS = """order_id, account, symbol, side, order_type, time_in_force, stp_mode, status, price_ticks,
+ORDER_COLUMNS = """order_id, account, symbol, side, order_type, time_in_force, stp_mode, status, price_ticks,
     qty_lots, submitted_lots, leaves_lots, quote_atoms, filled_lots, filled_quote_atoms, created_ts_ns, updated_ts_ns,
     client_id"""
 ORDER_BOUNDS = """
@@ -83,7 +83,7 @@ select (select order_id from exchange_order.orders where created_ts_ns >= $1
         order by created_ts_ns desc, order_id desc limit 1) as last_id
 """
 ORDERS = Both.of(f"""
-select {_ORDER_COLUMNS}
+select {ORDER_COLUMNS}
 from exchange_order.orders
 where (account, symbol, order_id) >= ($1, $2, $3) and (account, symbol, order_id) <= ($1, $2, $4)
 order by account {{order}}, symbol {{order}}, order_id {{order}}
@@ -314,6 +314,12 @@ async def agg_trades(connection: Connection, symbol: int, page: Page) -> Rows:
         rows: Rows = await connection.fetch(AGG_TRADES_FROM, symbol, page.first_id, page.limit)
         return rows
     return await AGG_TRADES.fetch(connection, page, symbol, page.start_ns, page.end_ns, page.limit)
+
+
+async def trade_bounds(connection: Connection, symbol: int, start_ns: int, end_ns: int) -> tuple[int, int]:
+    """The first trade id from a time on and the last one up to another, which are ids of one list when it has rows."""
+    row = await connection.fetchrow(TRADE_BOUNDS, symbol, start_ns, end_ns)
+    return row["first_id"] or 0, row["last_id"] or 0
 
 
 async def candle_extent(connection: Connection, symbol: int, span: int) -> tuple[int, int] | None:

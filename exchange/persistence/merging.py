@@ -7,6 +7,7 @@ right plan, since they are few and the tables large, so a session that merges is
 from __future__ import annotations
 
 from exchange.persistence.copying import Table
+from exchange.persistence.fold_details import AMENDMENTS
 from exchange.persistence.fold_market import CANDLES, SUMS
 from exchange.persistence.fold_orders import CHANGES
 from exchange.persistence.postings import BALANCES
@@ -25,7 +26,7 @@ def staging(table: Table) -> str:
     return f"create temp table if not exists {table.name} ({columns}) on commit delete rows"
 
 
-STAGED = (CHANGES, BALANCES, CANDLES)
+STAGED = (CHANGES, AMENDMENTS, BALANCES, CANDLES)
 
 
 def merge_orders(schemas: Schemas) -> str:
@@ -39,6 +40,30 @@ def merge_orders(schemas: Schemas) -> str:
             status = case when c.closed_status > 0 then c.closed_status when c.filled_lots > 0 then 2 else o.status end,
             updated_ts_ns = c.updated_ts_ns
         from {CHANGES.name} c where o.order_id = c.order_id"""
+
+
+def insert_amendments(schemas: Schemas) -> str:
+    """Amendments up to event $1 and sequence $2; all that comes after that is in the tables already.
+
+    Each is counted back from how its order stands now: lots that later events took off are added again.
+    """
+    return f"""
+        insert into {schemas.order}.amendments
+            (order_id, event, ts_ns, sequence, account, symbol, old_qty_lots, new_qty_lots)
+        select order_id, event, c.ts_ns, sequence, c.account, c.symbol, new_qty_lots + off_lots, new_qty_lots
+        from {AMENDMENTS.name} c join {schemas.order}.orders o using (order_id)
+        cross join lateral (
+            select o.qty_lots + c.later_off_lots + coalesce(sum(lots), 0)::bigint as new_qty_lots from (
+                select old_qty_lots - a.new_qty_lots as lots
+                from {schemas.order}.amendments a where a.order_id = c.order_id and a.sequence > $2
+                union all
+                select taker_prevented_lots from {schemas.order}.prevented_matches p
+                where p.taker_order_id = c.order_id and p.event > $1 and taker_leaves_lots > 0
+                union all
+                select maker_prevented_lots from {schemas.order}.prevented_matches p
+                where p.maker_order_id = c.order_id and p.event > $1 and maker_leaves_lots > 0
+            ) as later
+        ) as counted"""
 
 
 def merge_balances(schemas: Schemas) -> str:

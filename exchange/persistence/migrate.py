@@ -53,6 +53,7 @@ async def migrate(connection: asyncpg.Connection) -> list[str]:
             if path.name in applied:
                 continue
             async with connection.transaction():
+                await connection.execute("set local statement_timeout = 0")  # an index of a large table takes its time
                 await connection.execute(text)
                 await connection.execute(
                     "insert into public.exchange_migrations (name, sha256) values ($1, $2)", path.name, _digest(text)

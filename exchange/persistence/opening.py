@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import snapshots
 from exchange import checkpoint
+from exchange.core.codes import EventKind
 from exchange.core.state import State
 from exchange.persistence import engine_rows
 from exchange.persistence.candle_queries import COLUMNS, SECONDS, longer
@@ -25,6 +26,7 @@ from journal.storage import Directory
 
 _NEW = Schemas.suffixed(REBUILD)
 _MONTH = SPANS[MONTH]
+_REDUCED, _PREVENTED = int(EventKind.ORDER_REDUCED), int(EventKind.PREVENTED)
 OPENING_KIND = 0
 """Of the entry that holds opening balances; no event has it."""
 
@@ -70,21 +72,23 @@ async def open_history(connection: Connection, begin: checkpoint.Checkpoint, clu
     state = begin.state
     position = Position(begin.event_count, begin.sequence, int(state.header[0].ts_ns))
     await _copy_state(connection, state)
-    first_event = await _carry_over(connection, state, position, cluster_id)
-    if first_event:
+    kept = await _carry_over(connection, state, position, cluster_id)
+    if kept is not None:
+        first_event, details_from = kept
         words = f"The events before {position.event + 1} are no longer in the journal; their rows were taken over."
     else:
-        first_event = position.event + 1
+        first_event = details_from = position.event + 1
         await _open_ledger(connection, state, position)
         words = (
             f"The history begins with event {first_event}: older ones are neither in the journal nor whole in the "
             "projection that was there."
         )
     await connection.execute(
-        f"insert into {_NEW.order}.projection values (true, $1, $2, $3, $4, $5, 0, '')",
+        f"insert into {_NEW.order}.projection values (true, $1, $2, $3, $4, $5, 0, '', $6)",
         cluster_id,
         first_event,
         *position,
+        details_from,
     )
     return Opening(position, first_event, words)
 
@@ -117,7 +121,7 @@ async def _open_ledger(connection: Connection, state: State, position: Position)
 # ---- what the live projection has of the time before --------------------------------------------------------------
 
 _FITS = f"""
-select first_event from exchange_order.projection
+select first_event, least(details_from, $2 + 1) as details_from from exchange_order.projection
 where cluster_id = $1 and first_event <= $2 and applied_event >= $2
   and not exists (
     select from (
@@ -136,12 +140,27 @@ where cluster_id = $1 and first_event <= $2 and applied_event >= $2
        or kept.trades <> kept.last_id - kept.first_id + 1 or (first_event = 1 and kept.first_id <> 1)
   )
   and (first_event > 1 or (select count(*) from exchange_order.orders where order_id <= $5) = $5)
+  and not exists (
+    select from (
+        select event, order_id from exchange_clearing.entries
+        where kind = {_REDUCED} and event between details_from and $2
+    ) released full join (
+        select event, order_id from exchange_order.amendments where event <= $2
+    ) amended using (event, order_id)
+    where released is null or amended is null
+  )
+  and not exists (
+    select from exchange_clearing.entries e
+    where kind = {_PREVENTED} and event between details_from and $2
+      and not exists (select from exchange_order.prevented_matches p where p.event = e.event)
+  )
 """
-"""The live projection's first event, if its ledger, trades and orders up to event $2 add up to the snapshot."""
+"""The live projection's first events, if its ledger, trades and orders up to event $2 add up to the snapshot."""
 
 _IS_THERE = """
 select to_regclass('exchange_order.orders') is not null and to_regclass('exchange_clearing.postings') is not null
-   and to_regclass('exchange_market.trades') is not null
+   and to_regclass('exchange_market.trades') is not null and to_regclass('exchange_order.amendments') is not null
+   and to_regclass('exchange_order.prevented_matches') is not null
 """
 _MONTHS = """
 select distinct ts_ns / 86400000000000 from exchange_clearing.entries where event <= $1
@@ -151,6 +170,8 @@ insert into {_NEW.order}.orders select * from exchange_order.orders where order_
 """
 """But for those that the snapshot has: it knows how they stood then."""
 _CARRIED = (
+    f"insert into {_NEW.order}.amendments select * from exchange_order.amendments where event <= $1",
+    f"insert into {_NEW.order}.prevented_matches select * from exchange_order.prevented_matches where event <= $1",
     f"insert into {_NEW.clearing}.entries select * from exchange_clearing.entries where event <= $1",
     f"insert into {_NEW.clearing}.postings select * from exchange_clearing.postings where event <= $1",
     f"insert into {_NEW.market}.trades select * from exchange_market.trades where event <= $1",
@@ -162,13 +183,18 @@ _CARRIED = (
 )
 
 
-async def _carry_over(connection: Connection, state: State, position: Position, cluster_id: bytes) -> int:
-    """Take the rows up to `position` over, if they are whole; returns the first event of the history, 0: not whole."""
+async def _carry_over(
+    connection: Connection, state: State, position: Position, cluster_id: bytes
+) -> tuple[int, int] | None:
+    """Take the rows up to `position` over, if they are whole.
+
+    Returns the first event of the history, and from where on it has amendments and prevented matches; None: not whole.
+    """
     if not await connection.fetchval(_IS_THERE):
-        return 0
+        return None
     counts = list(engine_rows.trade_counts(state))
     last_order_id = int(state.header[0].next_order_id) - 1
-    first_event = await connection.fetchval(
+    row = await connection.fetchrow(
         _FITS,
         cluster_id,
         position.event,
@@ -176,8 +202,8 @@ async def _carry_over(connection: Connection, state: State, position: Position, 
         [trades for _, trades in counts],
         last_order_id,
     )
-    if first_event is None:
-        return 0
+    if row is None:
+        return None
     days = [row[0] for row in await connection.fetch(_MONTHS, position.event)]
     for month_ns in sorted({int(floor_ns([day * 86_400 * 10**9], _MONTH)[0]) for day in days}):
         await make_partitions(connection, _NEW, month_ns)
@@ -190,4 +216,4 @@ async def _carry_over(connection: Connection, state: State, position: Position, 
                 f"insert into exchange_market.candles ({COLUMNS}) select {COLUMNS} from ({candles}) as made", REBUILD
             )
         )
-    return int(first_event)
+    return row["first_event"], row["details_from"]

@@ -4,6 +4,7 @@ Owns the one transaction of a batch and the row `projection`, which says how far
 
     claim ──► epoch + 1, owner = us ──► what the folds must remember is loaded
     apply ──► fold ──► begin ──► position moves, by compare and set ──► COPY of new rows, merges of changes ──► commit
+    fill  ──► the same for amendments and prevented matches of events from before there were tables for them
 
 A projection belongs to one connection. After any exception neither is of use: terminate the connection and claim anew.
 That also settles a commit whose reply was lost, because the row then says whether the batch took place.
@@ -16,11 +17,13 @@ from typing import Any
 
 from exchange.persistence.copying import Columns, Table, copy
 from exchange.persistence.fold import Folded, Position, fold
+from exchange.persistence.fold_details import AMENDMENTS, PREVENTED_MATCHES, fold_details
 from exchange.persistence.fold_market import AGG_TRADES, CANDLES, TRADES
 from exchange.persistence.fold_orders import CHANGES, ORDERS
 from exchange.persistence.merging import (
     SESSION,
     STAGED,
+    insert_amendments,
     merge_balances,
     merge_candles,
     merge_orders,
@@ -30,6 +33,7 @@ from exchange.persistence.merging import (
 from exchange.persistence.postings import BALANCES, ENTRIES, POSTINGS
 from exchange.persistence.reference import Reference
 from exchange.persistence.schemas import Schemas, make_partitions
+from exchange.persistence.slots import Slots
 
 
 class Superseded(Exception):
@@ -61,8 +65,13 @@ class Claimant:
 class Projection:
     """A claimed projection on one connection. `claim`, then `apply` batch after batch."""
 
-    def __init__(self, connection: Any, schemas: Schemas, claimant: Claimant, position: Position) -> None:
-        self.position = position
+    def __init__(self, connection: Any, schemas: Schemas, claimant: Claimant, row: Any) -> None:
+        self.position = Position(row["applied_event"], row["applied_sequence"], row["applied_ts_ns"])
+        self.first_event: int = row["first_event"]
+        self.details_from: int = row["details_from"]
+        """Amendments and prevented matches of events from here on are there."""
+        self.details_filled: bool = row["details_filled"]
+        """Nobody looks for older ones any more."""
         self._connection = connection
         self._schemas = schemas
         self._claimant = claimant
@@ -84,8 +93,8 @@ class Projection:
         await connection.execute(SESSION)
         for table in STAGED:
             await connection.execute(staging(table))
-        position = await _claim(connection, schemas.order, claimant, start)
-        projection = cls(connection, schemas, claimant, position)
+        row = await _claim(connection, schemas.order, claimant, start)
+        projection = cls(connection, schemas, claimant, row)
         await projection._load()
         return projection
 
@@ -103,6 +112,27 @@ class Projection:
         self.position = folded.position
         self._months.update(folded.months)
         return rows
+
+    async def fill(self, events: Any, first_event: int) -> int:
+        """Write the amendments and prevented matches of `events`, (n, 128) u1, the last ones before `details_from`.
+
+        Returns how many rows were written. Raises what `apply` raises.
+        """
+        slots = Slots(events, first_event)
+        details = fold_details(slots)
+        await self._begin(durable=False)
+        await self._move_details(first_event, filled=False)
+        rows = await self._write_details(details, slots.last_event, slots.last_sequence)
+        await self._connection.execute("commit")
+        self.details_from = first_event
+        return rows
+
+    async def end_filling(self) -> None:
+        """Note that there are no older events to `fill` from. Raises what `apply` raises."""
+        await self._begin(durable=True)
+        await self._move_details(self.details_from, filled=True)
+        await self._connection.execute("commit")
+        self.details_filled = True
 
     async def flush(self) -> None:
         """Wait until everything applied is on the server's disk. Raises what `apply` raises."""
@@ -126,6 +156,19 @@ class Projection:
         if not moved:
             raise Moved("The projection was moved or claimed by somebody else.")
 
+    async def _move_details(self, details_from: int, *, filled: bool) -> None:
+        moved = await self._connection.fetchval(
+            f"update {self._schemas.order}.projection set details_from = $1, details_filled = $2 "
+            "where details_from = $3 and epoch = $4 and owner = $5 returning true",
+            details_from,
+            filled,
+            self.details_from,
+            self._claimant.epoch,
+            self._claimant.token,
+        )
+        if not moved:
+            raise Moved("The projection was claimed by somebody else.")
+
     async def _write(self, folded: Folded) -> int:
         schemas = self._schemas
         for month_ns in folded.months:
@@ -142,16 +185,24 @@ class Projection:
         rows += await copy(self._connection, schemas.market, TRADES, folded.trades)
         rows += await copy(self._connection, schemas.market, AGG_TRADES, folded.agg_trades)
         rows += await self._merge(CHANGES, folded.order_changes, merge_orders(schemas))
+        details = folded.amendments, folded.prevented_matches
+        rows += await self._write_details(details, folded.position.event, folded.position.sequence)
         rows += await self._merge(BALANCES, folded.balances, merge_balances(schemas))
         rows += await self._merge(CANDLES, folded.candles, merge_candles(schemas))
         return rows
 
-    async def _merge(self, table: Table, columns: Columns, statement: str) -> int:
+    async def _write_details(self, details: tuple[Columns, Columns], event: int, sequence: int) -> int:
+        """After the orders: what an amendment left of the quantity is counted back from how its order stands."""
+        amendments, prevented_matches = details
+        rows = await copy(self._connection, self._schemas.order, PREVENTED_MATCHES, prevented_matches)
+        return rows + await self._merge(AMENDMENTS, amendments, insert_amendments(self._schemas), event, sequence)
+
+    async def _merge(self, table: Table, columns: Columns, statement: str, *arguments: int) -> int:
         """Stage differences and merge them; each must have met, or become, one row."""
         staged = await copy(self._connection, None, table, columns)
         if not staged:
             return 0
-        merged = int((await self._connection.execute(statement)).rsplit(" ", 1)[1])
+        merged = int((await self._connection.execute(statement, *arguments)).rsplit(" ", 1)[1])
         if merged != staged:
             raise ProjectionDiffers(f"{staged - merged} of {staged} rows in {table.name} change what is not there.")
         return staged
@@ -161,19 +212,16 @@ class Projection:
         for row in await self._connection.fetch(f"select asset, scale from {schemas.order}.assets"):
             reference.scale[row["asset"]] = row["scale"]
         symbols = await self._connection.fetch(
-            f"select symbol, base_asset, quote_asset, base_atoms_per_lot, "
-            f"(select max(agg_id) from {schemas.market}.agg_trades a where a.symbol = s.symbol) as last_agg_id "
-            f"from {schemas.order}.symbols s"
+            f"select symbol, base_asset, quote_asset, base_atoms_per_lot from {schemas.order}.symbols"
         )
-        for symbol, base, quote, base_atoms, last_agg_id in symbols:
-            reference.know_symbol(symbol, base, quote, base_atoms)
-            reference.last_agg_id[symbol] = last_agg_id or 0
+        for row in symbols:
+            reference.know_symbol(*row)
 
 
-async def _claim(connection: Any, schema: str, claimant: Claimant, start: Position) -> Position:
-    """Write epoch and owner into the row; returns where it stands."""
+async def _claim(connection: Any, schema: str, claimant: Claimant, start: Position) -> Any:
+    """Write epoch and owner into the row; returns it."""
     await connection.execute(
-        f"insert into {schema}.projection values (true, $1, $2, $3, $4, $5, 0, '') on conflict do nothing",
+        f"insert into {schema}.projection values (true, $1, $2, $3, $4, $5, 0, '', $2) on conflict do nothing",
         claimant.cluster_id,
         start.event + 1,
         *start,
@@ -198,4 +246,4 @@ async def _claim(connection: Any, schema: str, claimant: Claimant, start: Positi
         if row is None:
             raise Moved("Somebody else claimed the projection at the same time.")
     claimant.epoch = row["epoch"]
-    return Position(row["applied_event"], row["applied_sequence"], row["applied_ts_ns"])
+    return row

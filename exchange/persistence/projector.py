@@ -34,7 +34,7 @@ import uvloop
 
 from exchange.datadir import Projected, write_projected
 from exchange.persistence.database import Target
-from exchange.persistence.event_log import EventLog, cluster_of
+from exchange.persistence.event_log import EventLog, cluster_of, events_before
 from exchange.persistence.fold import Position
 from exchange.persistence.fold_orders import OrdersDiffer
 from exchange.persistence.migrate import SchemaRefused, migrate
@@ -63,6 +63,10 @@ DURABLE_S = 1.0
 BATCH_S = 20.0
 BATCH_EVENT_S = 0.001
 """After BATCH_S and this for each event a batch is given up: the server hangs. Its own limit is the same."""
+MIGRATE_S = 3600.0
+"""A migration may build an index of a large table."""
+FILL_EVENTS = 100_000
+"""Of a piece that is read backwards: each costs a walk from the beginning of its segment."""
 STATEMENT_MS = 60_000
 PAUSE_FIRST_S, PAUSE_MAX_S = 0.1, 5.0
 SENTENCE_CHARACTERS_MAX = 500
@@ -176,8 +180,9 @@ class Projector:
             self._target = Target.of(self._settings, self._settings.data_dir / "postgres")
         connection = await self._target.connect("exchange projector", statement_ms=STATEMENT_MS)
         try:
-            async with asyncio.timeout(BATCH_S):
+            async with asyncio.timeout(MIGRATE_S):
                 await migrate(connection)
+            async with asyncio.timeout(BATCH_S):
                 projection = await Projection.claim(connection, Schemas(), self._claimant)
             await self._follow(projection)
             async with asyncio.timeout(BATCH_S):
@@ -191,6 +196,8 @@ class Projector:
         try:
             while not self._end.is_set():
                 self._wake.clear()
+                if not projection.details_filled:
+                    await self._fill(projection)
                 events = self._read_journal(lambda: events_log.read(self._settings.projection_events))
                 is_due = time.monotonic() - self._durable_s >= DURABLE_S
                 if events is not None:
@@ -202,10 +209,21 @@ class Projector:
                 elif is_due and self._durable != self._position:
                     async with asyncio.timeout(BATCH_S):
                         await self._make_durable(projection)
-                else:
+                elif projection.details_filled:
                     await self._rest()
         finally:
             events_log.close()
+
+    async def _fill(self, projection: Projection) -> None:
+        """A piece of what the projection lacks because it is older than the tables that it belongs in."""
+        before = projection.details_from, projection.first_event, FILL_EVENTS
+        found = self._read_journal(lambda: events_before(self._place, *before))
+        async with asyncio.timeout(BATCH_S + FILL_EVENTS * BATCH_EVENT_S):
+            if found is None:
+                await projection.end_filling()
+                log.info("amendments and prevented matches are there from event %d on", projection.details_from)
+            else:
+                self._rows += await projection.fill(found[1], found[0])
 
     async def _rest(self) -> None:
         self._reports.push()

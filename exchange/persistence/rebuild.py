@@ -37,7 +37,8 @@ BATCH_EVENTS = 50_000
 SWAP_ATTEMPTS = 20
 SWAP_LOCK_MS = 1_000
 """How long one attempt may make new readers wait behind those that are still reading."""
-_MIGRATION = migrate.FOLDER / "0002_projection.sql"
+_MIGRATIONS = ("0002_projection.sql", "0004_order_details.sql")
+"""Those that make the projection's tables."""
 _LOCK = 0x72656275696C64
 """The word "rebuild": the key of the advisory lock."""
 
@@ -172,7 +173,8 @@ async def _fresh(connection: Connection, data_dir: pathlib.Path, cluster_id: byt
     await _drop(connection, OLD)
     begin = await asyncio.to_thread(opening.find_beginning, data_dir)
     async with connection.transaction():
-        await connection.execute(renamed(_MIGRATION.read_text(encoding="utf-8"), REBUILD))
+        for name in _MIGRATIONS:
+            await connection.execute(renamed((migrate.FOLDER / name).read_text(encoding="utf-8"), REBUILD))
         if begin is None:
             return Opening(Position(), 1, "")
         return await opening.open_history(connection, begin, cluster_id)

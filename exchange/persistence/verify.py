@@ -36,6 +36,8 @@ class Report(NamedTuple):
     sequence: int
     event: int
     first_event: int
+    details_from: int
+    """Of amendments and prevented matches; later than `first_event` in a projection that is older than their tables."""
     compared: tuple[str, ...]
     """Names of the comparisons, in order."""
     differences: dict[str, list[str]]
@@ -44,6 +46,8 @@ class Report(NamedTuple):
     def sentences(self) -> Iterable[str]:
         """The report for people."""
         since = "" if self.first_event == 1 else f" History begins with event {self.first_event}."
+        if self.details_from > self.first_event:
+            since += f" Amendments and prevented matches begin with event {self.details_from}."
         where = f"sequence {self.sequence} (event {self.event})"
         if not self.differences:
             yield f"The projection equals the engine at {where}; {len(self.compared)} comparisons.{since}"
@@ -73,9 +77,7 @@ async def verify(target: Target, data_dir: pathlib.Path, progress: ShowProgress,
 
 
 async def _verify(connection: Connection, data_dir: pathlib.Path, progress: ShowProgress, suffix: str) -> Report:
-    at = await connection.fetchrow(
-        renamed("select first_event, applied_event, applied_sequence from exchange_order.projection", suffix)
-    )
+    at = await connection.fetchrow(renamed("select * from exchange_order.projection", suffix))
     if at is None:
         raise NothingProjected("Nothing was projected yet.")
     sequence, event = at["applied_sequence"], at["applied_event"]
@@ -93,7 +95,7 @@ async def _verify(connection: Connection, data_dir: pathlib.Path, progress: Show
             more = ["And more."] if len(found) > NAMED_MAX else []
             differences.setdefault(comparison.name, []).extend(found[:NAMED_MAX] + more)
     names = tuple(comparison.name for comparison in COMPARISONS)
-    return Report(sequence, event, at["first_event"], names, differences)
+    return Report(sequence, event, at["first_event"], at["details_from"], names, differences)
 
 
 async def _copy(connection: Connection, state: State) -> None:

@@ -14,12 +14,13 @@ CHART = {**SYMBOL, "interval": "1m"}
 LARGE = ["9007199254740993", "9223372036854775807"]
 """The numbers among the nasty ones that are numbers."""
 DAY_MS = 86_400_000
+AMENDMENTS, MATCHES = "/v1/order/amendments", "/v1/myPreventedMatches"
 
 
 def ask(exchange: Exchange, path: str, form: dict[str, str]) -> Answer:
     """A GET, signed where the path needs it."""
     alice = exchange.trader("alice")
-    if path in ("/v1/allOrders", "/v1/myTrades", "/v1/ledger"):
+    if path in ("/v1/allOrders", "/v1/myTrades", "/v1/ledger", AMENDMENTS, MATCHES):
         return alice.signed_form("GET", path, form)
     return alice.public(f"{path}?{urlencode(form, errors='surrogateescape')}")
 
@@ -30,6 +31,9 @@ def ask(exchange: Exchange, path: str, form: dict[str, str]) -> Answer:
         *(("/v1/allOrders", SYMBOL, name, LARGE) for name in ("orderId", "startTime", "endTime", "limit")),
         *(("/v1/myTrades", SYMBOL, name, LARGE) for name in ("orderId", "fromId", "startTime", "endTime", "limit")),
         *(("/v1/ledger", {}, name, LARGE) for name in ("orderId", "fromId", "startTime", "endTime", "limit")),
+        *((AMENDMENTS, SYMBOL | {"orderId": "1"}, name, LARGE) for name in ("orderId", "fromExecutionId", "limit")),
+        *((MATCHES, SYMBOL | {"orderId": "1"}, name, LARGE) for name in ("orderId", "fromPreventedMatchId", "limit")),
+        (MATCHES, SYMBOL, "preventedMatchId", LARGE),
         *(("/v1/aggTrades", SYMBOL, name, LARGE) for name in ("fromId", "startTime", "endTime", "limit")),
         *(("/v1/klines", CHART, name, LARGE) for name in ("startTime", "endTime", "limit")),
         ("/v1/klines", CHART, "timeZone", ["+1", "-1", "-0"]),

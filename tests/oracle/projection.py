@@ -42,6 +42,8 @@ class OracleProjection:
         self.assets: dict[int, Asset] = {}
         self.symbols: dict[int, Symbol] = {}
         self.orders: dict[int, Row] = {}
+        self.amendments: list[Row] = []
+        self.prevented_matches: list[Row] = []
         self.balances: defaultdict[tuple[int, int], list[int]] = defaultdict(lambda: [0, 0])
         self.entries: list[Row] = []
         self.postings: list[Row] = []
@@ -79,6 +81,8 @@ class OracleProjection:
             "assets": assets,
             "symbols": [self._symbol_row(one) for one in self.symbols.values()],
             "orders": list(self.orders.values()),
+            "amendments": self.amendments,
+            "prevented_matches": self.prevented_matches,
             "balances": balances,
             "entries": self.entries,
             "postings": self.postings,
@@ -126,7 +130,11 @@ class OracleProjection:
 
     def _reduced(self, e: Event) -> None:
         order = self.orders[e["order_id"]]
+        old_qty_lots = order["qty_lots"]
         order["qty_lots"] -= e["qty_lots"]
+        same = {name: e[name] for name in ("order_id", "ts_ns", "sequence", "account", "symbol")}
+        quantities = {"old_qty_lots": old_qty_lots, "new_qty_lots": order["qty_lots"]}
+        self.amendments.append(same | quantities | {"event": self.event})
         order["leaves_lots"] -= e["qty_lots"]
         order["updated_ts_ns"] = e["ts_ns"]
 
@@ -134,6 +142,10 @@ class OracleProjection:
         self.orders[e["order_id"]] |= {"leaves_lots": 0, "status": e["status"], "updated_ts_ns": e["ts_ns"]}
 
     def _prevented(self, e: Event) -> None:
+        same = ("ts_ns", "sequence", "account", "symbol", "side", "stp_mode", "price_ticks")
+        of_role = ("order_id", "prevented_lots", "leaves_lots")
+        names = (*same, *(f"{role}_{name}" for role in ("taker", "maker") for name in of_role))
+        self.prevented_matches.append({name: e[name] for name in names} | {"event": self.event})
         for role in ("taker", "maker"):
             order, off, left = self.orders[e[f"{role}_order_id"]], e[f"{role}_prevented_lots"], e[f"{role}_leaves_lots"]
             if not off:
@@ -170,9 +182,8 @@ class OracleProjection:
             self.agg_trades[-1]["last_id"] = e["trade_id"]
             return
         self._run = run
-        agg_id = 1 + sum(1 for row in self.agg_trades if row["symbol"] == e["symbol"])
         same = {name: e[name] for name in ("symbol", "ts_ns", "side", "price_ticks", "qty_lots")}
-        self.agg_trades.append(same | {"agg_id": agg_id, "first_id": e["trade_id"], "last_id": e["trade_id"]})
+        self.agg_trades.append(same | dict.fromkeys(("agg_id", "first_id", "last_id"), e["trade_id"]))
 
     def _candle(self, e: Event, span: int, open_ts_ns: int) -> None:
         price = e["price_ticks"]

@@ -22,7 +22,7 @@ insert into exchange_order.assets values (1, 'BTC', 8), (2, 'ETH', 8), (3, 'USDT
 insert into exchange_order.symbols values
     (1, 'BTC_USDT', 1, 3, 2, 5, 1000, 10, 1, 1, 1000, 1000),
     (2, 'ETH_USDT', 2, 3, 2, 4, 10000, 100, 1, 1, 1000, 1000);
-insert into exchange_order.projection values (true, decode(repeat('00', 16), 'hex'), 1, 0, 0, 0, 0, '');
+insert into exchange_order.projection values (true, decode(repeat('00', 16), 'hex'), 1, 0, 0, 0, 0, '', 1);
 """
 
 
@@ -53,6 +53,12 @@ async def fill(connection: Connection) -> None:
         insert into exchange_clearing.postings
         select {ACCOUNT}, asset, i, {FIRST_NS} + i * {step}::bigint, 1, -1
         from generate_series(1::bigint, {EVENTS - 1}) i, unnest(array[1 + i::integer % 2, 3]) asset;
+        insert into exchange_order.amendments
+        select 1 + i / 1000, i, i, {FIRST_NS} + i * {step}::bigint, 16, 1, 1001 - i % 1000, 1000 - i % 1000
+        from generate_series(1::bigint, {EVENTS - 1}) i;
+        insert into exchange_order.prevented_matches
+        select i, {FIRST_NS} + i * {step}::bigint, i, 16, 1, i % 2, 1, 1 + i / 1000, 1000 + i / 1000, 100, 1, 1, 1, 1
+        from generate_series(1::bigint, {EVENTS - 1}) i;
         insert into exchange_market.trades
         select 1 + i % 2, i / 2 + 1, {FIRST_NS} + i * {step}::bigint, i, i, i / 2 % 2, 100, 10, 1000,
                {ACCOUNT}, 17, i, i - 1, 1, 1

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from exchange import checkpoint
-from exchange.core.codes import CommandKind, OrderType, Side, TimeInForce
+from exchange.core.codes import CommandKind, OrderType, Side, StpMode, TimeInForce
 from exchange.core.kernel import Engine
 from exchange.core.records import PLACE, slots
 from exchange.datadir import DataDirectory
@@ -65,6 +65,26 @@ def opening(accounts: int = 40) -> Commands:
             rows.append(
                 command(CommandKind.DEPOSIT, account=account, asset=asset, transfer_id=transfer_id, amount_atoms=10**16)
             )
+    return np.stack(rows)
+
+
+def changes(account: int = 16) -> Commands:
+    """Into an empty book: an order of 30 lots that loses 5 by amendment, 4 to its owner's other side, 1 by amendment.
+
+    A MARKET order that meets it is stopped without releasing anything. The 20 lots stay, far below the traffic.
+    """
+    order = {"account": account, "symbol": 1, "price_ticks": 100, "order_type": OrderType.LIMIT}
+    order["time_in_force"] = TimeInForce.GTC
+    reduce = {"account": account, "symbol": 1, "order_id": 1}
+    rows = [
+        command(CommandKind.PLACE, **order, side=Side.BUY, qty_lots=30),
+        command(CommandKind.REDUCE, **reduce, qty_lots=25),
+        command(CommandKind.PLACE, **order, side=Side.SELL, qty_lots=4, stp_mode=StpMode.DECREMENT),
+        command(CommandKind.REDUCE, **reduce, qty_lots=20),
+    ]
+    market = {"order_type": OrderType.MARKET, "time_in_force": TimeInForce.IOC, "price_ticks": 0}
+    meets = {"side": Side.SELL, "qty_lots": 3, "stp_mode": StpMode.EXPIRE_TAKER}
+    rows.append(command(CommandKind.PLACE, **order | market, **meets))
     return np.stack(rows)
 
 

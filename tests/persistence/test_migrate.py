@@ -61,6 +61,18 @@ async def test_migration_that_fails_leaves_nothing_of_itself(
     await connection.close()
 
 
+async def test_migration_may_take_longer_than_a_statement(
+    empty_target: Target, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "0001_slow.sql").write_text("select pg_sleep(0.3); create table slow (one integer)")
+    monkeypatch.setattr(migrations, "FOLDER", tmp_path)
+    connection = await empty_target.connect("test", statement_ms=100)
+    assert await migrate(connection) == ["0001_slow.sql"]
+    with pytest.raises(asyncpg.QueryCanceledError):
+        await connection.execute("select pg_sleep(0.3)")
+    await connection.close()
+
+
 async def test_server_that_is_too_old_is_refused_with_a_sentence(
     empty_target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from exchange.persistence import history
+from exchange.persistence import history, order_history
 from exchange.persistence.database import Connection, Target
 from exchange.persistence.embedded import EmbeddedPostgres
 from exchange.persistence.history import INT64_MAX, Both
@@ -29,6 +29,8 @@ MIDDLE_NS = FIRST_NS + SPAN_NS // 2
 ALWAYS, DAY, FROM, UNTIL = (0, INT64_MAX), (MIDDLE_NS, MIDDLE_NS + DAY_NS), (MIDDLE_NS, INT64_MAX), (0, MIDDLE_NS)
 TIMES = (ALWAYS, DAY, FROM, UNTIL)
 IDS = ((0, INT64_MAX), (filling.TRADES // 4, INT64_MAX), (100, 5_000))
+ORDERS = ((3, 0), (3, 2_900), (1_003, 0), (10**9, 0))
+"""Of which there are a thousand amendments and prevented matches each, and the id that a page begins with."""
 MINUTE_NS = 60 * 10**9
 
 
@@ -41,6 +43,12 @@ SHAPES: dict[str, list[tuple[Any, ...]]] = {
     "APPLIED": [()],
     "ORDER_BOUNDS": [*TIMES],
     "ORDERS": [(account, 1, *ids, LIMIT) for account in (BUSY, QUIET, NOBODY) for ids in IDS],
+    "ORDER": [(BUSY, 1, order) for order in (300, 10**9)],
+    "ORDER_OF_CLIENT": [(account, 1, name) for account in (BUSY, NOBODY) for name in ("c300", "c301", "nothing")],
+    "AMENDMENTS": [(account, 1, order, first, LIMIT) for account in (BUSY, NOBODY) for order, first in ORDERS],
+    "PREVENTED_MATCH": [(BUSY, 1, event) for event in (300, 10**9)],
+    "ORDER_PREVENTED": [(account, 1, order, first, LIMIT) for account in (BUSY, NOBODY) for order, first in ORDERS],
+    "DETAILS_FILLED": [()],
     "TRADES": [(1, first, LIMIT) for first in (0, filling.TRADES // 4, INT64_MAX)],
     "TRADE_BOUNDS": [(1, *times) for times in TIMES],
     "ACCOUNT_TRADES": [
@@ -68,7 +76,7 @@ SHAPES: dict[str, list[tuple[Any, ...]]] = {
         (BUSY, order, assets, *times, 0, LIMIT) for order in (300, 10**9) for assets in ([1, 3], [3]) for times in TIMES
     ],
 }  # fmt: skip
-MOST_ROWS = {"LEDGER": 8 * LIMIT, "ORDER_LEDGER": 8 * LIMIT, "ACCOUNT_TRADES": 2 * LIMIT}
+MOST_ROWS = {"LEDGER": 8 * LIMIT, "ORDER_LEDGER": 8 * LIMIT, "ACCOUNT_TRADES": 2 * LIMIT, "ORDER_PREVENTED": 2 * LIMIT}
 """How many rows a page may read where that is more than a page has: a walk for each of three assets, an entry and an
 order for each posting of the page; two roles."""
 
@@ -77,7 +85,7 @@ FIRST_ROWS = 32
 
 
 class Statement(NamedTuple):
-    """One text of history.py."""
+    """One text of history.py or order_history.py."""
 
     name: str
     text: str
@@ -85,7 +93,7 @@ class Statement(NamedTuple):
 
 def statements() -> Iterator[Statement]:
     """Every statement, those that go both ways as two."""
-    for name, value in vars(history).items():
+    for name, value in (vars(history) | vars(order_history)).items():
         if isinstance(value, Both):
             for end, text in value._asdict().items():
                 yield Statement(f"{name}.{end}", text)

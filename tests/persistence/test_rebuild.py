@@ -17,11 +17,12 @@ from exchange.persistence.opening import NoBeginning
 from exchange.persistence.projection import Claimant, Moved, Projection, Superseded
 from exchange.persistence.rebuild import RebuildRefused, Rebuilt, rebuild
 from exchange.persistence.schemas import Schemas
-from tests.persistence.journaled import JournaledVenue, crowd, opening, traffic
+from tests.persistence.journaled import JournaledVenue, changes, crowd, opening, traffic
 from tests.persistence.projecting import assert_equal, compare, project, silent
 
 TABLES = (
-    *("exchange_order.projection", "exchange_order.orders", "exchange_clearing.balances", "exchange_clearing.entries"),
+    *("exchange_order.projection", "exchange_order.orders", "exchange_order.amendments"),
+    *("exchange_order.prevented_matches", "exchange_clearing.balances", "exchange_clearing.entries"),
     *("exchange_clearing.postings", "exchange_market.trades", "exchange_market.agg_trades", "exchange_market.candles"),
 )
 WAITED_S = 30.0
@@ -29,9 +30,10 @@ WAITED_S = 30.0
 
 @pytest.fixture
 async def venue(tmp_path: pathlib.Path) -> AsyncIterator[JournaledVenue]:
-    """Two assets, one symbol, and traffic."""
+    """Two assets, one symbol, an order that was amended, and traffic."""
     made = JournaledVenue(tmp_path / "var")
     made.apply(opening(4))
+    made.apply(changes())
     made.apply(traffic(600, accounts=4))
     yield made
     made.close()
@@ -154,6 +156,8 @@ async def test_rebuild_takes_older_rows_over_that_add_up(
     [
         "delete from exchange_market.trades where trade_id = 5",
         "delete from exchange_order.orders where order_id = 5",
+        "delete from exchange_order.amendments where new_qty_lots = 25",
+        "delete from exchange_order.prevented_matches where maker_prevented_lots > 0",
         "update exchange_clearing.postings set available_delta = available_delta + 1 where event = 40",
         "update exchange_order.projection set applied_event = 30",
     ],
@@ -303,6 +307,7 @@ async def test_differing_rebuild_is_not_swapped(target: Target, connection: Conn
     before = await everything(connection)
     other = JournaledVenue(venue.path.with_name("other"))
     other.apply(opening(4))
+    other.apply(changes())
     other.apply(traffic(600, seed=99, accounts=4))
     other.close()
     commands = venue.path / "journal" / "commands"

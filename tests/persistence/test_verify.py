@@ -15,11 +15,13 @@ from exchange.persistence.comparisons import COMPARISONS
 from exchange.persistence.database import Connection, Target
 from exchange.persistence.engine_rows import CannotCompute
 from exchange.persistence.verify import NothingProjected
-from tests.persistence.journaled import JournaledVenue, crowd, opening, traffic
+from tests.persistence.journaled import JournaledVenue, changes, crowd, opening, traffic
 from tests.persistence.projecting import assert_equal, compare, project
 
 ORDERS, TRADES, CANDLES = "exchange_order.orders", "exchange_market.trades", "exchange_market.candles"
 AGGREGATES, BALANCES = "exchange_market.agg_trades", "exchange_clearing.balances"
+AMENDMENTS, PREVENTED = "exchange_order.amendments", "exchange_order.prevented_matches"
+FIRST_AMENDMENT = f"(select min(event) from {AMENDMENTS})"
 ENTRIES, POSTINGS = "exchange_clearing.entries", "exchange_clearing.postings"
 OPEN = "(select max(order_id) from exchange_order.orders where leaves_lots > 0)"
 FORGOTTEN = (
@@ -45,6 +47,20 @@ DAMAGE = [
     ("orders", f"update {ORDERS} set submitted_lots = 999 where order_id = {REMEMBERED}", "submitted_lots"),
     ("orders", f"delete from {ORDERS} where order_id = {OPEN}", "of the engine is missing"),
     ("order ids", f"delete from {ORDERS} where order_id = {FORGOTTEN}", "the engine has accepted"),
+    ("amendments", f"delete from {AMENDMENTS} where event = {FIRST_AMENDMENT}", "is missing"),
+    ("amendments", f"update {AMENDMENTS} set event = event - 1", "the ledger has nothing"),
+    ("amendments", f"update {AMENDMENTS} set account = 17", "the amendment is"),
+    ("amendments", f"update {AMENDMENTS} set ts_ns = ts_ns + 1", "the amendment is"),
+    ("amendments", f"delete from {ENTRIES} where kind = 6", "the ledger has nothing"),
+    ("prevented matches", f"delete from {PREVENTED} where maker_prevented_lots > 0", "is missing"),
+    ("prevented matches", f"update {PREVENTED} set sequence = 7", "the prevented match is"),
+    ("prevented matches", f"update {PREVENTED} set maker_order_id = 9", "the prevented match is"),
+    ("prevented matches", f"update {PREVENTED} set stp_mode = 1", "the prevented match is"),
+    ("amended quantities", f"update {AMENDMENTS} set new_qty_lots = 21 where new_qty_lots = 25", "Order 1, event"),
+    ("amended quantities", f"update {PREVENTED} set maker_prevented_lots = 5 where maker_leaves_lots = 21", "Order 1"),
+    ("quantities", f"delete from {AMENDMENTS} where event = {FIRST_AMENDMENT}", "Order 1: 30 lots were submitted"),
+    ("quantities", f"update {AMENDMENTS} set old_qty_lots = 31 where old_qty_lots = 30", "Order 1: 30 lots"),
+    ("quantities", f"update {ORDERS} set submitted_lots = submitted_lots + 1 where order_id = 1", "Order 1: 31 lots"),
     ("trade counts", f"delete from {TRADES} where trade_id = {LAST_TRADE}", "the engine counts"),
     ("trade counts", f"truncate {TRADES}", "0 trades"),
     ("trade ids", f"update {TRADES} set trade_id = 900000 where trade_id = 5", "after trade 4 comes trade 6"),
@@ -56,9 +72,10 @@ DAMAGE = [
     ("longer candles", f"update {CANDLES} set close_ticks = low_ticks where span = 15", "span 15"),
     ("longer candles", f"delete from {CANDLES} where span = 14", "span 14, candle at"),
     ("longer candles", f"update {CANDLES} set open_ts_ns = open_ts_ns + 1000000000 where span = 7", "span 7"),
-    ("aggregate trades", f"update {AGGREGATES} set qty_lots = qty_lots + 1 where agg_id = 3", "aggregate trade 3"),
+    ("aggregate trades", f"update {AGGREGATES} set qty_lots = qty_lots + 1 where agg_id = 1", "aggregate trade 1"),
     ("aggregate trades", f"delete from {AGGREGATES} where agg_id = (select max(agg_id) from {AGGREGATES})", "lots"),
-    ("aggregate trade ids", f"update {AGGREGATES} set agg_id = 900000 where agg_id = 3", "after aggregate trade 2"),
+    ("aggregate trade ids", f"update {AGGREGATES} set agg_id = 900000 where agg_id = 1", "comes 900000"),
+    ("aggregate trade ids", f"update {AGGREGATES} set agg_id = 1 where first_id <= 3", "after aggregate trade 1"),
     ("fees", f"update {TRADES} set taker_fee_atoms = taker_fee_atoms + 1 where trade_id = 5", "atoms of fees"),
     ("ledger per asset", f"update {POSTINGS} set available_delta = 1 where event = {SOME_HOLD}", "Asset"),
     ("ledger per event", f"update {POSTINGS} set {SHIFTED} where event in ({SOME_HOLD}, {LAST_HOLD})", "sum to"),
@@ -68,15 +85,17 @@ DAMAGE = [
     ("entries of trades", f"update {ENTRIES} set trade_id = 6 where trade_id = 5", "trade 5: the ledger has"),
     ("entries of trades", f"update {ENTRIES} set command_kind = 33 where trade_id = 5", "trade 5"),
     ("watermark", "update exchange_order.projection set applied_event = applied_event - 1", "the engine at"),
+    ("watermark", f"update {PREVENTED} set event = 900000 where maker_prevented_lots > 0", "The newest prevented"),
     ("watermark", f"update {ENTRIES} set event = 900000 where event = {SOME_HOLD}", "The newest ledger entry"),
 ]  # fmt: skip
 
 
 @pytest.fixture
 async def venue(tmp_path: pathlib.Path) -> AsyncIterator[JournaledVenue]:
-    """Two assets, one symbol, and traffic; some orders have client ids, some are forgotten."""
+    """Two assets, one symbol, and traffic; some orders have client ids, some are forgotten, one was amended."""
     made = JournaledVenue(tmp_path / "var")
     made.apply(opening(3))
+    made.apply(changes())
     made.apply(traffic(700, accounts=3))
     yield made
     made.close()

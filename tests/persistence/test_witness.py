@@ -21,7 +21,7 @@ async def test_witness_says_what_the_projection_has_seen_and_whose_it_is(empty_t
     connection = await empty_target.connect("test")
     await migrate(connection)
     assert await projected_sequence(empty_target, ours) == 0
-    await connection.execute("insert into exchange_order.projection values (true, $1, 1, 9, 4, 1, 1, 'me')", ours)
+    await connection.execute("insert into exchange_order.projection values (true, $1, 1, 9, 4, 1, 1, 'me', 1)", ours)
     await connection.close()
     assert await projected_sequence(empty_target, ours) == 4
     with pytest.raises(ForeignDatabase, match="of another venue"):

@@ -56,7 +56,9 @@ class Placed(Struct, forbid_unknown_fields=True):
     side: SideName | UnsetType = UNSET
     workingTime: Time | UnsetType = UNSET
     selfTradePreventionMode: StpModeName | UnsetType = UNSET
-    duplicate: Annotated[bool, Meta(description="There, and true, when the same placement came before.")] | UnsetType = UNSET
+    duplicate: (
+        Annotated[bool, Meta(description="There, and true, when the same placement came before.")] | UnsetType
+    ) = UNSET
     preventedQuantity: Decimal | UnsetType = UNSET
     fills: list[Fill] | UnsetType = UNSET
 

@@ -162,7 +162,9 @@ def _responses(route: Route, row: Operation, schemas: dict[str, Json]) -> Json:
     for status, answer in row.answers.items():
         content = {"application/json": {"schema": schemas[repr(answer)]}}
         made[str(status)] = {"description": _STATUSES[status], "content": content}
-    for status, group in itertools.groupby(problems(route, row.problems, is_read=row.is_read), lambda problem: problem.status):
+    for status, group in itertools.groupby(
+        problems(route, row.problems, is_read=row.is_read), lambda problem: problem.status
+    ):
         made[str(status)] = _error(status, list(group))
     return dict(sorted(made.items()))
 

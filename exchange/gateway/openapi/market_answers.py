@@ -14,7 +14,9 @@ from exchange.gateway.amounts import AMOUNT_PATTERN
 
 Decimal = Annotated[str, Meta(pattern=AMOUNT_PATTERN, examples=["0.01000000"])]
 Id = Annotated[int, Meta(ge=1, extra_json_schema={"format": "int64"})]
-Time = Annotated[int, Meta(ge=0, description="Since 1970, in the unit of the request: milliseconds without X-MBX-TIME-UNIT.")]
+Time = Annotated[
+    int, Meta(ge=0, description="Since 1970, in the unit of the request: milliseconds without X-MBX-TIME-UNIT.")
+]
 SymbolName = Annotated[str, Meta(pattern="^[A-Z0-9_]{1,32}$")]
 AssetName = Annotated[str, Meta(pattern="^[A-Z0-9]{1,16}$")]
 OrderTypeName = Literal["LIMIT", "MARKET", "LIMIT_MAKER"]

@@ -51,11 +51,11 @@ class Page(NamedTuple):
     zipped: bytes
     tag: str
 
-    def answer(self, accepted: str, known: str) -> Answer:
-        """The answer to a client that accepts some encodings and knows a version (If-None-Match)."""
+    def answer(self, accepted: str, known: str, more: bytes) -> Answer:
+        """The answer to a client that accepts some encodings and knows a version; `more` are header lines."""
         is_zipped = bool(self.zipped) and "gzip" in accepted
         tag = f'"{self.tag}-gzip"' if is_zipped else f'"{self.tag}"'
-        more = _EVERYWHERE + b"ETag: %s\r\n" % tag.encode()
+        more += _EVERYWHERE + b"ETag: %s\r\n" % tag.encode()
         if tag in known:
             return Answer(b"%s%s%s" % (status_line(304), date_line(), more), b"")
         body = self.zipped if is_zipped else self.plain
