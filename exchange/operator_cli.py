@@ -153,6 +153,9 @@ def create_key(
     public_key: Annotated[
         pathlib.Path | None, typer.Option(help="File with an Ed25519 public key as PEM; default HMAC with a secret.")
     ] = None,
+    signature: Annotated[
+        str, typer.Option(help="What its signatures cover: plain (the parameters) or strict (the whole request).")
+    ] = "plain",
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -162,6 +165,7 @@ def create_key(
         "permissions": permission or [],
         "addresses": address or [],
         "label": label,
+        "signature": signature,
     }
     if expires is not None:
         match = _SPAN.fullmatch(expires)
@@ -199,4 +203,5 @@ def list_keys(
         return
     for one in found:
         permissions = ",".join(one["permissions"])
-        typer.echo(f"{one['apiKey']}  {one['account']:>8}  {one['type']:<7}  {permissions:<19}  {_shown(one['label'])}")
+        signs = f"{one['type']:<7}  {one['signature']:<6}"
+        typer.echo(f"{one['apiKey']}  {one['account']:>8}  {signs}  {permissions:<19}  {_shown(one['label'])}")

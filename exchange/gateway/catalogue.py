@@ -11,6 +11,7 @@ from exchange.gateway.errors import Refusal
 from exchange.gateway.fields import Amount, Choice, ClientId, Count, Field, Integer, Matched, Words, flag
 from exchange.gateway.symbols import STP_DEFAULT, STP_MODES
 from exchange.persistence.intervals import SPANS
+from exchange.users.keys import Scheme
 from exchange.users.kyc import LEVEL_MAX
 
 # ---- symbols and pages ----------------------------------------------------------------------------------------------
@@ -18,7 +19,7 @@ from exchange.users.kyc import LEVEL_MAX
 SYMBOL = Field("symbol", "A symbol, as `exchangeInfo` spells it.", required=True)
 ANY_SYMBOL = Field("symbol", "One symbol; all symbols without it.")
 SYMBOLS = Words("symbols", "Several symbols, as a JSON array. Not together with `symbol`.")
-SOME_SYMBOLS = (ANY_SYMBOL, SYMBOLS)
+SOME_SYMBOLS: tuple[Field, ...] = (ANY_SYMBOL, SYMBOLS)
 STATUSES = ("TRADING", "BREAK", "HALT")
 SYMBOL_STATUS = Choice(
     "symbolStatus",
@@ -112,17 +113,15 @@ STP_MODE = Choice(
 )
 GOOD_TILL_DATE = Integer("goodTillDate", "With GTD: the first second after it ends the order.", low=1)
 COMPUTE_COMMISSION_RATES = flag("computeCommissionRates", "Whether the answer tells what would be charged.")
-ICEBERG_QTY = Amount("icebergQty", "Known, and not supported yet.")
-NOT_YET = (
-    Amount("stopPrice", "Known, and not supported yet."),
-    Integer("trailingDelta", "Known, and not supported yet.", default=0),
-    Field("pegPriceType", "Known, and not supported yet."),
-    Field("pegOffsetType", "Known, and not supported yet."),
-    Integer("pegOffsetValue", "Known, and not supported yet.", default=0),
-    Integer("strategyId", "Known, and not supported yet.", default=0),
-    Integer("strategyType", "Known, and not supported yet.", default=0),
+ICEBERG_QTY = Field("icebergQty", "Known, and not supported yet.")
+NOT_YET: tuple[Field, ...] = tuple(
+    Field(name, "Known, and not supported yet.")
+    for name in (
+        *("stopPrice", "trailingDelta", "pegPriceType", "pegOffsetType", "pegOffsetValue"),
+        *("strategyId", "strategyType"),
+    )
 )
-NEW_ORDER = (
+NEW_ORDER: tuple[Field, ...] = (
     *(SYMBOL, SIDE, TYPE, TIME_IN_FORCE, QUANTITY, QUOTE_ORDER_QTY, PRICE, NEW_CLIENT_ORDER_ID),
     *(NEW_ORDER_RESP_TYPE, STP_MODE, GOOD_TILL_DATE, ICEBERG_QTY, *NOT_YET),
 )
@@ -133,13 +132,28 @@ CANCEL_REPLACE_MODE = Choice(
     required=True,
     words={STOP_ON_FAILURE: STOP_ON_FAILURE, ALLOW_FAILURE: ALLOW_FAILURE},
 )
+DO_NOTHING, CANCEL_ONLY = "DO_NOTHING", "CANCEL_ONLY"
+ORDER_RATE_LIMIT_EXCEEDED_MODE = Choice(
+    "orderRateLimitExceededMode",
+    "What is done when the account has too many unfilled orders for a new one.",
+    default=DO_NOTHING,
+    words={DO_NOTHING: DO_NOTHING, CANCEL_ONLY: CANCEL_ONLY},
+)
 CANCEL_ORDER_ID = Integer("cancelOrderId", "The order to cancel; this or the client's must be there.", low=1, default=0)
 CANCEL_ORIG_CLIENT_ORDER_ID = ClientId("cancelOrigClientOrderId", "The client id of the order to cancel.")
 CANCEL_NEW_CLIENT_ORDER_ID = ClientId("cancelNewClientOrderId", "A name for the cancel, echoed.")
 
+# ---- user data streams ----------------------------------------------------------------------------------------------
+
+LISTEN_KEY = Field("listenKey", "What POST userDataStream answered.", required=True)
+FROM_SEQUENCE = Integer("fromSequence", "The last sequence that is known; what came after it comes first.", default=0)
+SUBSCRIPTION_ID = Integer("subscriptionId", "One user data stream; all of the connection without it.", default=0)
+
 # ---- signatures -----------------------------------------------------------------------------------------------------
 
-TIMESTAMP = Integer("timestamp", "When the request was made, milliseconds or microseconds.", high=10**18 - 1)
+TIMESTAMP = Integer(
+    "timestamp", "When the request was made, milliseconds or microseconds.", required=True, high=10**18 - 1
+)
 RECV_WINDOW = Matched(
     "recvWindow",
     "How old the request may be on arrival, milliseconds; 5000 without it, at most 60000.",
@@ -173,15 +187,24 @@ CODE_IF_ON = Field("code", "Of the second factor where it is on, or a recovery c
 DEVICE_TOKEN = Field("deviceToken", "What an earlier login on this device gave.")
 TOKEN = Field("token", "From the letter.", required=True)
 SESSION_ID = Field("sessionId", "One session; all others without it.")
-LEVEL = Integer("level", "Of identity check.", low=1, high=LEVEL_MAX)
+LEVEL = Integer("level", "Of identity check.", required=True, low=1, high=LEVEL_MAX)
 API_KEY = Field("apiKey", "The key's name.", required=True)
 KEY_LABEL = Field("label", "For people.")
 KEY_PERMISSIONS = Field("permissions", "read, trade, withdraw, with commas; read without it.")
 KEY_ADDRESSES = Field("addresses", "Addresses and networks, with commas; anywhere without it.")
 KEY_EXPIRES_AT = Integer("expiresAt", "When the key ends.", low=1, default=0)
 KEY_PUBLIC_KEY = Field("publicKey", "Of an Ed25519 key: PEM without its line ends, or base64.")
-NEW_KEY = (KEY_LABEL, KEY_PERMISSIONS, KEY_ADDRESSES, KEY_EXPIRES_AT, KEY_PUBLIC_KEY, PASSWORD, CODE_IF_ON)
+KEY_SIGNATURE = Choice(
+    "signature",
+    "What its signatures cover: the parameters, or the whole request.",
+    words={str(scheme): scheme for scheme in Scheme},
+    default=str(Scheme.PLAIN),
+)
+NEW_KEY = (
+    *(KEY_LABEL, KEY_PERMISSIONS, KEY_ADDRESSES, KEY_EXPIRES_AT, KEY_PUBLIC_KEY, KEY_SIGNATURE),
+    *(PASSWORD, CODE_IF_ON),
+)
 KYC_REFERENCE = Field("reference", "Which check.", required=True)
 KYC_STATUS = Field("status", "approved or rejected.", required=True)
-KYC_TIMESTAMP = Integer("timestamp", "When it was decided, milliseconds.")
+KYC_TIMESTAMP = Integer("timestamp", "When it was decided, milliseconds.", required=True)
 KYC_DECISION = (KYC_REFERENCE, LEVEL, KYC_STATUS, KYC_TIMESTAMP, SIGNATURE)

@@ -11,6 +11,12 @@ from typing import Any
 from exchange.core.readers import AccountView, SymbolView
 
 _PPM = 1_000_000
+_NO_DISCOUNT = {
+    "enabledForAccount": False,
+    "enabledForSymbol": False,
+    "discountAsset": "",
+    "discount": "0.00000000",
+}
 
 
 def rates(view: AccountView | None, symbols: Iterable[SymbolView]) -> tuple[int, int]:
@@ -28,13 +34,25 @@ def commission(ppm: int) -> str:
     return f"{ppm // _PPM}.{ppm % _PPM:06d}00"
 
 
-def by_role(maker_ppm: int, taker_ppm: int) -> dict[str, str]:
-    """Rates as answers show them. Neither side of the book pays more than the other here."""
-    ppm = {"maker": maker_ppm, "taker": taker_ppm, "buyer": 0, "seller": 0}
-    return {role: commission(rate) for role, rate in ppm.items()}
+def fractions(maker_ppm: int, taker_ppm: int) -> dict[str, str]:
+    """Rates by who pays them; neither buyer nor seller pays more than the other here."""
+    return {
+        "maker": commission(maker_ppm),
+        "taker": commission(taker_ppm),
+        "buyer": commission(0),
+        "seller": commission(0),
+    }
 
 
-NO_DISCOUNT = {"enabledForAccount": False, "enabledForSymbol": False, "discountAsset": None, "discount": commission(0)}
+def of_symbol(name: str, maker_ppm: int, taker_ppm: int) -> dict[str, Any]:
+    """What an account is charged on a symbol, as GET account/commission shows it."""
+    return {
+        "symbol": name,
+        "standardCommission": fractions(maker_ppm, taker_ppm),
+        "specialCommission": fractions(0, 0),
+        "taxCommission": fractions(0, 0),
+        "discount": _NO_DISCOUNT,
+    }
 
 
 def of_order(maker_ppm: int, taker_ppm: int) -> dict[str, Any]:
@@ -44,5 +62,5 @@ def of_order(maker_ppm: int, taker_ppm: int) -> dict[str, Any]:
         "standardCommissionForOrder": {"maker": commission(maker_ppm), "taker": commission(taker_ppm)},
         "specialCommissionForOrder": none,
         "taxCommissionForOrder": none,
-        "discount": NO_DISCOUNT,
+        "discount": _NO_DISCOUNT,
     }

@@ -11,9 +11,10 @@ import re
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from exchange.gateway.errors import Refusal, illegal_characters, mandatory
+from exchange.gateway.errors import Refusal, illegal_characters, mandatory, out_of_range
 
 CLIENT_ID_PATTERN = "^[a-zA-Z0-9-_]{1,36}$"
+INTEGER_PATTERN = "^[0-9]{1,20}$"
 INT64_MAX = (1 << 63) - 1
 _client_id = re.compile(r"[a-zA-Z0-9_-]{1,36}", re.ASCII).fullmatch
 _digits = re.compile(r"[0-9]{1,20}", re.ASCII).fullmatch
@@ -59,7 +60,8 @@ def _pairs(pieces: list[str]) -> Params:
     return params
 
 
-def _without_signature(text: str) -> str:
+def without_signature(text: str) -> str:
+    """A query or a form without its signature, and without the `&` that joined it."""
     return "&".join(piece for piece in text.split("&") if not piece.startswith("signature="))
 
 
@@ -90,7 +92,7 @@ def parse(query: str, body: bytes) -> Signed:
     if not signature:
         return Signed(params, f"{query}{form}".encode("ascii"), "")
     head, mark, tail = form.rpartition("&signature=")
-    payload = query + head if mark and "&" not in tail else _without_signature(query) + _without_signature(form)
+    payload = query + head if mark and "&" not in tail else without_signature(query) + without_signature(form)
     return Signed(params, payload.encode("ascii"), signature)
 
 
@@ -125,8 +127,8 @@ def integer(params: Params, name: str, *, low: int = 0, high: int = INT64_MAX, d
             raise mandatory(name)
         return default
     if not _digits(text):
-        raise illegal_characters(name, "^[0-9]{1,20}$")
+        raise illegal_characters(name, INTEGER_PATTERN)
     value = int(text)
     if not low <= value <= high:
-        raise Refusal(400, -1108, f"Parameter '{name}' must be from {low} to {high}.")
+        raise out_of_range(name, low, high)
     return value

@@ -12,7 +12,7 @@ from exchange.core.state import State
 from exchange.gateway import answers
 from exchange.gateway.catalogue import OMIT_ZERO_BALANCES
 from exchange.gateway.errors import Refusal
-from exchange.gateway.fees import NO_DISCOUNT, by_role, rates
+from exchange.gateway.fees import fractions, of_symbol, rates
 from exchange.gateway.order_history import older_order
 from exchange.gateway.orders import named_order, symbol_rules
 from exchange.gateway.replies import Reply
@@ -34,7 +34,7 @@ async def get_order(venue: Venue, call: Call) -> Reply:
 
 
 async def get_open_orders(venue: Venue, call: Call) -> Reply:
-    """GET openOrders: of one symbol or of all."""
+    """GET openOrders: the open orders of one symbol or of all."""
     symbol = symbol_rules(call).symbol if "symbol" in call.params else 0
     views, sequence = venue.read(readers.open_orders, call.key.account, symbol)
     by_id = call.face.reference.by_id
@@ -53,7 +53,7 @@ def _account(state: State, account: int) -> tuple[readers.AccountView | None, li
 
 
 async def get_account(venue: Venue, call: Call) -> Reply:
-    """GET account: balances, fees and rights."""
+    """GET account: balances, fees and rights of the account."""
     omit_zero = OMIT_ZERO_BALANCES.read(call.params)
     (view, balances, ts_ns, events), sequence = venue.read(_account, call.key.account)
     if view is None:
@@ -66,7 +66,7 @@ async def get_account(venue: Venue, call: Call) -> Reply:
             "takerCommission": taker // 100,
             "buyerCommission": 0,
             "sellerCommission": 0,
-            "commissionRates": by_role(maker, taker),
+            "commissionRates": fractions(maker, taker),
             "canTrade": view.mode == TradingMode.OPEN,
             "canWithdraw": True,
             "canDeposit": True,
@@ -92,24 +92,18 @@ async def get_account(venue: Venue, call: Call) -> Reply:
     )
 
 
+async def get_commission(venue: Venue, call: Call) -> Reply:
+    """GET account/commission: what the account pays on a symbol."""
+    rules = symbol_rules(call)
+    view, sequence = venue.read(readers.account_view, call.key.account)
+    return Reply(of_symbol(rules.name, *rates(view, (rules.view,))), sequence)
+
+
 async def my_filters(venue: Venue, call: Call) -> Reply:
     """GET myFilters: the filters that an order of this account on a symbol must pass."""
     return Reply({"exchangeFilters": [], "symbolFilters": symbol_rules(call).filters(), "assetFilters": []})
 
 
-async def get_commission(venue: Venue, call: Call) -> Reply:
-    """GET account/commission: what the account pays on a symbol."""
-    rules = symbol_rules(call)
-    view, sequence = venue.read(readers.account_view, call.key.account)
-    if view is None:
-        raise Refusal(400, -2010, "This account may not place or cancel orders.")
-    return Reply(
-        {
-            "symbol": rules.name,
-            "standardCommission": by_role(*rates(view, [rules.view])),
-            "specialCommission": by_role(0, 0),
-            "taxCommission": by_role(0, 0),
-            "discount": NO_DISCOUNT,
-        },
-        sequence,
-    )
+async def get_order_counts(venue: Venue, call: Call) -> Reply:
+    """GET rateLimit/order: the unfilled orders of the account, and how many it may have."""
+    return Reply(venue.limits.order_counts(call.key.account))

@@ -32,7 +32,12 @@ class Reply(NamedTuple):
     placed_by: int = 0
 
 
-def _date_line() -> bytes:
+def status_line(status: int) -> bytes:
+    """The first line of an answer."""
+    return _STATUS_LINES[status]
+
+
+def date_line() -> bytes:
     """The Date header, made once a second."""
     now = int(time.time())
     if _DATE[0] != now:
@@ -62,7 +67,7 @@ class Answer(NamedTuple):
 def _head(status: int, length: int, more: bytes) -> bytes:
     return b"%sContent-Type: application/json\r\nCache-Control: no-store\r\n%s%sContent-Length: %d\r\n" % (
         _STATUS_LINES[status],
-        _date_line(),
+        date_line(),
         more,
         length,
     )

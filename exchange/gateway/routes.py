@@ -11,7 +11,18 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from exchange.gateway import catalogue as known
-from exchange.gateway import history, order_history, orders, public, reads, sapi, tickers, user_keys, users
+from exchange.gateway import (
+    history,
+    order_history,
+    orders,
+    public,
+    reads,
+    sapi,
+    tickers,
+    user_keys,
+    user_streams,
+    users,
+)
 from exchange.gateway.faces import BINANCE, OURS
 from exchange.gateway.fields import Field
 from exchange.gateway.forms import BearerCall, FormCall
@@ -89,6 +100,10 @@ def _bearer(method: str, path: str, handler: BearerHandler, *fields: Field) -> t
     return (_route(method, OURS, path, Access.BEARER, None, handler, fields),)
 
 
+def _keyed(method: str, path: str, permission: Permission, handler: Handler, *fields: Field) -> tuple[Route, ...]:
+    return (_route(method, BINANCE, path, Access.KEYED, permission, handler, fields),)
+
+
 _READ, _TRADE = Permission.READ, Permission.TRADE
 _ONE_ORDER = (known.SYMBOL, known.ORDER_ID, known.ORIG_CLIENT_ORDER_ID)
 
@@ -124,12 +139,13 @@ _ACCOUNT: tuple[tuple[Route, ...], ...] = (
         _TRADE,
         orders.cancel_replace,
         *known.NEW_ORDER,
-        *(known.CANCEL_REPLACE_MODE, known.CANCEL_ORDER_ID),
+        *(known.CANCEL_REPLACE_MODE, known.ORDER_RATE_LIMIT_EXCEEDED_MODE, known.CANCEL_ORDER_ID),
         *(known.CANCEL_ORIG_CLIENT_ORDER_ID, known.CANCEL_NEW_CLIENT_ORDER_ID),
     ),
     _signed("DELETE", "/openOrders", _TRADE, orders.cancel_all, known.SYMBOL),
     _signed("GET", "/openOrders", _READ, reads.get_open_orders, known.ANY_SYMBOL),
     _signed("GET", "/account", _READ, reads.get_account, known.OMIT_ZERO_BALANCES),
+    _signed("GET", "/rateLimit/order", _READ, reads.get_order_counts),
     _signed("GET", "/myFilters", _READ, reads.my_filters, known.SYMBOL),
     _signed("GET", "/allOrders", _READ, history.all_orders, known.SYMBOL, known.FIRST_ORDER_ID, *known.TIMES),
     _signed(
@@ -165,6 +181,9 @@ _ACCOUNT: tuple[tuple[Route, ...], ...] = (
         *(known.ASSET, known.ONE_ORDER_ID, known.FROM_ID, *known.TIMES),
         faces=(OURS,),
     ),
+    _keyed("POST", "/userDataStream", _READ, user_streams.start),
+    _keyed("PUT", "/userDataStream", _READ, user_streams.refresh, known.LISTEN_KEY),
+    _keyed("DELETE", "/userDataStream", _READ, user_streams.stop, known.LISTEN_KEY),
 )
 _PEOPLE: tuple[tuple[Route, ...], ...] = (
     _form("POST", "/user/register", users.register, known.EMAIL, known.PASSWORD),

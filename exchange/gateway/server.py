@@ -2,7 +2,8 @@
 
 Owns the bounds on what a client may do to a connection (bytes, time, number) and the way from a request to its route.
 aiohttp's low-level server is used without its router and middlewares: a dict lookup takes their place. Every answer is
-JSON; an exception that nobody expected becomes a 500 with a sentence and a line in the log, never a stack trace.
+JSON but the pages of `exchange/gateway/openapi/pages.py`; an exception that nobody expected becomes a 500 with a
+sentence and a line in the log, never a stack trace.
 
     headers    keepalive_timeout bounds idle connections and trickled headers; size and number are bounded by the parser
     body       EXCHANGE_BODY_BYTES, EXCHANGE_BODY_TIMEOUT; a Content-Encoding is refused; read whatever the Content-Type
@@ -19,7 +20,6 @@ import logging
 import socket
 import time
 from collections.abc import Mapping
-from types import MappingProxyType
 
 from aiohttp import web
 from aiohttp.http_parser import RawRequestMessage
@@ -32,17 +32,21 @@ from exchange.gateway.connection import Connection, Respond, Socket
 from exchange.gateway.errors import Refusal
 from exchange.gateway.forms import BearerCall, FormCall, bearer_session, users_of
 from exchange.gateway.limits import Usage, weight_lines
+from exchange.gateway.openapi.pages import PATHS, page
 from exchange.gateway.parameters import check_names, parse
 from exchange.gateway.replies import Answer, answer, refusal_answer
 from exchange.gateway.routes import ROUTES, Access, Route
 from exchange.gateway.signing import Call, anonymous, authenticate, keyed
+from exchange.gateway.strict import request_text
 from exchange.gateway.venue import Venue, shutting_down
-from exchange.gateway.weights import UNKNOWN
+from exchange.gateway.weights import FREE, UNKNOWN
 from exchange.gateway.ws_api.server import WsApi
+from exchange.marketdata.server import Door
 
 log = logging.getLogger("exchange.gateway")
 Headers = CIMultiDictProxy[str]
 BACKLOG = 1024
+_READING = ("GET", "HEAD")
 _UNITS_NS = {
     None: 1_000_000,
     "MILLISECOND": 1_000_000,
@@ -80,19 +84,29 @@ async def _never(_request: web.BaseRequest) -> web.StreamResponse:
 
 
 class Gateway:
-    """The REST edge of one venue: `start`, then `sweep` once a second, then `stop`."""
+    """The REST edge of one venue: `start`, then `sweep` once a second, then `close` and `stop`."""
 
-    def __init__(self, venue: Venue, sockets: Mapping[str, Socket] = MappingProxyType({})) -> None:
-        """`sockets`: who serves WebSockets beside the WebSocket API, by the first segment of the path."""
+    def __init__(self, venue: Venue) -> None:
         self.venue = venue
         self.ws_api = WsApi(venue)
-        everything = {"ws-api": self.ws_api.socket, **sockets}
-        self._sockets = {name: self.admitted(socket) for name, socket in everything.items()}
+        sockets = {"ws-api": self.ws_api.socket, "ws": self._streams, "stream": self._streams}
+        self._sockets = {name: self.admitted(socket) for name, socket in sockets.items()}
         self._routes = {(route.method, route.path): route for route in ROUTES}
         self._routes |= {("HEAD", route.path): route for route in ROUTES if route.method == "GET"}
         self._server: _Server | None = None
         self._listener: asyncio.Server | None = None
         self._stuck: dict[RequestHandler, tuple[int, float]] = {}
+
+    @property
+    def door(self) -> Door:
+        """What the clients of the streams' own port pass: the same limits, and the WebSocket API there too."""
+        return Door(self.admitted, self._host, {"ws-api": self.ws_api.socket})
+
+    async def _streams(self, request: web.BaseRequest) -> web.StreamResponse:
+        return await self.venue.market_data.serve(request, self._host(request))
+
+    def _host(self, request: web.BaseRequest) -> str:
+        return str(self.address(request.headers, request.transport)) if request.transport is not None else ""
 
     async def start(self, host: str, port: int) -> int:
         """Listen; returns the port (a free one for 0). Raises OSError."""
@@ -109,11 +123,15 @@ class Gateway:
         listening: socket.socket = self._listener.sockets[0]
         return int(listening.getsockname()[1])
 
-    async def stop(self, timeout_s: float) -> None:
-        """Take no new connection, let the requests in flight be answered, close the rest after `timeout_s`."""
+    def close(self) -> None:
+        """Take no new connection and no new request."""
         self.venue.admitting = False
         if self._listener is not None:
             self._listener.close()
+
+    async def stop(self, timeout_s: float) -> None:
+        """After `close`: let the requests in flight be answered, close the rest after `timeout_s`."""
+        self.close()
         await self.ws_api.stop(timeout_s)
         if self._server is not None:
             self._server.pre_shutdown()
@@ -122,6 +140,7 @@ class Gateway:
     def sweep(self) -> None:
         """Answer what has waited too long, and cut off clients that do not read. Called once a second."""
         self.venue.give_up_on_late()
+        self.venue.listen_keys.sweep()
         self.ws_api.sweep()
         if self._server is None:
             return
@@ -130,7 +149,7 @@ class Gateway:
         for connection in self._server.connections:
             transport = connection.transport
             unsent = transport.get_write_buffer_size() if transport is not None else 0
-            if not unsent or transport is None or connection.is_socket:
+            if not unsent or transport is None or not isinstance(connection, Connection) or connection.is_socket:
                 continue
             before, since = self._stuck.get(connection, (0, now))
             if unsent != before:
@@ -149,18 +168,21 @@ class Gateway:
         method, target = (message.method, message.path) if message is not None else ("", "")
         path, _, query = target.partition("?")
         route = self._routes.get((method, path))
-        weight = route.weight if route is not None else UNKNOWN
+        weight = route.weight if route is not None else FREE if path in PATHS else UNKNOWN
         allow = ""
         try:
             limits.enter(usage, weight)
             if message is None:
                 raise Refusal(400, -1130, "The request is not well-formed HTTP.")
-            if route is None:
-                allow = ", ".join(sorted(method for method, known in self._routes if known == path))
-                raise _no_route(allow)
             headers = message.headers
+            if route is None and path in PATHS and method in _READING:
+                accepted, known = headers.get("Accept-Encoding", ""), headers.get("If-None-Match", "")
+                return page(path).answer(accepted, known, weight_lines(usage.weight))
+            if route is None:
+                allow = ", ".join(_READING if path in PATHS else self._methods(path))
+                raise _no_route(allow)
             body = payload.read_nowait() if payload.is_eof() else await self._slow_body(headers, payload, transport)
-            call = self._call(route, headers, query, body, transport, usage)
+            call = self._call(route, message, query, body, transport, usage)
             reply = await route.handler(self.venue, call)
             more = weight_lines(usage.weight)
             if reply.placed_by:
@@ -200,11 +222,20 @@ class Gateway:
 
         return serve
 
+    def _methods(self, path: str) -> list[str]:
+        return sorted(method for method, known in self._routes if known == path)
+
     def _call(
-        self, route: Route, headers: Headers, query: str, body: bytes, transport: asyncio.Transport, usage: Usage
+        self,
+        route: Route,
+        message: RawRequestMessage,
+        query: str,
+        body: bytes,
+        transport: asyncio.Transport,
+        usage: Usage,
     ) -> Call | FormCall:
         """Everything between the bytes and the route: limits, parameters, and whose request it is."""
-        access = route.access
+        access, headers = route.access, message.headers
         if not self.venue.admitting and access is not Access.PUBLIC:
             raise shutting_down()
         if len(body) > self.venue.settings.body_bytes:
@@ -226,7 +257,9 @@ class Gateway:
             client = functools.partial(self.address, headers, transport)
             assert route.permission is not None
             if access is Access.SIGNED:
-                call = authenticate(face, keys, api_keys, signed, route.permission, unit_ns, client)
+                hosts = headers.getall("Host", [])
+                strict = functools.partial(request_text, message.method, hosts, route.path, query, body)
+                call = authenticate(face, keys, api_keys, signed, route.permission, unit_ns, client, strict)
             else:
                 call = keyed(face, keys, api_keys, signed.params, route.permission, unit_ns, client)
         elif access is Access.PUBLIC:

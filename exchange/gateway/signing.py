@@ -1,8 +1,9 @@
 """Who sent this, and is it fresh: the API key, the signature and the time window of a signed request.
 
 Owns the checks and their order: key format, timestamp and window well formed, signature, what the key may do (right,
-expiry, address), age. A signature is HMAC-SHA256 in hex or Ed25519 in base64, over the same bytes. An unknown key is
-verified against a key that nobody has, so that it takes the same path and time as a known one. Never looks at the other
+expiry, address), age. A signature is HMAC-SHA256 in hex or Ed25519 in base64, over the same bytes: the parameters as
+they were sent or, for a strict key, the whole request (`exchange/gateway/strict.py`). An unknown key is verified
+against a key that nobody has, so that it takes the same path and time as a known one. Never looks at the other
 parameters. Times are microseconds since the epoch, by the wall clock of the gateway.
 
 Source: the API contract, section "Signing"; its test vectors are in `tests/gateway/test_signing.py`.
@@ -25,7 +26,8 @@ from exchange.gateway.address import Address
 from exchange.gateway.errors import Refusal, illegal_characters, mandatory, not_valid
 from exchange.gateway.faces import Face
 from exchange.gateway.parameters import Params, Signed
-from exchange.users.keys import Key, KeyKind, KeyStore, Permission, is_api_key
+from exchange.gateway.strict import StrictText
+from exchange.users.keys import Key, KeyKind, KeyStore, Permission, Scheme, is_api_key
 
 RECV_WINDOW_DEFAULT_US = 5_000_000
 RECV_WINDOW_MAX_US = 60_000_000
@@ -121,10 +123,12 @@ def authenticate(
     permission: Permission | None,
     unit_ns: int,
     client: Callable[[], Address],
+    strict: StrictText | None = None,
 ) -> Call:
     """The verified call. `api_keys`: every X-MBX-APIKEY header that came; `client` tells where from. Raises Refusal.
 
-    `permission` None: any right will do.
+    `permission` None: any right will do. `strict` makes the text that a strict key signs; None: such a key can not be
+    used here.
     """
     key = _named(keys, api_keys)
     params = signed.params
@@ -135,7 +139,10 @@ def authenticate(
     if key is None:
         signature_matches(_NOBODY if len(signature) == HEX_CHARACTERS else _NOBODY_ED25519, signed.payload, signature)
         raise denied()
-    if not signature_matches(key, signed.payload, signature):
+    payload: bytes | None = signed.payload
+    if key.scheme is Scheme.STRICT:
+        payload = None if strict is None else strict(params["timestamp"], key.api_key)
+    if payload is None or not signature_matches(key, payload, signature):
         raise Refusal(400, -1022, "Signature for this request is not valid.")
     now_us = time.time_ns() // 1000
     _check_right(key, permission, now_us, client)

@@ -32,6 +32,7 @@ ACCOUNT_ROWS = LIMIT_MAX[Limit.ACCOUNTS] + 1
 PLACED_MAX = 1 << 20
 """A power of two. Order ids rise by one, so the place of an order is its id modulo this: no search, no collision."""
 SHORT_S, DAY_S = 10, 86_400
+TOO_MANY_ORDERS = -1015
 NS_PER_SECOND = 1_000_000_000
 
 COUNTS = np.dtype(
@@ -159,4 +160,4 @@ class UnfilledOrders:
 
     def _too_many(self, most: int, interval: str, window_s: int) -> Refusal:
         text = f"Too many new orders; current limit is {most} orders per {interval}."
-        return Refusal(429, -1015, text, retry_after_s=math.ceil(window_s - self._clock() % window_s))
+        return Refusal(429, TOO_MANY_ORDERS, text, retry_after_s=math.ceil(window_s - self._clock() % window_s))

@@ -6,7 +6,7 @@ and code once more; to revoke one does not, and works while PostgreSQL is away.
 
 from __future__ import annotations
 
-from exchange.gateway.catalogue import KEY_EXPIRES_AT
+from exchange.gateway.catalogue import KEY_EXPIRES_AT, KEY_SIGNATURE
 from exchange.gateway.forms import BearerCall, tells, users_of
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import microseconds
@@ -18,12 +18,13 @@ from exchange.users.keys import NEVER_US
 
 @tells
 async def create_key(venue: Venue, call: BearerCall) -> Reply:
-    """POST keys: a key of whoever asks; with `publicKey` one that signs with Ed25519."""
+    """POST keys: make a key for whoever asks; with `publicKey` one that signs with Ed25519."""
     permissions = keys.permissions(_pieces(call, "permissions"))
     addresses = keys.networks(_pieces(call, "addresses"))
     sent = call.optional("publicKey")
     public_key = keys.public_key(sent) if sent else b""
     expires = KEY_EXPIRES_AT.read(call.params)
+    scheme = KEY_SIGNATURE.read(call.params)
     credentials = users_of(venue).credentials
     password, code = call.text("password"), call.optional("code")
     async with credentials.prove_again(call.session, password, code) as (_, person):
@@ -35,6 +36,7 @@ async def create_key(venue: Venue, call: BearerCall) -> Reply:
         label=call.optional("label"),
         expires_us=microseconds(expires) if expires else NEVER_US,
         public_key=public_key,
+        scheme=scheme,
         totp_enabled=person.totp_enabled,
     )
     credentials.notify(person, "An API key was made")
@@ -44,13 +46,13 @@ async def create_key(venue: Venue, call: BearerCall) -> Reply:
 
 @tells
 async def get_keys(venue: Venue, call: BearerCall) -> Reply:
-    """GET keys: those of whoever asks, oldest first."""
+    """GET keys: the API keys of whoever asks, oldest first."""
     return Reply([keys.view(key, call.unit_ns) for key in venue.keys.of(call.session.account)])
 
 
 @tells
 async def revoke_key(venue: Venue, call: BearerCall) -> Reply:
-    """DELETE keys: it does not count from now on."""
+    """DELETE keys: revoke a key; it does not count from now on."""
     key = venue.keys.find(call.text("apiKey"))
     if key is None or key.account != call.session.account:
         raise NotFound("You have no key of this name; it may have been revoked already.")

@@ -20,6 +20,8 @@ from exchange.gateway.errors import Refusal, unknown_outcome
 from exchange.gateway.faces import faces
 from exchange.gateway.history_reading import History
 from exchange.gateway.limits import Limits, Rates
+from exchange.gateway.listen_keys import ListenKeys
+from exchange.gateway.private.user_data import UserData
 from exchange.marketdata.market import MarketData
 from exchange.persistence.watermark import Watermark
 from exchange.settings import Settings
@@ -49,6 +51,7 @@ class Venue:
         pipeline: Pipeline,
         keys: KeyRing,
         market_data: MarketData,
+        user_data: UserData,
         history: History | None = None,
         users: Users | None = None,
         history_health: Callable[[], dict[str, Any]] = dict,
@@ -58,6 +61,8 @@ class Venue:
         self.pipeline = pipeline
         self.keys = keys
         self.market_data = market_data
+        self.user_data = user_data
+        self.listen_keys = ListenKeys(keys, user_data)
         self.history = history or History(None, Watermark(lambda: None), 0.0)
         self.users = users
         self.history_health = history_health

@@ -110,6 +110,7 @@ WEIGHTS: dict[tuple[str, str], Weight] = {
     ("GET", "allOrders"): Weight(20),
     ("GET", "myTrades"): Weight(5, _trades_of_no_order),
     ("GET", "myPreventedMatches"): Weight(2, _prevented_of_order),
+    ("GET", "myAllocations"): Weight(20),
     ("GET", "myFilters"): Weight(40),
     ("GET", "account"): Weight(20),
     ("GET", "account/commission"): Weight(20),

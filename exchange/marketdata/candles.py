@@ -133,7 +133,9 @@ class Candles:
             window = second_window(tables.seconds, symbol, open_ns // NS_PER_SECOND)
         else:
             from_ns = open_ns if past is None else past.end_ns
-            window = minutes_window(tables.minutes, symbol, from_ns // NS_PER_MINUTE, end_ns // NS_PER_MINUTE - 1)
+            newest_minute = int(tables.header["ts_ns"][0]) // NS_PER_MINUTE
+            last_minute = min(end_ns // NS_PER_MINUTE - 1, newest_minute)
+            window = minutes_window(tables.minutes, symbol, from_ns // NS_PER_MINUTE, last_minute)
         if past is not None:
             window = joined(past.window, window)
         if not window.trades:

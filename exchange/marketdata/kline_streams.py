@@ -21,7 +21,7 @@ from exchange.marketdata.windows import NO_TRADES
 
 log = logging.getLogger("exchange.marketdata")
 PERIOD_S = 1.0
-"""How soon a close is told. Changes are told every second with candles of a second, else every other."""
+"""How soon a close is told. Changes are told once in two seconds, those of candles of a second once in one."""
 CLOSES_MAX = 100
 """Candles that are closed at once after a pause; the windows of seconds do not remember many more."""
 
@@ -70,8 +70,9 @@ class KlineStream(PacedStream):
         self._candle_source = candle_source
         self._grid = candle_source.grid(name.span, is_utc8=name.is_utc8)
         self._is_second = name.span == "1s"
-        self._turns = 1 if self._is_second else 2
-        self._turn = 0
+        self._ticks_between = 1 if self._is_second else 2
+        self._ticks = 0
+        """Since the current candle was told last."""
         self._number = self._grid.number(self._candles.settled_ns())
         """Of the oldest candle that is not closed yet."""
         self._told = (-1, -1)
@@ -86,8 +87,8 @@ class KlineStream(PacedStream):
 
     def tick(self) -> None:
         """Tell which candles have closed, and how the current one stands."""
-        self._turn += 1
-        messages = self._due(with_current=self._turn % self._turns == 0)
+        self._ticks += 1
+        messages = self._due(with_current=self._ticks >= self._ticks_between)
         if messages:
             self.tell(messages, messages[-1])
 
@@ -108,6 +109,7 @@ class KlineStream(PacedStream):
         is_due = with_current or messages or self._told[0] < 0
         if self._number == current and is_due and state != self._told and self._is_known(current, settled_ns):
             self._told = state
+            self._ticks = 0
             messages.append(self._message(current, is_closed=False))
         return messages
 

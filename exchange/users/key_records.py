@@ -11,7 +11,7 @@ import binascii
 from collections.abc import Mapping
 from typing import Any
 
-from exchange.users.keys import NEVER_US, Key, KeyKind, Permission, networks
+from exchange.users.keys import NEVER_US, Key, KeyKind, Permission, Scheme, networks
 from exchange.users.local_log import Record
 from exchange.users.sealing import Sealer
 
@@ -19,7 +19,7 @@ KEY, REVOKED = "key", "key_revoked"
 
 _EPOCH = "timestamptz 'epoch' + interval '1 microsecond' *"
 SELECT = """
-select k.api_key, account, k.kind, k.sealed_secret, k.public_key, k.permissions, k.addresses, k.label,
+select k.api_key, account, k.kind, k.sealed_secret, k.public_key, k.permissions, k.addresses, k.label, k.scheme,
        (extract(epoch from k.created_at) * 1000000)::bigint as created_us,
        (extract(epoch from k.expires_at) * 1000000)::bigint as expires_us,
        (extract(epoch from k.revoked_at) * 1000000)::bigint as revoked_us,
@@ -28,8 +28,8 @@ from exchange_user.api_keys k join exchange_user.users u using (account)
 """
 INSERT = f"""
 insert into exchange_user.api_keys
-    (api_key, account, kind, sealed_secret, public_key, permissions, addresses, label, created_at, expires_at)
-select $1, $2, $3, $4, $5, $6, $7, $8, {_EPOCH} $9::bigint, {_EPOCH} $10::bigint
+    (api_key, account, kind, sealed_secret, public_key, permissions, addresses, label, created_at, expires_at, scheme)
+select $1, $2, $3, $4, $5, $6, $7, $8, {_EPOCH} $9::bigint, {_EPOCH} $10::bigint, $11
 where exists (select from exchange_user.users where account = $2 and status <> 'disabled')
 on conflict do nothing
 """
@@ -63,6 +63,7 @@ def to_record(key: Key, sealer: Sealer) -> Record:
         "api_key": key.api_key,
         "account": key.account,
         "signs": str(key.kind),
+        "scheme": str(key.scheme),
         "sealed": _base64(sealed),
         "public_key": _base64(key.public_key),
         "permissions": sorted(map(str, key.permissions)),
@@ -82,6 +83,7 @@ def from_record(record: Record, sealer: Sealer, unrestricted_us: int) -> Key:
             api_key=name,
             account=account,
             kind=kind,
+            scheme=_scheme(record),
             permissions=frozenset(map(Permission, record["permissions"])),
             secret=sealer.open(sealed, _owner(name, account)) if kind is KeyKind.HMAC else b"",
             public_key=base64.b64decode(record["public_key"], validate=True),
@@ -95,6 +97,11 @@ def from_record(record: Record, sealer: Sealer, unrestricted_us: int) -> Key:
         raise ValueError(f"not a key: {error}") from None
 
 
+def _scheme(record: Record) -> Scheme:
+    """Records from before there were schemes have none: their keys are plain."""
+    return Scheme(record.get("scheme", Scheme.PLAIN))
+
+
 def to_row(record: Record) -> tuple[Any, ...]:
     """The parameters of INSERT."""
     expires_us = record["expires_us"]
@@ -103,6 +110,7 @@ def to_row(record: Record) -> tuple[Any, ...]:
         *(base64.b64decode(record["sealed"]) or None, base64.b64decode(record["public_key"]) or None),
         *(record["permissions"], record["addresses"], record["label"], record["created_us"]),
         None if expires_us == NEVER_US else expires_us,
+        str(_scheme(record)),
     )
 
 
@@ -113,6 +121,7 @@ def from_row(row: Mapping[str, Any]) -> Record:
         "api_key": row["api_key"],
         "account": row["account"],
         "signs": row["kind"],
+        "scheme": row["scheme"],
         "sealed": _base64(row["sealed_secret"] or b""),
         "public_key": _base64(row["public_key"] or b""),
         "permissions": list(row["permissions"]),

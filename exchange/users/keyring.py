@@ -34,6 +34,7 @@ from exchange.users.keys import (
     KeysUnusable,
     Network,
     Permission,
+    Scheme,
     check_new,
     draw_name,
     draw_secret,
@@ -125,6 +126,7 @@ class KeyRing:
         label: str = "",
         expires_us: int = NEVER_US,
         public_key: bytes = b"",
+        scheme: Scheme = Scheme.PLAIN,
         totp_enabled: bool = False,
     ) -> Created:
         """Make a key; with `public_key` an ED25519 one. Raises KeyRefused, Unavailable, Unrecorded: there is none."""
@@ -135,6 +137,7 @@ class KeyRing:
             label=label,
             expires_us=expires_us,
             public_key=public_key,
+            scheme=scheme,
         )
         key = created.key
         check_new(key, now_us=key.created_us, totp_enabled=totp_enabled)

@@ -66,6 +66,15 @@ class KeyKind(enum.StrEnum):
     ED25519 = "ED25519"
 
 
+class Scheme(enum.StrEnum):
+    """What the signatures of a key cover."""
+
+    PLAIN = "plain"
+    """The parameters, as Binance has it."""
+    STRICT = "strict"
+    """The whole request (`exchange/gateway/strict.py`); nothing else counts for such a key."""
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Key:
     """One API key. `account` is the engine's id, `label` is for people; no `addresses`: from anywhere.
@@ -77,6 +86,7 @@ class Key:
     account: int
     kind: KeyKind
     permissions: frozenset[Permission]
+    scheme: Scheme = Scheme.PLAIN
     secret: bytes = field(default=b"", repr=False)
     public_key: bytes = b""
     addresses: tuple[Network, ...] = ()
@@ -119,6 +129,7 @@ def view(key: Key, unit_ns: int) -> dict[str, Any]:
         "apiKey": key.api_key,
         "account": key.account,
         "type": str(key.kind),
+        "signature": str(key.scheme),
         "permissions": sorted(map(str, key.permissions)),
         "addresses": list(map(str, key.addresses)),
         "label": key.label,
@@ -171,6 +182,14 @@ def permissions(texts: Iterable[str]) -> frozenset[Permission]:
         return frozenset(map(Permission, texts)) or frozenset((Permission.READ,))
     except ValueError:
         raise KeyRefused("A permission is one of read, trade, withdraw.") from None
+
+
+def scheme(text: str) -> Scheme:
+    """A scheme by its name. Raises KeyRefused."""
+    try:
+        return Scheme(text)
+    except ValueError:
+        raise KeyRefused("A signature is plain or strict.") from None
 
 
 def networks(texts: Iterable[str]) -> tuple[Network, ...]:

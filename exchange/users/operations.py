@@ -20,7 +20,7 @@ from exchange.persistence.sqlstate import explain
 from exchange.users import keys, kyc
 from exchange.users.errors import NotAcceptable, NotFound
 from exchange.users.keyring import KeyRing
-from exchange.users.keys import NEVER_US
+from exchange.users.keys import NEVER_US, Scheme
 from exchange.users.operators import Operators
 from exchange.users.store import Person
 
@@ -160,6 +160,7 @@ class KeyOperations:
             label=text(arguments, "label", ""),
             expires_us=integer(arguments, "expires_us", NEVER_US),
             public_key=keys.public_key(text(arguments, "public_key")) if arguments.get("public_key") else b"",
+            scheme=keys.scheme(text(arguments, "signature", str(Scheme.PLAIN))),
             totp_enabled=await self._totp_enabled(account),
         )
         shown = keys.view(key, MILLISECOND_NS)

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 
 import aiohttp
 import pytest
-from aiohttp import web
 
 from exchange.gateway.bans import FIRST_S
 from exchange.gateway.limits import PATIENCE, Limits, Rates
@@ -242,6 +241,46 @@ def test_too_many_unfilled_orders_are_refused_and_nothing_is_placed(limited: Exc
     assert alice.call("DELETE", "/v1/openOrders", symbol="BTC_USDT").status == 200
 
 
+def replaced_at_the_limit(alice: Remote, mode: str, order_id: int) -> Answer:
+    """The answer to a cancelReplace that came when the account was at its limit of orders."""
+    form = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.001"}
+    form |= {"price": "10001", "cancelReplaceMode": "STOP_ON_FAILURE", "orderRateLimitExceededMode": mode}
+    for _ in range(4):  # the window may end between the orders and the replacement
+        while alice.order("BUY", "0.001", "10000").status == 200:
+            pass
+        answer = alice.signed_form("POST", "/api/v3/order/cancelReplace", {**form, "cancelOrderId": str(order_id)})
+        if answer.status == 429:
+            return answer
+        if answer.status == 200:
+            order_id = answer.json["newOrderResponse"]["orderId"]
+    raise AssertionError("the window ended each time")
+
+
+def test_replacement_at_the_limit_of_orders_does_nothing_or_cancels_only(limited: Exchange) -> None:
+    bob = remote(limited, "192.0.2.23", "bob")
+    assert bob.order("BUY", "0.001", "10000").status == 200
+    open_ids = [order["orderId"] for order in bob.call("GET", "/v1/openOrders", symbol="BTC_USDT").json]
+    nothing = replaced_at_the_limit(bob, "DO_NOTHING", open_ids[0])
+    assert nothing.json["code"] == -1015
+    open_ids = [order["orderId"] for order in bob.call("GET", "/v1/openOrders", symbol="BTC_USDT").json]
+    canceled = replaced_at_the_limit(bob, "CANCEL_ONLY", open_ids[0])
+    assert (canceled.json["code"], canceled.json["outcome"]) == (-2021, "accepted")
+    assert 1 <= int(canceled.headers["retry-after"]) <= 10
+    data = canceled.json["data"]
+    assert (data["cancelResult"], data["newOrderResult"]) == ("SUCCESS", "FAILURE")
+    assert data["cancelResponse"]["status"] == "CANCELED"
+    assert data["newOrderResponse"]["code"] == -1015
+    failed = replaced_at_the_limit(bob, "CANCEL_ONLY", data["cancelResponse"]["orderId"])
+    assert failed.json["code"] == -2022
+    assert failed.json["data"]["cancelResponse"]["code"] == -2011
+    counts = bob.call("GET", "/api/v3/rateLimit/order").json
+    assert [(one["interval"], one["intervalNum"], one["limit"]) for one in counts] == [
+        *(("SECOND", 10, ORDERS), ("DAY", 1, 1000)),
+    ]
+    assert ORDERS <= counts[1]["count"] <= 1000
+    assert bob.call("DELETE", "/v1/openOrders", symbol="BTC_USDT").status == 200
+
+
 # ---- what is told, and when nobody is refused -----------------------------------------------------------------------
 
 
@@ -272,26 +311,19 @@ async def test_address_that_opens_too_many_sockets_is_refused_at_the_handshake(t
     clock = Clock()
     venue = standing_venue(tmp_path, Limits(Rates(ws_connections_per_5m=2), clock))
 
-    async def echo(request: web.BaseRequest) -> web.StreamResponse:
-        response = web.WebSocketResponse()
-        await response.prepare(request)
-        async for message in response:
-            await response.send_str(message.data)
-        return response
-
-    gateway = Gateway(venue, {"echo": echo})
-    url = f"http://127.0.0.1:{await gateway.start('127.0.0.1', 0)}/echo"
+    gateway = Gateway(venue)
+    url = f"http://127.0.0.1:{await gateway.start('127.0.0.1', 0)}/ws-api/v3"
     async with aiohttp.ClientSession() as session:
         for _ in range(2):
             async with session.ws_connect(url) as connection:
-                await connection.send_str("here")
-                assert await connection.receive_str() == "here"
+                await connection.send_str('{"id":1,"method":"ping"}')
+                assert (await connection.receive_json())["result"] == {}
         with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
             await session.ws_connect(url)
         assert caught.value.status == 429
         assert caught.value.headers is not None
         assert caught.value.headers["Retry-After"] == "300"
-        assert caught.value.headers["X-MBX-USED-WEIGHT-1M"] == "6"
+        assert caught.value.headers["X-MBX-USED-WEIGHT-1M"] == "8"
         clock.now_s += 300
         async with session.ws_connect(url):
             pass

@@ -277,7 +277,7 @@ def test_commission_of_a_symbol_is_what_the_account_pays(exchange: Exchange, fac
         "discount": {
             "enabledForAccount": False,
             "enabledForSymbol": False,
-            "discountAsset": None,
+            "discountAsset": "",
             "discount": "0.00000000",
         },
     }

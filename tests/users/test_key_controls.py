@@ -2,7 +2,7 @@
 
 Where each row of the checklist "gateway and keys" is shown:
 
-    signature input       here; method and host are not signed, as the API contract says
+    signature input       here; method, host and path are signed by strict keys: test_strict_keys.py
     compare               here; tests/gateway/test_signing.py
     unknown key           here; its steps in test_key_judgement.py
     window, replay        here; to the microsecond in tests/gateway/test_signing.py

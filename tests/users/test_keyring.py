@@ -12,7 +12,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from exchange.persistence.database import Database, Unavailable
 from exchange.users import keys
 from exchange.users.keyring import KEYS_PER_ACCOUNT_MAX, Unrecorded
-from exchange.users.keys import DEMO_PREFIX, EXPIRY_MAX_US, NEVER_US, KeyKind, KeyRefused, KeysUnusable, Permission
+from exchange.users.keys import (
+    DEMO_PREFIX,
+    EXPIRY_MAX_US,
+    NEVER_US,
+    KeyKind,
+    KeyRefused,
+    KeysUnusable,
+    Permission,
+    Scheme,
+)
+from exchange.users.local_log import LocalLog
 from tests.users.databases import add_person, until
 from tests.users.rings import ALICE, BOB, NOBODY, Process, execute, failing, names, rows
 
@@ -57,6 +67,64 @@ async def test_ed25519_key_has_no_secret_here(database: Database, path: pathlib.
     assert found is not None
     assert found.public_key == public
     await again.end()
+
+
+@pytest.mark.parametrize("scheme", list(Scheme))
+async def test_scheme_is_kept_in_log_and_database_and_comes_back_from_either(
+    database: Database, path: pathlib.Path, scheme: Scheme
+) -> None:
+    process = Process(path, database)
+    key, _ = await process.ring.create(ALICE, scheme=scheme)
+    assert key.scheme is scheme
+    assert (await rows(database))[key.api_key]["scheme"] == scheme
+    await process.end()
+    await execute(database, "delete from exchange_user.api_keys")
+    from_log = Process(path, database)
+    await from_log.ring.settle()
+    assert (await rows(database))[key.api_key]["scheme"] == scheme
+    await from_log.end()
+    path.unlink()  # noqa: ASYNC240  # a test
+    from_database = Process(path, database)
+    await from_database.ring.settle()
+    found = from_database.ring.find(key.api_key)
+    assert found is not None
+    assert found.scheme is scheme
+    await from_database.end()
+
+
+async def test_keys_from_before_there_were_schemes_are_plain(database: Database, path: pathlib.Path) -> None:
+    process = Process(path, database)
+    key, _ = await process.ring.create(ALICE)
+    await process.end()
+    log = LocalLog(path)
+    log.load()
+    (record,) = log.take(("key",), list)
+    assert record.pop("scheme") == "plain"
+    log.compact()
+    await log.append(record)
+    log.close()
+    await execute(database, "delete from exchange_user.api_keys")
+    again = Process(path, database)
+    found = again.ring.find(key.api_key)
+    assert found is not None
+    assert found.scheme is Scheme.PLAIN
+    await again.ring.settle()
+    assert (await rows(database))[key.api_key]["scheme"] == "plain"
+    await again.end()
+
+
+async def test_record_of_a_scheme_that_is_not_known_is_not_used(database: Database, path: pathlib.Path) -> None:
+    process = Process(path, database)
+    await process.ring.create(ALICE)
+    await process.end()
+    log = LocalLog(path)
+    log.load()
+    (record,) = log.take(("key",), list)
+    log.compact()
+    await log.append(record | {"scheme": "other"})
+    log.close()
+    with pytest.raises(KeysUnusable, match="can not be used"):
+        Process(path, None)
 
 
 async def test_new_key_may_only_read_and_holds_withdrawals(database: Database, path: pathlib.Path) -> None:

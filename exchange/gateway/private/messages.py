@@ -160,8 +160,12 @@ def prevented_fields(rules: Rules, event: Prevented, ordinal: int, *, is_taker: 
 
 def is_showable(event: OrderEvent) -> bool:
     """Whether a refused PLACE can be told in the words of a report: no code or amount in it is out of its range."""
-    codes = ((event.side, SIDE_NAMES), (event.order_type, TYPE_NAMES))
-    codes += ((event.time_in_force, TIME_IN_FORCE_NAMES), (event.stp_mode, STP_NAMES))
+    codes = (
+        (event.side, SIDE_NAMES),
+        (event.order_type, TYPE_NAMES),
+        (event.time_in_force, TIME_IN_FORCE_NAMES),
+        (event.stp_mode, STP_NAMES),
+    )
     return min(event.price_ticks, event.qty_lots, event.quote_atoms) >= 0 and all(
         code < len(names) and names[code] for code, names in codes
     )

@@ -245,7 +245,7 @@ class UserData:
         *,
         from_sequence: int | None = None,
         unit_ns: int = NS_PER_MS,
-        drain: Callable[[], Awaitable[None]] | None = None,
+        drain: Callable[[], Awaitable[object]] | None = None,
     ) -> Subscription:
         """Send `sink` everything of an account from now on, or everything behind a sequence. Raises Refusal.
 
@@ -363,7 +363,7 @@ class UserData:
         return closed
 
     async def _catch_up(
-        self, subscription: Subscription, missed: Told, drain: Callable[[], Awaitable[None]] | None
+        self, subscription: Subscription, missed: Told, drain: Callable[[], Awaitable[object]] | None
     ) -> None:
         """Give a listener what it missed, then what has come meanwhile, then let the live stream take over."""
         for at in range(0, len(missed), _SLICE):

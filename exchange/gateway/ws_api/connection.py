@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol
 
 from aiohttp import WSCloseCode
 
-from exchange.gateway.address import Address
+from exchange.gateway.address import Address, limited
 from exchange.marketdata.messages import close_frame, text_frame
 from exchange.marketdata.streams import SLOW_READER
 from exchange.users.keys import Key
@@ -48,7 +49,11 @@ class Channel(Protocol):
     is_of_session: bool
     last_sequence: int
 
-    def end(self) -> None:
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more comes."""
+
+    def end(self, reason: str) -> None:
         """Tell it that the stream is over, and listen no more."""
 
 
@@ -60,22 +65,28 @@ class Session(NamedTuple):
 
 
 class Connection:
-    """One client. `unit_ns` is the unit in which it wants times, `shows_limits` whether answers say `rateLimits`."""
+    """One client. `host` is the Host of its handshake. Times in units of `unit_ns`; `shows_limits`: it wants `rateLimits`."""
 
     def __init__(
         self,
         transport: asyncio.Transport,
         address: Address,
+        host: str,
         limits: Limits,
         *,
         unit_ns: int,
         shows_limits: bool,
         since_ns: int,
+        drain: Callable[[], Awaitable[None]],
     ) -> None:
         self.address = address
+        self.host = host
+        self.limited = limited(address)
         self.unit_ns = unit_ns
         self.shows_limits = shows_limits
         self.since_ns = since_ns
+        self.drain = drain
+        """Wait until the client has read most of what was written; only what is as long as a past may wait for that."""
         self.session: Session | None = None
         self.channels: dict[int, Channel] = {}
         """The user data streams that it listens to, by subscription id."""

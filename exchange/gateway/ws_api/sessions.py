@@ -35,7 +35,7 @@ class Sessions:
     def __init__(self, venue: Venue) -> None:
         self._venue = venue
         self._holders: dict[Key, set[Connection]] = {}
-        venue.keys.on_revoked(lambda key: self._end(key, "the API key was revoked"))
+        venue.keys.on_revoked(lambda key: self._end(key, "The API key was revoked."))
 
     # ---- methods --------------------------------------------------------------------------------------------------
 
@@ -43,7 +43,7 @@ class Sessions:
         """session.logon: from here on requests need no key and no signature."""
         if API_KEY not in request.params:
             raise mandatory(API_KEY)
-        key = signed_call(self._venue, connection, request.params, _SIGNED, None).key
+        key = signed_call(self._venue, connection, request, _SIGNED, None).key
         if key.kind is not KeyKind.ED25519:
             raise denied()
         self._end_session(connection)
@@ -94,27 +94,28 @@ class Sessions:
     def leave(self, connection: Connection) -> None:
         """The connection is over."""
         for channel in tuple(connection.channels.values()):
-            channel.end()
+            channel.end("The connection has ended.")
+            self.release(channel.key, connection)
         self._end_session(connection)
 
     def sweep(self) -> None:
         """End what keys that have expired had open. Called once a second."""
         now_us = time.time_ns() // 1000
         for key in [key for key in self._holders if now_us >= key.expires_us]:
-            self._end(key, "the API key has expired")
+            self._end(key, "The API key has expired.")
 
     def _end_session(self, connection: Connection) -> None:
         session, connection.session = connection.session, None
         if session is None:
             return
         for channel in [channel for channel in connection.channels.values() if channel.is_of_session]:
-            channel.end()
+            channel.end("The session has ended.")
         self.release(session.key, connection)
 
     def _end(self, key: Key, reason: str) -> None:
         for connection in tuple(self._holders.get(key, ())):
             for channel in [channel for channel in connection.channels.values() if channel.key is key]:
-                channel.end()
+                channel.end(reason)
             if connection.session is not None and connection.session.key is key:
                 self._end_session(connection)
             if connection.session is None and not connection.channels:

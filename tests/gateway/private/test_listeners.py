@@ -10,13 +10,13 @@ import pytest
 
 from exchange.core.codes import CommandKind, Side
 from exchange.gateway.errors import Refusal
-from exchange.gateway.private.user_data import Limits, Subscription
+from exchange.gateway.private.user_data import DEFAULT_LIMITS, Limits, Subscription
 from tests.core.plans import command
 from tests.gateway.private.stage import MAKER, MIDDLE_TICKS, TAKER, Ear, Stage, limit_order, small_venue, stamped
 
 
-def _venue(directory: Path, **options: Limits) -> Stage:
-    stage = Stage(directory, 1, **options)
+def _venue(directory: Path, limits: Limits = DEFAULT_LIMITS) -> Stage:
+    stage = Stage(directory, 1, limits=limits)
     stage.run(stamped(stage, *small_venue()))
     stage.hand_over()
     return stage
@@ -90,6 +90,24 @@ async def test_listener_that_leaves_amid_a_command_and_comes_back_gets_no_half_o
     assert again.sequence == 4 * stage.event_count() + 3
     _rest(stage, "c")
     assert [body["e"] for body in later.bodies] == ["executionReport", "outboundAccountPosition"]
+    stage.close()
+
+
+async def test_command_that_nobody_heard_the_end_of_is_forgotten(tmp_path: Path) -> None:
+    stage = _venue(tmp_path)
+    _rest(stage, "a")
+    one = await stage.user_data.subscribe(MAKER, Ear())
+    stage.run(stamped(stage, limit_order(TAKER, Side.BUY, MIDDLE_TICKS, 20, "taker")))
+    stage.hand_over(2)
+    stage.user_data.unsubscribe(one)
+    stage.hand_over()
+    ear = Ear()
+    await stage.user_data.subscribe(TAKER, ear)
+    _rest(stage, "meets the taker")
+    assert [body.get("x") for body in ear.bodies] == ["TRADE", None]
+    stage.run(stamped(stage, command(CommandKind.CANCEL, "taker", account=TAKER)))
+    _rest(stage, "rests")
+    assert len(ear.heard) == 2
     stage.close()
 
 

@@ -211,7 +211,13 @@ async def test_market_order_by_quote_amount_shows_the_amount(scene: Scene) -> No
 async def test_prevented_match_names_the_counter_order_and_what_was_taken_off(scene: Scene) -> None:
     scene.does(ask(10))
     scene.does(limit_order(MAKER, Side.BUY, MIDDLE_TICKS, 4, "own", stp_mode=StpMode.DECREMENT))
-    stopped = {"A": "0.00040000", "B": "0.00040000", "Cs": "BTCUSDT", "pl": "0.00040000", "pL": "50.00000000"}
+    stopped: dict[str, Any] = {
+        "A": "0.00040000",
+        "B": "0.00040000",
+        "Cs": "BTCUSDT",
+        "pl": "0.00040000",
+        "pL": "50.00000000",
+    }
     stopped |= {"pY": "0.02000000", "x": "TRADE_PREVENTION", "v": scene.stage.event_count()}
     assert [body["u"] for body in scene.reports(MAKER)[1:]] == [MAKER, MAKER]
     taker, maker = scene.report(MAKER, 1), scene.report(MAKER, 2)
@@ -220,6 +226,13 @@ async def test_prevented_match_names_the_counter_order_and_what_was_taken_off(sc
         "c": "own", "S": "BUY", "q": "0.00040000", "i": 2, "V": "DECREMENT", "X": "EXPIRED_IN_MATCH", "U": 1,
         "w": False,
     }  # fmt: skip
+
+
+async def test_order_that_prevention_ends_shows_the_quantity_it_was_sent_with(scene: Scene) -> None:
+    scene.does(ask(10), command(CommandKind.REDUCE, "ask", account=MAKER, qty_lots=7))
+    scene.does(limit_order(MAKER, Side.BUY, MIDDLE_TICKS, 9, "own", stp_mode=StpMode.EXPIRE_MAKER))
+    report = scene.report(MAKER)
+    assert (report["i"], report["X"], report["q"], report["B"]) == (1, "EXPIRED_IN_MATCH", "0.00100000", "0.00070000")
 
 
 async def test_order_that_loses_nothing_by_prevention_has_no_report_of_it(scene: Scene) -> None:
@@ -264,8 +277,9 @@ async def test_refusals_that_concern_another_order_are_silent(scene: Scene) -> N
 
 
 async def test_refused_order_that_has_no_words_is_silent(scene: Scene) -> None:
-    for field in ({"side": 7}, {"order_type": 9}, {"time_in_force": 0}, {"stp_mode": 99}, {"symbol": 77}):
-        scene.does(ask(**field))
+    scene.does(ask(side=7))
+    for field in ("order_type", "time_in_force", "stp_mode", "symbol"):
+        scene.does(ask(10, "ask", **{field: 99}))
     scene.does(ask(price_ticks=-1))
     assert scene.ears[MAKER].heard == []
 

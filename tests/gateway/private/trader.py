@@ -37,6 +37,13 @@ class Trader:
         else:
             assert body["e"] == "balanceUpdate"
 
+    def agrees_with(self, state: State) -> None:
+        """What was heard is what the engine's readers tell."""
+        assert self.orders == told_orders(state, self.account)
+        for name, row in told_balances(state, self.account).items():
+            # An asset that was added since the stream began is named once there is some of it.
+            assert self.balances.get(name, row if number(row[0]) == number(row[1]) == 0 else None) == row
+
     def _report(self, body: dict[str, Any]) -> None:
         if body["x"] == "REJECTED":
             assert body["X"] == "REJECTED"
@@ -52,7 +59,9 @@ class Trader:
         if body["X"] == "FILLED":
             assert body["z"] == body["q"]
         assert (body["t"] != -1) == (body["x"] == "TRADE") == (number(body["l"]) > 0)
-        assert (body["C"] != "" or not before or before["c"] == "") == (body["x"] == "CANCELED") or not body["C"]
+        assert body["C"] == (before["c"] if before and body["x"] == "CANCELED" else "")
+        if body["x"] != "CANCELED" and before:
+            assert body["c"] == before["c"]
 
 
 def assert_adds_up(before: dict[str, Any], body: dict[str, Any]) -> None:
