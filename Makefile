@@ -10,6 +10,11 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 CODE := exchange journal snapshots bench tests
 
+# Exchange clients that we did not write, driven by tests/clients; only released wheels, no client needs a build.
+CLIENTS := ccxt python-binance binance-connector binance-sdk-spot
+CLIENT_STAMPS := $(CLIENTS:%=$(VENV)/clients/%/.installed)
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+
 # The determinism suites once more, as plain Python and with every array index checked.
 ENGINE_TESTS := tests/core tests/oracle tests/scenarios
 # Half of the suite waits for processes and disks: two workers take 9 instead of 14 minutes on two cores.
@@ -20,7 +25,7 @@ COMPILE_LOCK := $(UV_VENV)/bin/uv pip compile --quiet --universal --python-versi
                 --generate-hashes --no-header --no-config --upgrade
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run fmt check test bench lock clean
+.PHONY: help setup run fmt check clients test bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -34,8 +39,8 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 	  { echo "make setup: $(PYTHON) cannot create virtual environments. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python $(PIP_INSTALL) --only-binary :all: --require-hashes -r requirements/dev.txt
+	$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 run: setup ## start a demo exchange on ports 8080 (REST) and 8094 (WebSocket)
@@ -50,7 +55,15 @@ check: setup ## lint, formatting and types
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
 
-test: check ## check, then every test: compiled; engine also interpreted and bounds-checked
+clients: setup ## install the exchange clients that tests drive, each in an environment of its own
+	@$(MAKE) --no-print-directory --jobs $(words $(CLIENTS)) $(CLIENT_STAMPS)
+
+$(VENV)/clients/%/.installed: requirements/clients/%.txt
+	@$(BIN)/python -m venv --clear $(@D)
+	$(@D)/bin/python $(PIP_INSTALL) --only-binary :all: --require-hashes -r $<
+	@touch $@
+
+test: check clients ## check, then every test: compiled; engine also interpreted and bounds-checked
 	$(BIN)/pytest $(WORKERS)
 	NUMBA_DISABLE_JIT=1 HYPOTHESIS_PROFILE=brief $(BIN)/pytest $(WORKERS) $(ENGINE_TESTS)
 	NUMBA_BOUNDSCHECK=1 HYPOTHESIS_PROFILE=brief $(BIN)/pytest $(WORKERS) $(ENGINE_TESTS)
@@ -60,10 +73,11 @@ bench: setup ## run the benchmarks, compare with the previous commit, write benc
 
 lock: setup ## resolve the newest releases into requirements/*.txt
 	$(BIN)/python -m venv $(UV_VENV)
-	$(UV_VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(UV_VENV)/bin/python $(PIP_INSTALL) uv
 	$(COMPILE_LOCK) --group build --output-file requirements/build.txt
 	$(COMPILE_LOCK) pyproject.toml --output-file requirements/run.txt
 	$(COMPILE_LOCK) pyproject.toml --group dev --output-file requirements/dev.txt
+	for client in $(CLIENTS); do $(COMPILE_LOCK) --group client-$$client --output-file requirements/clients/$$client.txt || exit; done
 
 clean: ## remove .venv and every cache; leaves var/, which holds data
 	rm -rf $(VENV) build dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info

@@ -24,8 +24,10 @@ import uvloop
 import xxhash
 
 from exchange.marketdata import messages
+from exchange.marketdata.connection import Limits
 from exchange.marketdata.messages import Request, text_frame
-from exchange.marketdata.server import Limits, StreamServer
+from exchange.marketdata.protocols import Market
+from exchange.marketdata.server import StreamServer
 from exchange.marketdata.streams import Counts, Stream
 from exchange.marketdata.text import levels_text
 
@@ -144,7 +146,8 @@ class Bench:
     async def run(self, frames: list[bytes]) -> tuple[list[Round], list[Round]]:
         """ROUNDS rounds of ours and of bare. Raises Wrong."""
         limits = Limits(connections_per_address=self._listeners, buffer_bytes=BUFFER_BYTES, ping_s=PING_S)
-        server = StreamServer(limits, lambda _channel, _symbol: self.stream, lambda: None, lambda: "")
+        market = Market(lambda *_: self.stream, lambda *_: None, lambda: None, lambda: "", lambda: 0)
+        server = StreamServer(limits, market)
         bare = await asyncio.get_running_loop().create_server(lambda: Kept(self.bare), "127.0.0.1", 0)
         ports = [await server.start("127.0.0.1", 0), bare.sockets[0].getsockname()[1]]
         self._readers = await asyncio.create_subprocess_exec(

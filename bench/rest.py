@@ -24,9 +24,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
+from urllib.parse import urlencode
 
 from exchange.core.codes import CommandKind
 from journal import reader
@@ -91,19 +92,30 @@ class Sender:
         self._random = random.Random(20261123)
         self._made = 0
 
+    def next_order(self) -> tuple[str, bytes, dict[str, str]]:
+        """(API key, secret, parameters but for the symbol and the signature) of the next order; good for a minute."""
+        self._made += 1
+        key, secret = self._keys[self._made % 2]
+        ticks = 6_000_000 + self._random.randrange(-50, 51)
+        order = {
+            "side": self._random.choice(("BUY", "SELL")),
+            "type": "LIMIT",
+            "timeInForce": "GTC",
+            "quantity": "0.0002",
+            "price": f"{ticks // 100}.{ticks % 100:02d}",
+            "newClientOrderId": f"bench-{self._made}",
+            "newOrderRespType": "FULL",
+            "recvWindow": "60000",
+            "timestamp": str(time.time_ns() // 1_000_000),
+        }
+        return key, secret, order
+
     def requests(self, count: int) -> list[bytes]:
-        """`count` HTTP requests, signed now; good for a minute."""
+        """`count` HTTP requests, signed now."""
         made = []
         for _ in range(count):
-            self._made += 1
-            key, secret = self._keys[self._made % 2]
-            ticks = 6_000_000 + self._random.randrange(-50, 51)
-            side = self._random.choice(("BUY", "SELL"))
-            body = (
-                f"symbol=BTC_USDT&side={side}&type=LIMIT&timeInForce=GTC&quantity=0.0002"
-                f"&price={ticks // 100}.{ticks % 100:02d}&newClientOrderId=bench-{self._made}&newOrderRespType=FULL"
-                f"&recvWindow=60000&timestamp={time.time_ns() // 1_000_000}"
-            ).encode()
+            key, secret, order = self.next_order()
+            body = b"symbol=BTC_USDT&" + urlencode(order).encode()
             body += b"&signature=" + hmac.digest(secret, body, "sha256").hex().encode()
             head = (
                 f"POST /v1/order HTTP/1.1\r\nHost: 127.0.0.1\r\nX-MBX-APIKEY: {key}\r\n"
@@ -113,7 +125,7 @@ class Sender:
         return made
 
 
-def _pin(core: int) -> None:
+def pin(core: int) -> None:
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[core % len(cores)]})
 
@@ -122,7 +134,7 @@ def _start(command: list[str], environ: dict[str, str], *, is_pinned: bool = Tru
     """A child, on core 0 if `is_pinned`: it inherits the affinity that this process has at that moment."""
     before = os.sched_getaffinity(0)
     if is_pinned:
-        _pin(0)
+        pin(0)
     try:
         return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE)
     finally:
@@ -130,9 +142,9 @@ def _start(command: list[str], environ: dict[str, str], *, is_pinned: bool = Tru
 
 
 @contextmanager
-def bare_server() -> Iterator[Server]:
-    """A bare aiohttp POST echo on core 0."""
-    with _start([sys.executable, "-c", _BARE], dict(os.environ)) as process:
+def bare_server(program: str) -> Iterator[Server]:
+    """A Python program on core 0 that prints the port on which it echoes."""
+    with _start([sys.executable, "-c", program], dict(os.environ)) as process:
         assert process.stdout is not None
         try:
             yield Server(int(process.stdout.readline()), process.pid)
@@ -161,20 +173,8 @@ def exchange_server(data_dir: pathlib.Path, environ: dict[str, str], *, is_pinne
             raise BenchFailed(f"The exchange ended with {process.returncode}.")
 
 
-def _answer_end(received: bytes) -> int:
-    """Where the first HTTP answer ends, 0 when it is not complete."""
-    head_end = received.find(b"\r\n\r\n")
-    if head_end < 0:
-        return 0
-    match = _LENGTH.search(received, 0, head_end)
-    if match is None:
-        raise BenchFailed(f"An answer has no length: {received[:200]!r}")
-    end = head_end + 4 + int(match[1])
-    return end if len(received) >= end else 0
-
-
 class Client:
-    """One connection with one request in flight."""
+    """One connection with one HTTP request in flight."""
 
     def __init__(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port))
@@ -194,13 +194,39 @@ class Client:
         if not chunk:
             raise BenchFailed("The server closed a connection.")
         self.received += chunk
-        end = _answer_end(self.received)
-        return self.received if end else b""
+        return self.received if self.is_complete(self.received) else b""
+
+    @staticmethod
+    def is_complete(received: bytes) -> bool:
+        """Whether a whole answer has come."""
+        head_end = received.find(b"\r\n\r\n")
+        if head_end < 0:
+            return False
+        match = _LENGTH.search(received, 0, head_end)
+        if match is None:
+            raise BenchFailed(f"An answer has no length: {received[:200]!r}")
+        return len(received) >= head_end + 4 + int(match[1])
+
+    @staticmethod
+    def is_good(answer: bytes) -> bool:
+        """Whether an answer is that of a request that was done."""
+        return answer.startswith(b"HTTP/1.1 200 ")
 
 
-def load(server: Server, requests: list[bytes], clients: int, seconds: float) -> Round:
+class Wire(NamedTuple):
+    """How orders travel: the program that echoes them, how they are written, and who sends them."""
+
+    bare: str
+    requests: Callable[[Sender, int], list[bytes]]
+    client: type[Client]
+
+
+REST = Wire(_BARE, Sender.requests, Client)
+
+
+def load(server: Server, requests: list[bytes], clients: int, seconds: float, kind: type[Client]) -> Round:
     """Send requests for `seconds` or until there are none left, then wait for the last answers. Raises BenchFailed."""
-    connections = {client.socket.fileno(): client for client in (Client(server.port) for _ in range(clients))}
+    connections = {client.socket.fileno(): client for client in (kind(server.port) for _ in range(clients))}
     epoll = select.epoll()
     for fd in connections:
         epoll.register(fd, select.EPOLLIN)
@@ -233,9 +259,9 @@ def load(server: Server, requests: list[bytes], clients: int, seconds: float) ->
     epoll.close()
     for client in connections.values():
         client.socket.close()
-    bad = [answer for answer in answers if not answer.startswith(b"HTTP/1.1 200 ")]
+    bad = [answer for answer in answers if not kind.is_good(answer)]
     if bad:
-        raise BenchFailed(f"{len(bad)} of {len(answers)} answers are not 200, for example {bad[0][-300:]!r}")
+        raise BenchFailed(f"{len(bad)} of {len(answers)} answers are not good, for example {bad[0][-300:]!r}")
     order_ids = [int(match[1]) for answer in answers if (match := _ORDER_ID.search(answer))]
     return Round(len(answers), elapsed, cpu, latencies, order_ids)
 
@@ -257,7 +283,7 @@ def _cpu_us(rounds: list[Round]) -> float:
     return round(1e6 * sum(one.cpu_seconds for one in rounds) / sum(one.requests for one in rounds), 1)
 
 
-def run(clients: int, seconds: float, sync: str) -> dict[str, object]:
+def run(wire: Wire, clients: int, seconds: float, sync: str) -> dict[str, object]:
     """The figures of one run. Raises BenchFailed."""
     each = seconds / ROUNDS
     bare_rounds: list[Round] = []
@@ -265,14 +291,14 @@ def run(clients: int, seconds: float, sync: str) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as folder:
         data_dir = pathlib.Path(folder) / "var"
         edge_alone = {"EXCHANGE_SYNC": sync, "EXCHANGE_DATABASE": "off"}
-        with bare_server() as bare, exchange_server(data_dir, edge_alone) as server:
+        with bare_server(wire.bare) as bare, exchange_server(data_dir, edge_alone) as server:
             sender = Sender(data_dir)
-            _pin(1)
+            pin(1)
             count = int(each * PRESIGNED_PER_SECOND) + clients
             for _ in range(ROUNDS):
-                requests = sender.requests(count)
-                bare_rounds.append(load(bare, requests, clients, each))
-                rounds.append(load(server, requests, clients, each))
+                requests = wire.requests(sender, count)
+                bare_rounds.append(load(bare, requests, clients, each, wire.client))
+                rounds.append(load(server, requests, clients, each, wire.client))
         _check(rounds, data_dir)
     latencies = sorted(latency for one in rounds for latency in one.latencies_ns)
     rates = [one.requests / one.seconds for one in rounds]
@@ -293,27 +319,27 @@ def run(clients: int, seconds: float, sync: str) -> dict[str, object]:
     }
 
 
-def main() -> None:
-    """Entry point."""
-    parser = argparse.ArgumentParser(prog="python -m bench.rest", description=__doc__)
+def main(wire: Wire = REST, name: str = "REST", peer: str = "aiohttp POST echo", clients: int = 32) -> None:
+    """Entry point, of the other wires too."""
+    parser = argparse.ArgumentParser(description=f"Durable orders over {name}, against a bare {peer} in the same run.")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--clients", type=int, default=32, help="keep-alive connections, one request in flight each")
+    parser.add_argument("--clients", type=int, default=clients, help="connections, one request in flight each")
     parser.add_argument("--seconds", type=float, default=8.0, help="time for each of the two servers")
     parser.add_argument("--sync", choices=("always", "off"), default="always", help="EXCHANGE_SYNC of the exchange")
     options = parser.parse_args()
     try:
-        figures = run(options.clients, options.seconds, options.sync)
+        figures = run(wire, options.clients, options.seconds, options.sync)
     except BenchFailed as error:
         if options.json:
             print(json.dumps({"ok": False, "error": str(error)}))
-        print(f"bench.rest: {error}", file=sys.stderr)
+        print(f"{parser.prog}: {error}", file=sys.stderr)
         sys.exit(1)
     if options.json:
         print(json.dumps(figures))
         return
-    print(f"orders over REST, sync {figures['sync']}, {figures['clients']} connections, {figures['requests']} checked")
+    print(f"orders over {name}, sync {figures['sync']}, {figures['clients']} clients, {figures['requests']} checked")
     print(f"  {figures['requests_per_second']:>8} requests/s, p50 {figures['p50_ns']} ns, p99 {figures['p99_ns']} ns")
-    print(f"  {figures['bare_requests_per_second']:>8} requests/s of a bare aiohttp POST echo")
+    print(f"  {figures['bare_requests_per_second']:>8} requests/s of a bare {peer}")
     print(
         f"  {figures['cpu_us_per_request']:>8} us of processor time a request, "
         f"{figures['bare_cpu_us_per_request']} of the bare one"

@@ -240,6 +240,16 @@ SETTINGS: tuple[Setting, ...] = (
             "after this an API key without an address list may no longer trade"),
     Setting("EXCHANGE_TRUSTED_PROXIES", "trusted_proxies", "", _networks(),
             "networks, separated by commas, whose X-Forwarded-For is believed"),
+    Setting("EXCHANGE_WEIGHT_PER_MINUTE", "weight_per_minute", "6000", _integer(0, 10**9),
+            "request weight that an address may use; 0: no limit"),
+    Setting("EXCHANGE_RAW_REQUESTS_PER_5M", "raw_requests_per_5m", "300000", _integer(0, 10**9),
+            "requests that an address may send; 0: no limit"),
+    Setting("EXCHANGE_ORDERS_PER_10S", "orders_per_10s", "100", _integer(0, 10**9),
+            "unfilled orders that an account may place; 0: no limit"),
+    Setting("EXCHANGE_ORDERS_PER_DAY", "orders_per_day", "200000", _integer(0, 10**9),
+            "unfilled orders that an account may place; 0: no limit"),
+    Setting("EXCHANGE_WS_CONNECTIONS_PER_5M", "ws_connections_per_5m", "300", _integer(0, 10**9),
+            "WebSocket connections that an address may open; 0: no limit"),
     Setting("EXCHANGE_KYC_PROVIDER", "kyc_provider", "manual", _choice("manual", "webhook"),
             "who verifies identities: the operator, or a service that is called and calls back"),
     Setting("EXCHANGE_KYC_URL", "kyc_url", "", _URL,
@@ -251,6 +261,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("WORKER_ID", "", "", _ANYTHING,
             "has no meaning in one process; accepted"),
 )  # fmt: skip
+
+RATE_LIMITS = tuple(setting.name for setting in SETTINGS if "_PER_" in setting.name)
+"""Counted and not enforced in demo mode, as long as none of them is set."""
 
 
 @dataclass(frozen=True)
@@ -298,9 +311,15 @@ class Settings:
     session_idle_s: float
     unrestricted_key_ttl_s: float
     trusted_proxies: tuple[Network, ...]
+    weight_per_minute: int
+    raw_requests_per_5m: int
+    orders_per_10s: int
+    orders_per_day: int
+    ws_connections_per_5m: int
     kyc_provider: Literal["manual", "webhook"]
     kyc_url: str
     kyc_secret: str
+    limits_enforced: bool
     notes: tuple[str, ...] = ()
 
 
@@ -353,7 +372,8 @@ def load(environ: Mapping[str, str], *, demo: bool, data_dir: pathlib.Path | Non
         raise SettingError("EXCHANGE_KYC_URL and EXCHANGE_KYC_SECRET must be set for EXCHANGE_KYC_PROVIDER=webhook.")
     if values["http_port"] == values["ws_port"] != 0:
         raise SettingError(f"WS_PORT must be another port than HTTP_PORT, and {values['ws_port']} is not.")
-    return Settings(demo=demo, notes=_notes(environ), **values)
+    limits_enforced = not demo or any(environ.get(name) for name in RATE_LIMITS)
+    return Settings(demo=demo, limits_enforced=limits_enforced, notes=_notes(environ), **values)
 
 
 def table() -> list[tuple[str, str, str]]:

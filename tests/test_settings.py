@@ -58,6 +58,11 @@ WRONG = {
     "EXCHANGE_SESSION_IDLE": ["1s"],
     "EXCHANGE_UNRESTRICTED_KEY_TTL": ["1m"],
     "EXCHANGE_TRUSTED_PROXIES": ["localhost", "10.0.0.1/8", "10.0.0.0/33"],
+    "EXCHANGE_WEIGHT_PER_MINUTE": ["-1", "none", "1000000001"],
+    "EXCHANGE_RAW_REQUESTS_PER_5M": ["-1", "1e5"],
+    "EXCHANGE_ORDERS_PER_10S": ["-1", "10/s"],
+    "EXCHANGE_ORDERS_PER_DAY": ["-1", "many"],
+    "EXCHANGE_WS_CONNECTIONS_PER_5M": ["-1", "0x10"],
     "EXCHANGE_KYC_PROVIDER": ["none"],
     "EXCHANGE_KYC_URL": ["ftp://kyc", "https://a b"],
     "EXCHANGE_KYC_SECRET": ["short"],
@@ -125,6 +130,13 @@ def test_webhook_provider_needs_its_address_and_secret() -> None:
     assert load({**provider, "EXCHANGE_KYC_SECRET": "s" * 16}, demo=True).kyc_url == "https://kyc.example/start"
 
 
+def test_rate_limits_are_enforced_but_in_a_demo_that_sets_none() -> None:
+    assert load(SECRETS, demo=False).limits_enforced
+    assert not load({}, demo=True).limits_enforced
+    assert load({"EXCHANGE_ORDERS_PER_10S": "50"}, demo=True).limits_enforced
+    assert load({"EXCHANGE_WS_CONNECTIONS_PER_5M": "0"}, demo=True).limits_enforced
+
+
 def test_data_dir_option_wins_over_the_environment(tmp_path: pathlib.Path) -> None:
     assert load({"EXCHANGE_DATA_DIR": "/elsewhere"}, demo=True, data_dir=tmp_path).data_dir == tmp_path
 
@@ -132,5 +144,5 @@ def test_data_dir_option_wins_over_the_environment(tmp_path: pathlib.Path) -> No
 def test_every_field_of_settings_comes_from_one_line_of_the_table() -> None:
     fields = [setting.field for setting in SETTINGS if setting.field]
     assert len(fields) == len(set(fields))
-    assert {*fields, "demo", "notes"} == {field.name for field in dataclasses.fields(Settings)}
+    assert {*fields, "demo", "limits_enforced", "notes"} == {field.name for field in dataclasses.fields(Settings)}
     assert len(table()) == len(SETTINGS)

@@ -38,7 +38,7 @@ _njit: Any = numba.njit  # the stubs do not know `_nrt`
 INTERPRETED: bool = bool(_config.DISABLE_JIT)
 """True when kernels run as plain Python."""
 
-_KERNEL_FOLDERS = ("core", "disruptor", "marketdata")
+_KERNEL_SOURCES = ("core/*.py", "disruptor/*.py", "marketdata/*.py", "gateway/unfilled.py")
 
 
 def _cache_folder() -> pathlib.Path:
@@ -54,8 +54,8 @@ def _cache_folder() -> pathlib.Path:
             )
         ).encode()
     )
-    for folder in _KERNEL_FOLDERS:
-        for source in sorted((exchange / folder).glob("*.py")):
+    for pattern in _KERNEL_SOURCES:
+        for source in sorted(exchange.glob(pattern)):
             digest.update(source.read_bytes())
     root = os.environ.get("EXCHANGE_NUMBA_CACHE")
     if root is None:

@@ -328,6 +328,11 @@ class Pipeline:
         """The last sequence stamped."""
         return self._ring.stamped
 
+    @property
+    def told_until_ns(self) -> int:
+        """The engine time up to which listeners have been given every event that there will ever be."""
+        return self._ring.answered_until_ns(time.time_ns())
+
     def read(self, function: Callable[..., T], *args: Any) -> tuple[T, int]:
         """Call `function(state, *args)` while the engine stands still; returns its result and the state's sequence.
 

@@ -191,6 +191,13 @@ class CommandRing:
             self.stamped += count
             done += count
 
+    def answered_until_ns(self, now_ns: int) -> int:
+        """Every command with an earlier time, past and to come, has been answered."""
+        if self.replied == self.stamped:
+            return max(self.ts_ns, now_ns)
+        oldest = (self.replied + 1) & self.mask
+        return int(STAMP.unpack_from(self.memory, oldest * RECORD_BYTES)[1])
+
     def publish(self, fd: int) -> None:
         """Let the journaler see everything stamped; `fd` is its eventfd."""
         if self.published != self.stamped:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from exchange.gateway.errors import Refusal, filter_failure, illegal_characters
+from exchange.gateway.errors import filter_failure, illegal_characters, too_precise
 
 AMOUNT_PATTERN = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
 _match = re.compile(r"([0-9]{1,20})(?:\.([0-9]{1,20}))?", re.ASCII).fullmatch
@@ -25,7 +25,7 @@ class Grid:
     precision and not the scale breaks the filter that the caller names.
     """
 
-    __slots__ = ("_format", "_known", "_unit", "precision", "scale")
+    __slots__ = ("_format", "_known", "_texts", "_unit", "precision", "scale")
 
     def __init__(self, scale: int, shown: int, precision: int) -> None:
         self.scale = scale
@@ -34,10 +34,19 @@ class Grid:
         zeros = "0" * (shown - scale)
         self._format = f"%d.%0{scale}d{zeros}" if scale else "%d" + (f".{zeros}" if zeros else "")
         self._known: dict[str, int] = {}
+        self._texts: dict[int, str] = {}
 
     def text(self, units: int) -> str:
-        """`units` as a decimal string; units >= 0."""
-        return self._format % divmod(units, self._unit) if self.scale else self._format % units
+        """`units` as a decimal string; units >= 0. The last few thousand are remembered: 0.7 -> 0.1 us a text."""
+        known = self._texts.get(units)
+        return self._write(units) if known is None else known
+
+    def _write(self, units: int) -> str:
+        text = self._format % divmod(units, self._unit) if self.scale else self._format % units
+        if len(self._texts) >= _CACHED_MAX:
+            self._texts.clear()
+        self._texts[units] = text
+        return text
 
     def units(self, text: str, parameter: str, filter_name: str) -> int:
         """The exact number of units. Raises Refusal: -1100 pattern, -1111 precision, -1013 off the grid.
@@ -54,7 +63,7 @@ class Grid:
         whole, decimals = match.groups("")
         significant = decimals.rstrip("0")
         if len(significant) > self.precision:
-            raise Refusal(400, -1111, f"Parameter '{parameter}' has too much precision.")
+            raise too_precise(parameter)
         if len(significant) > self.scale:
             raise filter_failure(filter_name)
         units = int(whole + significant.ljust(self.scale, "0"))

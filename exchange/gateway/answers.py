@@ -136,6 +136,10 @@ def placed(placement: Placement, events: bytes, unit_ns: int) -> Json:
     return answer
 
 
+_AMENDED_NAMES = {"origQty": "qty", "origQuoteOrderQty": "quoteOrderQty", "cummulativeQuoteQty": "cumulativeQuoteQty"}
+"""Binance calls three fields differently in the answer to an amendment, and nowhere else."""
+
+
 def _canceled_or_reduced(rules: Rules, event: OrderEvent, qty_lots: int, names: Json, unit_ns: int) -> Json:
     answer: Json = {"symbol": rules.name, **names, "transactTime": event.ts_ns // unit_ns}
     answer |= _amounts(rules, event, qty_lots, event.filled_lots, event.filled_quote_atoms)
@@ -162,8 +166,10 @@ def canceled(rules: Rules, event: OrderEvent, cancel_client_id: str, unit_ns: in
 
 def reduced(rules: Rules, event: OrderEvent, qty_lots: int, unit_ns: int) -> Json:
     """The answer to an amendment that keeps priority, from its ORDER_REDUCED and the new total quantity."""
-    names = {"orderId": event.order_id, "orderListId": -1, "clientOrderId": client_id_text(event)}
+    name = client_id_text(event)
+    names = {"orderId": event.order_id, "orderListId": -1, "origClientOrderId": name, "clientOrderId": name}
     order = _canceled_or_reduced(rules, event, qty_lots, names, unit_ns)
+    order = {_AMENDED_NAMES.get(field, field): value for field, value in order.items()}
     del order["transactTime"]
     order["workingTime"] = event.ts_ns // unit_ns
     return {"transactTime": event.ts_ns // unit_ns, "executionId": event.sequence, "amendedOrder": order}

@@ -19,6 +19,7 @@ from exchange.users.kyc import LEVEL_MAX
 SYMBOL = Field("symbol", "A symbol, as `exchangeInfo` spells it.", required=True)
 ANY_SYMBOL = Field("symbol", "One symbol; all symbols without it.")
 SYMBOLS = Words("symbols", "Several symbols, as a JSON array. Not together with `symbol`.")
+SOME_SYMBOLS: tuple[Field, ...] = (ANY_SYMBOL, SYMBOLS)
 STATUSES = ("TRADING", "BREAK", "HALT")
 SYMBOL_STATUS = Choice(
     "symbolStatus",
@@ -43,6 +44,18 @@ INTERVAL = Choice(
     refusal=lambda _name: Refusal(400, -1120, "Invalid interval."),
 )
 TIME_ZONE = Matched("timeZone", "Where days begin, east of UTC; -12:00 to +14:00.", pattern=ZONE_PATTERN)
+TICKER_TYPE = Choice(
+    "type",
+    "How much is told of each symbol.",
+    words={"FULL": False, "MINI": True},
+    default="FULL",
+    refusal=lambda _name: Refusal(400, -1139, "Invalid ticker type."),
+)
+WINDOW_SIZE = Matched(
+    "windowSize",
+    "How long the window is: 1m to 59m, 1h to 23h, 1d to 7d; 1d without it.",
+    pattern="^(([1-9]|[1-5][0-9])m|([1-9]|1[0-9]|2[0-3])h|[1-7]d)$",
+)
 ASSET = Field("asset", "Only what happened to this asset.")
 OMIT_ZERO_BALANCES = flag("omitZeroBalances", "Leave out assets of which there is nothing.")
 
@@ -100,17 +113,15 @@ STP_MODE = Choice(
 )
 GOOD_TILL_DATE = Integer("goodTillDate", "With GTD: the first second after it ends the order.", low=1)
 COMPUTE_COMMISSION_RATES = flag("computeCommissionRates", "Whether the answer tells what would be charged.")
-ICEBERG_QTY = Amount("icebergQty", "Known, and not supported yet.")
-NOT_YET = (
-    Amount("stopPrice", "Known, and not supported yet."),
-    Integer("trailingDelta", "Known, and not supported yet.", default=0),
-    Field("pegPriceType", "Known, and not supported yet."),
-    Field("pegOffsetType", "Known, and not supported yet."),
-    Integer("pegOffsetValue", "Known, and not supported yet.", default=0),
-    Integer("strategyId", "Known, and not supported yet.", default=0),
-    Integer("strategyType", "Known, and not supported yet.", default=0),
+ICEBERG_QTY = Field("icebergQty", "Known, and not supported yet.")
+NOT_YET: tuple[Field, ...] = tuple(
+    Field(name, "Known, and not supported yet.")
+    for name in (
+        *("stopPrice", "trailingDelta", "pegPriceType", "pegOffsetType", "pegOffsetValue"),
+        *("strategyId", "strategyType"),
+    )
 )
-NEW_ORDER = (
+NEW_ORDER: tuple[Field, ...] = (
     *(SYMBOL, SIDE, TYPE, TIME_IN_FORCE, QUANTITY, QUOTE_ORDER_QTY, PRICE, NEW_CLIENT_ORDER_ID),
     *(NEW_ORDER_RESP_TYPE, STP_MODE, GOOD_TILL_DATE, ICEBERG_QTY, *NOT_YET),
 )
@@ -121,13 +132,28 @@ CANCEL_REPLACE_MODE = Choice(
     required=True,
     words={STOP_ON_FAILURE: STOP_ON_FAILURE, ALLOW_FAILURE: ALLOW_FAILURE},
 )
+DO_NOTHING, CANCEL_ONLY = "DO_NOTHING", "CANCEL_ONLY"
+ORDER_RATE_LIMIT_EXCEEDED_MODE = Choice(
+    "orderRateLimitExceededMode",
+    "What is done when the account has too many unfilled orders for a new one.",
+    default=DO_NOTHING,
+    words={DO_NOTHING: DO_NOTHING, CANCEL_ONLY: CANCEL_ONLY},
+)
 CANCEL_ORDER_ID = Integer("cancelOrderId", "The order to cancel; this or the client's must be there.", low=1, default=0)
 CANCEL_ORIG_CLIENT_ORDER_ID = ClientId("cancelOrigClientOrderId", "The client id of the order to cancel.")
 CANCEL_NEW_CLIENT_ORDER_ID = ClientId("cancelNewClientOrderId", "A name for the cancel, echoed.")
 
+# ---- user data streams ----------------------------------------------------------------------------------------------
+
+LISTEN_KEY = Field("listenKey", "What POST userDataStream answered.", required=True)
+FROM_SEQUENCE = Integer("fromSequence", "The last sequence that is known; what came after it comes first.", default=0)
+SUBSCRIPTION_ID = Integer("subscriptionId", "One user data stream; all of the connection without it.", default=0)
+
 # ---- signatures -----------------------------------------------------------------------------------------------------
 
-TIMESTAMP = Integer("timestamp", "When the request was made, milliseconds or microseconds.", high=10**18 - 1)
+TIMESTAMP = Integer(
+    "timestamp", "When the request was made, milliseconds or microseconds.", required=True, high=10**18 - 1
+)
 RECV_WINDOW = Matched(
     "recvWindow",
     "How old the request may be on arrival, milliseconds; 5000 without it, at most 60000.",
@@ -161,7 +187,7 @@ CODE_IF_ON = Field("code", "Of the second factor where it is on, or a recovery c
 DEVICE_TOKEN = Field("deviceToken", "What an earlier login on this device gave.")
 TOKEN = Field("token", "From the letter.", required=True)
 SESSION_ID = Field("sessionId", "One session; all others without it.")
-LEVEL = Integer("level", "Of identity check.", low=1, high=LEVEL_MAX)
+LEVEL = Integer("level", "Of identity check.", required=True, low=1, high=LEVEL_MAX)
 API_KEY = Field("apiKey", "The key's name.", required=True)
 KEY_LABEL = Field("label", "For people.")
 KEY_PERMISSIONS = Field("permissions", "read, trade, withdraw, with commas; read without it.")
@@ -180,5 +206,5 @@ NEW_KEY = (
 )
 KYC_REFERENCE = Field("reference", "Which check.", required=True)
 KYC_STATUS = Field("status", "approved or rejected.", required=True)
-KYC_TIMESTAMP = Integer("timestamp", "When it was decided, milliseconds.")
+KYC_TIMESTAMP = Integer("timestamp", "When it was decided, milliseconds.", required=True)
 KYC_DECISION = (KYC_REFERENCE, LEVEL, KYC_STATUS, KYC_TIMESTAMP, SIGNATURE)

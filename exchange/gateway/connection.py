@@ -23,17 +23,15 @@ from aiohttp.http_writer import StreamWriter
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
-from exchange.gateway.errors import Refusal
-from exchange.gateway.replies import Answer, refusal_answer
+from exchange.gateway.replies import Answer
 
 log = logging.getLogger("exchange.gateway")
 HEADER_BYTES_MAX = 8190
 HEADERS_MAX = 64
 LINGERING_S = 1.0
-_BROKEN = Refusal(500, -1000, "The request could not be answered; the operator's log says why.", outcome="unknown")
-_NOT_HTTP = Refusal(400, -1130, "The request is not well-formed HTTP.")
 
-Respond = Callable[[RawRequestMessage, StreamReader, asyncio.Transport], Awaitable[Answer]]
+Respond = Callable[[RawRequestMessage | None, StreamReader, asyncio.Transport], Awaitable[Answer]]
+"""Answers a request, or what came and is not HTTP (None)."""
 Socket = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 """Serves a WebSocket from its handshake to its end; returns a response that is not prepared to refuse one."""
 
@@ -44,9 +42,9 @@ def first_segment(path: str) -> str:
 
 
 class Connection(RequestHandler):
-    """Calls `respond` for each request and writes what it returns; it raises only what nobody expected."""
+    """Calls `respond` for each request and writes what it returns; it never raises."""
 
-    __slots__ = ("_respond", "_sockets")
+    __slots__ = ("_respond", "_sockets", "is_socket")
 
     def __init__(
         self, server: web.Server, respond: Respond, sockets: Mapping[str, Socket], *, keepalive_timeout_s: float
@@ -63,6 +61,7 @@ class Connection(RequestHandler):
         )
         self._respond = respond
         self._sockets = sockets
+        self.is_socket = False
 
     async def start(self) -> None:
         """The loop of the connection; aiohttp runs it as a task from the moment the connection is made."""
@@ -112,19 +111,14 @@ class Connection(RequestHandler):
         if transport is None:
             return False
         if not isinstance(message, RawRequestMessage):
-            transport.write(refusal_answer(_NOT_HTTP, close=True).encode(goes_on=False, old=False, is_head=False))
+            answer = await self._respond(None, payload, transport)
+            transport.write(answer.encode(goes_on=False, old=False, is_head=False))
             return False
         socket = self._sockets.get(first_segment(message.path))
         if socket is not None:
             await self._hand_over(socket, message, payload)
             return False
-        try:
-            answer = await self._respond(message, payload, transport)
-        except ConnectionError:
-            raise
-        except Exception:
-            log.exception("a request failed unexpectedly")
-            answer = refusal_answer(_BROKEN, close=True)
+        answer = await self._respond(message, payload, transport)
         goes_on = not (message.should_close or message.upgrade or answer.close)
         if self.transport is None:
             return False
@@ -136,6 +130,7 @@ class Connection(RequestHandler):
 
     async def _hand_over(self, socket: Socket, message: RawRequestMessage, payload: StreamReader) -> None:
         assert self._task_handler is not None
+        self.is_socket = True
         writer = StreamWriter(self, self._loop)
         request = web.BaseRequest(message, payload, self, writer, self._task_handler, self._loop)
         try:

@@ -152,6 +152,26 @@ def illegal_characters(name: str, legal: str) -> Refusal:
     return Refusal(400, -1100, f"Illegal characters found in parameter '{name}'; legal range is '{legal}'.")
 
 
+def too_precise(name: str) -> Refusal:
+    """An amount with more decimals than its asset has."""
+    return Refusal(400, -1111, f"Parameter '{name}' has too much precision.")
+
+
+def out_of_range(name: str, low: int, high: int) -> Refusal:
+    """A whole number that is too small or too large."""
+    return Refusal(400, -1108, f"Parameter '{name}' must be from {low} to {high}.")
+
+
+def invalid_symbol() -> Refusal:
+    """A symbol that does not exist."""
+    return Refusal(400, -1121, "Invalid symbol.")
+
+
+def repeated_symbol() -> Refusal:
+    """A list of symbols that has one of them twice."""
+    return Refusal(400, -1151, "Symbol is present multiple times in the list.")
+
+
 def not_valid(name: str) -> Refusal:
     """A value that is none of those that are allowed."""
     return Refusal(400, -1130, f"Data sent for parameter '{name}' is not valid.")

@@ -17,8 +17,16 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from exchange.gateway.amounts import AMOUNT_PATTERN
-from exchange.gateway.errors import Refusal, illegal_characters, mandatory, not_valid
-from exchange.gateway.parameters import CLIENT_ID_PATTERN, INT64_MAX, Params, client_id, integer
+from exchange.gateway.errors import (
+    Refusal,
+    illegal_characters,
+    mandatory,
+    not_valid,
+    out_of_range,
+    repeated_symbol,
+    too_precise,
+)
+from exchange.gateway.parameters import CLIENT_ID_PATTERN, INT64_MAX, INTEGER_PATTERN, Params, client_id, integer
 
 V = TypeVar("V")
 
@@ -42,6 +50,10 @@ class Field:
         """The JSON schema of a value."""
         return {"type": "string"}
 
+    def refusals(self) -> tuple[Refusal, ...]:
+        """What a value may be refused with, an empty one apart."""
+        return (mandatory(self.name),) if self.required else ()
+
 
 @dataclass(frozen=True, slots=True)
 class Matched(Field):
@@ -60,6 +72,10 @@ class Matched(Field):
         """The JSON schema of a value."""
         return {"type": "string", "pattern": self.pattern}
 
+    def refusals(self) -> tuple[Refusal, ...]:
+        """What a value may be refused with."""
+        return (*Field.refusals(self), illegal_characters(self.name, self.pattern))
+
 
 @dataclass(frozen=True, slots=True)
 class Amount(Field):
@@ -69,10 +85,14 @@ class Amount(Field):
         """The JSON schema of a value."""
         return {"type": "string", "pattern": AMOUNT_PATTERN, "examples": ["0.01"]}
 
+    def refusals(self) -> tuple[Refusal, ...]:
+        """What a value may be refused with, by every grid; filters are the symbol's."""
+        return (*Field.refusals(self), illegal_characters(self.name, AMOUNT_PATTERN), too_precise(self.name))
+
 
 @dataclass(frozen=True, slots=True)
 class Integer(Field):
-    """A whole number in [low, high]; `default` stands for nothing, None: it must be sent."""
+    """A whole number in [low, high]; `default` stands for nothing, None: it must be sent where it is read."""
 
     low: int = 0
     high: int = INT64_MAX
@@ -86,6 +106,12 @@ class Integer(Field):
         """The JSON schema of a value."""
         bounds = {"type": "integer", "format": "int64", "minimum": self.low, "maximum": self.high}
         return bounds | ({"default": self.default} if self.default else {})
+
+    def refusals(self) -> tuple[Refusal, ...]:
+        """What a value may be refused with."""
+        needed = (mandatory(self.name),) if self.default is None else ()
+        wrong = illegal_characters(self.name, INTEGER_PATTERN), out_of_range(self.name, self.low, self.high)
+        return *needed, *wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +137,10 @@ class ClientId(Field):
         """The JSON schema of a value."""
         return {"type": "string", "pattern": CLIENT_ID_PATTERN}
 
+    def refusals(self) -> tuple[Refusal, ...]:
+        """What a value may be refused with."""
+        return (*Field.refusals(self), illegal_characters(self.name, CLIENT_ID_PATTERN))
+
 
 @dataclass(frozen=True, slots=True)
 class Choice(Field, Generic[V]):
@@ -134,6 +164,10 @@ class Choice(Field, Generic[V]):
         """The JSON schema of a value."""
         return {"type": "string", "enum": list(self.words or {})} | ({"default": self.default} if self.default else {})
 
+    def refusals(self) -> tuple[Refusal, ...]:
+        """What a value may be refused with."""
+        return (*Field.refusals(self), self.refusal(self.name))
+
 
 @dataclass(frozen=True, slots=True)
 class Words(Field):
@@ -146,12 +180,16 @@ class Words(Field):
         except msgspec.DecodeError:
             raise not_valid(self.name) from None
         if len(names) != len(set(names)):
-            raise Refusal(400, -1151, "Symbol is present multiple times in the list.")
+            raise repeated_symbol()
         return names
 
     def schema(self) -> dict[str, Any]:
         """The JSON schema of a value; it stands in the query as JSON text."""
         return {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True}
+
+    def refusals(self) -> tuple[Refusal, ...]:
+        """What a value may be refused with."""
+        return (*Field.refusals(self), not_valid(self.name), repeated_symbol())
 
 
 _FLAG = {"true": True, "false": False}

@@ -86,6 +86,11 @@ class History:
         # Half of the connections for anybody, a quarter for owners: a quarter is left for people who log in.
         self._anybody, self._owners = _Gate(max(1, size // 2)), _Gate(max(1, size // 4))
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is a database at all, up or not."""
+        return self._database is not None
+
     async def read(
         self, sequence: int, query: Query[Found], make: Make[Found, Part], *, is_public: bool
     ) -> tuple[list[Part], int]:

@@ -14,12 +14,14 @@ from exchange.gateway.catalogue import (
     ALLOW_FAILURE,
     CANCEL_NAME,
     CANCEL_NEW_CLIENT_ORDER_ID,
+    CANCEL_ONLY,
     CANCEL_ORDER_ID,
     CANCEL_ORIG_CLIENT_ORDER_ID,
     CANCEL_REPLACE_MODE,
     COMPUTE_COMMISSION_RATES,
     NEW_QTY,
     ORDER_ID,
+    ORDER_RATE_LIMIT_EXCEEDED_MODE,
     ORIG_CLIENT_ORDER_ID,
     STOP_ON_FAILURE,
     SYMBOL,
@@ -32,6 +34,7 @@ from exchange.gateway.placing import Placement, new_client_id, placement
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
 from exchange.gateway.symbols import Rules
+from exchange.gateway.unfilled import TOO_MANY_ORDERS
 from exchange.gateway.venue import Venue
 from exchange.gateway.wire import OrderEvent, order_event, target
 
@@ -45,11 +48,13 @@ def symbol_rules(call: Call) -> Rules:
 
 
 async def place(venue: Venue, call: Call) -> Reply:
-    """POST order."""
+    """POST order: place an order."""
     form = placement(call)
     call.check_age()
-    (events,) = await venue.run((form.command,))
-    return Reply(answers.placed(form, events, call.unit_ns), int.from_bytes(events[:8], "little"))
+    account = call.key.account
+    (events,) = await venue.place(account, (form.command,))
+    sequence = int.from_bytes(events[:8], "little")
+    return Reply(answers.placed(form, events, call.unit_ns), sequence, placed_by=account)
 
 
 def named_order(
@@ -90,7 +95,7 @@ def _explain_mismatch(venue: Venue, call: Call, order_id: int, named: str, refus
 
 
 async def cancel(venue: Venue, call: Call) -> Reply:
-    """DELETE order."""
+    """DELETE order: cancel an order."""
     params = call.params
     rules = symbol_rules(call)
     order_id, named = named_order(params)
@@ -106,7 +111,7 @@ async def cancel(venue: Venue, call: Call) -> Reply:
 
 
 async def cancel_all(venue: Venue, call: Call) -> Reply:
-    """DELETE openOrders: every open order of the account on one symbol."""
+    """DELETE openOrders: cancel every open order of the account on one symbol."""
     rules = symbol_rules(call)
     command = target(CommandKind.CANCEL_ALL, call.key.account, symbol=rules.symbol)
     call.check_age()
@@ -119,7 +124,7 @@ async def cancel_all(venue: Venue, call: Call) -> Reply:
 
 
 async def reduce(venue: Venue, call: Call) -> Reply:
-    """PUT order/amend/keepPriority: a smaller quantity, the same place in the queue."""
+    """PUT order/amend/keepPriority: make an order smaller; it keeps its place in the queue."""
     params = call.params
     rules = symbol_rules(call)
     order_id, named = named_order(params)
@@ -139,24 +144,39 @@ async def reduce(venue: Venue, call: Call) -> Reply:
 
 
 async def cancel_replace(venue: Venue, call: Call) -> Reply:
-    """POST order/cancelReplace: a cancel and a new order with nothing in between."""
+    """POST order/cancelReplace: cancel an order and place another with nothing in between."""
     params = call.params
     mode = CANCEL_REPLACE_MODE.read(params)
     order_id, named = named_order(params, CANCEL_ORDER_ID, CANCEL_ORIG_CLIENT_ORDER_ID)
     cancel_id = CANCEL_NEW_CLIENT_ORDER_ID.read(params) or new_client_id()
+    when_exceeded = ORDER_RATE_LIMIT_EXCEEDED_MODE.read(params)
     form = placement(call)
+    account, symbol = call.key.account, form.rules.symbol
     flags = CommandFlag.LINKED | (CommandFlag.ALLOW_FAILURE if mode == ALLOW_FAILURE else 0)
-    command = target(
-        CommandKind.CANCEL,
-        call.key.account,
-        symbol=form.rules.symbol,
-        order_id=order_id,
-        client_id=named,
-        flags=flags,
-    )
+    linked = target(CommandKind.CANCEL, account, symbol=symbol, order_id=order_id, client_id=named, flags=flags)
     call.check_age()
-    canceling, placing = await venue.run((command, form.command))
-    return _replaced(form, canceling, placing, cancel_id, call.unit_ns, mode)
+    try:
+        canceling, placing = await venue.place(account, (linked, form.command))
+    except Refusal as refusal:
+        if refusal.code != TOO_MANY_ORDERS or when_exceeded != CANCEL_ONLY:
+            raise
+        alone = target(CommandKind.CANCEL, account, symbol=symbol, order_id=order_id, client_id=named)
+        (canceling,) = await venue.run((alone,), cancel=True)
+        raise _only_canceled(form, canceling, cancel_id, call.unit_ns, refusal) from None
+    return _replaced(form, canceling, placing, cancel_id, call.unit_ns, mode)._replace(placed_by=account)
+
+
+def _only_canceled(form: Placement, canceling: bytes, cancel_id: str, unit_ns: int, exceeded: Refusal) -> Refusal:
+    """The answer of a replacement whose new order the limit did not let in: 429 whatever became of the cancel."""
+    data: answers.Json = {"newOrderResult": "FAILURE", "newOrderResponse": exceeded.body()}
+    try:
+        event = _first_event(canceling, CommandKind.CANCEL)
+    except Refusal as refusal:
+        data |= {"cancelResult": "FAILURE", "cancelResponse": refusal.body()}
+        return Refusal(429, -2022, "Order cancel-replace failed.", retry_after_s=exceeded.retry_after_s, data=data)
+    data |= {"cancelResult": "SUCCESS", "cancelResponse": answers.canceled(form.rules, event, cancel_id, unit_ns)}
+    text, retry_after_s = "Order cancel-replace partially failed.", exceeded.retry_after_s
+    return Refusal(429, -2021, text, outcome="accepted", retry_after_s=retry_after_s, data=data)
 
 
 def _replaced(form: Placement, canceling: bytes, placing: bytes, cancel_id: str, unit_ns: int, mode: str) -> Reply:

@@ -11,9 +11,10 @@ import re
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from exchange.gateway.errors import Refusal, illegal_characters, mandatory
+from exchange.gateway.errors import Refusal, illegal_characters, mandatory, out_of_range
 
 CLIENT_ID_PATTERN = "^[a-zA-Z0-9-_]{1,36}$"
+INTEGER_PATTERN = "^[0-9]{1,20}$"
 INT64_MAX = (1 << 63) - 1
 _client_id = re.compile(r"[a-zA-Z0-9_-]{1,36}", re.ASCII).fullmatch
 _digits = re.compile(r"[0-9]{1,20}", re.ASCII).fullmatch
@@ -126,8 +127,8 @@ def integer(params: Params, name: str, *, low: int = 0, high: int = INT64_MAX, d
             raise mandatory(name)
         return default
     if not _digits(text):
-        raise illegal_characters(name, "^[0-9]{1,20}$")
+        raise illegal_characters(name, INTEGER_PATTERN)
     value = int(text)
     if not low <= value <= high:
-        raise Refusal(400, -1108, f"Parameter '{name}' must be from {low} to {high}.")
+        raise out_of_range(name, low, high)
     return value

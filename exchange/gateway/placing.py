@@ -24,7 +24,7 @@ from exchange.gateway.catalogue import (
     TIME_IN_FORCE,
     TYPE,
 )
-from exchange.gateway.errors import NEW_ORDER_REJECTED, Refusal, mandatory, not_required
+from exchange.gateway.errors import NEW_ORDER_REJECTED, Refusal, mandatory, not_required, out_of_range
 from exchange.gateway.parameters import INT64_MAX, Params
 from exchange.gateway.signing import Call
 from exchange.gateway.symbols import Rules
@@ -85,7 +85,7 @@ def _expire_ts_ns(params: Params, time_in_force: int, unit_ns: int) -> int:
         return 0
     moment = GOOD_TILL_DATE.read(params)
     if moment > INT64_MAX // unit_ns:
-        raise Refusal(400, -1108, f"Parameter 'goodTillDate' must be from 1 to {INT64_MAX // unit_ns}.")
+        raise out_of_range("goodTillDate", 1, INT64_MAX // unit_ns)
     return moment * unit_ns
 
 

@@ -28,7 +28,7 @@ def _modes(state: State) -> tuple[int, dict[int, int]]:
 
 
 async def health(venue: Venue, call: Call) -> Reply:
-    """GET /health: 200 while the venue takes commands, 503 while it stops."""
+    """GET /health: whether the venue takes commands (200) or stops (503)."""
     (mode, _), sequence = venue.read(_modes)
     settings = venue.settings
     body = {
@@ -46,7 +46,7 @@ async def health(venue: Venue, call: Call) -> Reply:
 
 
 async def ping(venue: Venue, call: Call) -> Reply:
-    """GET ping."""
+    """GET ping: an empty answer, to see that somebody is there."""
     return Reply({})
 
 
@@ -83,7 +83,7 @@ async def exchange_info(venue: Venue, call: Call) -> Reply:
         {
             "timezone": "UTC",
             "serverTime": time.time_ns() // call.unit_ns,
-            "rateLimits": [],
+            "rateLimits": venue.limits.describe(),
             "exchangeFilters": [],
             "symbols": symbols,
         },

@@ -34,7 +34,7 @@ async def get_order(venue: Venue, call: Call) -> Reply:
 
 
 async def get_open_orders(venue: Venue, call: Call) -> Reply:
-    """GET openOrders: of one symbol or of all."""
+    """GET openOrders: the open orders of one symbol or of all."""
     symbol = symbol_rules(call).symbol if "symbol" in call.params else 0
     views, sequence = venue.read(readers.open_orders, call.key.account, symbol)
     by_id = call.face.reference.by_id
@@ -53,7 +53,7 @@ def _account(state: State, account: int) -> tuple[readers.AccountView | None, li
 
 
 async def get_account(venue: Venue, call: Call) -> Reply:
-    """GET account: balances, fees and rights."""
+    """GET account: balances, fees and rights of the account."""
     omit_zero = OMIT_ZERO_BALANCES.read(call.params)
     (view, balances, ts_ns, events), sequence = venue.read(_account, call.key.account)
     if view is None:
@@ -102,3 +102,8 @@ async def get_commission(venue: Venue, call: Call) -> Reply:
 async def my_filters(venue: Venue, call: Call) -> Reply:
     """GET myFilters: the filters that an order of this account on a symbol must pass."""
     return Reply({"exchangeFilters": [], "symbolFilters": symbol_rules(call).filters(), "assetFilters": []})
+
+
+async def get_order_counts(venue: Venue, call: Call) -> Reply:
+    """GET rateLimit/order: the unfilled orders of the account, and how many it may have."""
+    return Reply(venue.limits.order_counts(call.key.account))

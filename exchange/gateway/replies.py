@@ -21,14 +21,23 @@ _DATE: list[bytes | int] = [0, b""]
 
 
 class Reply(NamedTuple):
-    """What a route answers: a JSON value or its bytes, and the sequence that it is current to (0: none)."""
+    """What a route answers: a JSON value or its bytes, and the sequence that it is current to (0: none).
+
+    `placed_by`: the account whose order was accepted and whose unfilled orders the answer tells (0: none was).
+    """
 
     body: Any
     sequence: int = 0
     status: int = 200
+    placed_by: int = 0
 
 
-def _date_line() -> bytes:
+def status_line(status: int) -> bytes:
+    """The first line of an answer."""
+    return _STATUS_LINES[status]
+
+
+def date_line() -> bytes:
     """The Date header, made once a second."""
     now = int(time.time())
     if _DATE[0] != now:
@@ -58,23 +67,23 @@ class Answer(NamedTuple):
 def _head(status: int, length: int, more: bytes) -> bytes:
     return b"%sContent-Type: application/json\r\nCache-Control: no-store\r\n%s%sContent-Length: %d\r\n" % (
         _STATUS_LINES[status],
-        _date_line(),
+        date_line(),
         more,
         length,
     )
 
 
-def answer(reply: Reply) -> Answer:
-    """The answer of a route that did what it was asked."""
+def answer(reply: Reply, more: bytes) -> Answer:
+    """The answer of a route that did what it was asked; `more` are header lines about limits."""
     body = reply.body if type(reply.body) is bytes else orjson.dumps(reply.body)
-    more = b"X-Exchange-Sequence: %d\r\n" % reply.sequence if reply.sequence else b""
+    if reply.sequence:
+        more += b"X-Exchange-Sequence: %d\r\n" % reply.sequence
     return Answer(_head(reply.status, len(body), more), body)
 
 
-def refusal_answer(refusal: Refusal, *, close: bool = False, allow: str = "") -> Answer:
+def refusal_answer(refusal: Refusal, more: bytes, *, close: bool = False, allow: str = "") -> Answer:
     """The answer to a request that was refused; `allow` lists the methods of a path for 405."""
     body = orjson.dumps(refusal.body())
-    more = b""
     if refusal.retry_after_s:
         more += b"Retry-After: %d\r\n" % refusal.retry_after_s
     if allow:

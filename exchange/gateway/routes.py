@@ -11,13 +11,25 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from exchange.gateway import catalogue as known
-from exchange.gateway import history, order_history, orders, public, reads, sapi, user_keys, users
+from exchange.gateway import (
+    history,
+    order_history,
+    orders,
+    public,
+    reads,
+    sapi,
+    tickers,
+    user_keys,
+    user_streams,
+    users,
+)
 from exchange.gateway.faces import BINANCE, OURS
 from exchange.gateway.fields import Field
 from exchange.gateway.forms import BearerCall, FormCall
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
 from exchange.gateway.venue import Venue
+from exchange.gateway.weights import Weight, weight_of
 from exchange.users.keys import Permission
 
 Handler = Callable[[Venue, Call], Awaitable[Reply]]
@@ -31,6 +43,7 @@ class Access(enum.Enum):
 
     PUBLIC = "anybody; query or body"
     SIGNED = "whoever signs with an API key that has the permission; query or body"
+    KEYED = "whoever names an API key that has the permission; nothing is signed; query or body"
     FORM = "anybody; in the body only, because there are secrets among them"
     BEARER = "whoever is logged in; in the body only"
 
@@ -45,6 +58,7 @@ class Route(NamedTuple):
     permission: Permission | None
     fields: tuple[Field, ...]
     parameters: frozenset[str]
+    weight: Weight
     handler: Callable[[Venue, Any], Awaitable[Reply]]
 
 
@@ -58,7 +72,8 @@ def _route(
     fields: tuple[Field, ...],
 ) -> Route:
     names = frozenset(field.name for field in fields)
-    return Route(method, face, face + path, access, permission, fields, names, handler)
+    weight = weight_of(method, face + path)
+    return Route(method, face, face + path, access, permission, fields, names, weight, handler)
 
 
 def _public(path: str, handler: Handler, *fields: Field) -> tuple[Route, ...]:
@@ -85,6 +100,10 @@ def _bearer(method: str, path: str, handler: BearerHandler, *fields: Field) -> t
     return (_route(method, OURS, path, Access.BEARER, None, handler, fields),)
 
 
+def _keyed(method: str, path: str, permission: Permission, handler: Handler, *fields: Field) -> tuple[Route, ...]:
+    return (_route(method, BINANCE, path, Access.KEYED, permission, handler, fields),)
+
+
 _READ, _TRADE = Permission.READ, Permission.TRADE
 _ONE_ORDER = (known.SYMBOL, known.ORDER_ID, known.ORIG_CLIENT_ORDER_ID)
 
@@ -101,6 +120,12 @@ _MARKET: tuple[tuple[Route, ...], ...] = (
     _public("/historicalTrades", history.trades, known.SYMBOL, known.LIMIT, known.FROM_ID),
     _public("/aggTrades", history.agg_trades, known.SYMBOL, known.FROM_ID, *known.TIMES),
     _public("/klines", history.klines, known.SYMBOL, known.INTERVAL, known.TIME_ZONE, *known.TIMES),
+    _public("/uiKlines", history.klines, known.SYMBOL, known.INTERVAL, known.TIME_ZONE, *known.TIMES),
+    _public("/avgPrice", tickers.average_price, known.SYMBOL),
+    _public("/ticker/24hr", tickers.day_ticker, *known.SOME_SYMBOLS, known.TICKER_TYPE),
+    _public("/ticker", tickers.window_ticker, *known.SOME_SYMBOLS, known.WINDOW_SIZE, known.TICKER_TYPE),
+    _public("/ticker/price", tickers.last_price, *known.SOME_SYMBOLS),
+    _public("/ticker/bookTicker", tickers.book_ticker, *known.SOME_SYMBOLS),
 )
 _ACCOUNT: tuple[tuple[Route, ...], ...] = (
     _signed("POST", "/order", _TRADE, orders.place, *known.NEW_ORDER),
@@ -114,12 +139,13 @@ _ACCOUNT: tuple[tuple[Route, ...], ...] = (
         _TRADE,
         orders.cancel_replace,
         *known.NEW_ORDER,
-        *(known.CANCEL_REPLACE_MODE, known.CANCEL_ORDER_ID),
+        *(known.CANCEL_REPLACE_MODE, known.ORDER_RATE_LIMIT_EXCEEDED_MODE, known.CANCEL_ORDER_ID),
         *(known.CANCEL_ORIG_CLIENT_ORDER_ID, known.CANCEL_NEW_CLIENT_ORDER_ID),
     ),
     _signed("DELETE", "/openOrders", _TRADE, orders.cancel_all, known.SYMBOL),
     _signed("GET", "/openOrders", _READ, reads.get_open_orders, known.ANY_SYMBOL),
     _signed("GET", "/account", _READ, reads.get_account, known.OMIT_ZERO_BALANCES),
+    _signed("GET", "/rateLimit/order", _READ, reads.get_order_counts),
     _signed("GET", "/myFilters", _READ, reads.my_filters, known.SYMBOL),
     _signed("GET", "/allOrders", _READ, history.all_orders, known.SYMBOL, known.FIRST_ORDER_ID, *known.TIMES),
     _signed(
@@ -155,6 +181,9 @@ _ACCOUNT: tuple[tuple[Route, ...], ...] = (
         *(known.ASSET, known.ONE_ORDER_ID, known.FROM_ID, *known.TIMES),
         faces=(OURS,),
     ),
+    _keyed("POST", "/userDataStream", _READ, user_streams.start),
+    _keyed("PUT", "/userDataStream", _READ, user_streams.refresh, known.LISTEN_KEY),
+    _keyed("DELETE", "/userDataStream", _READ, user_streams.stop, known.LISTEN_KEY),
 )
 _PEOPLE: tuple[tuple[Route, ...], ...] = (
     _form("POST", "/user/register", users.register, known.EMAIL, known.PASSWORD),
@@ -182,7 +211,7 @@ def _beside(method: str, path: str, permission: Permission | None, handler: Hand
     access = Access.PUBLIC if permission is None else Access.SIGNED
     everything = (*fields, *known.SIGNED)
     names = frozenset(field.name for field in everything)
-    return Route(method, BINANCE, path, access, permission, everything, names, handler)
+    return Route(method, BINANCE, path, access, permission, everything, names, weight_of(method, path), handler)
 
 
 _BESIDE: tuple[Route, ...] = (
@@ -202,7 +231,9 @@ _BESIDE: tuple[Route, ...] = (
     _beside("GET", "/sapi/v1/capital/deposit/address", _READ, sapi.wallet_is_not_open, *known.DEPOSIT_ADDRESS),
     _beside("POST", "/sapi/v1/capital/withdraw/apply", Permission.WITHDRAW, sapi.wallet_is_not_open, *known.WITHDRAWAL),
 )
-_HEALTH = Route("GET", OURS, "/health", Access.PUBLIC, None, (), frozenset(), public.health)
+_HEALTH = Route(
+    "GET", OURS, "/health", Access.PUBLIC, None, (), frozenset(), weight_of("GET", "/health"), public.health
+)
 
 _FACED = (*_MARKET, *_ACCOUNT, *_PEOPLE)
 

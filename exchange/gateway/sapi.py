@@ -41,7 +41,7 @@ async def system_status(venue: Venue, call: Call) -> Reply:
 
 
 async def account_status(venue: Venue, call: Call) -> Reply:
-    """GET account/status."""
+    """GET account/status: whether the account may be used."""
     return Reply({"data": "Normal"})
 
 

@@ -120,23 +120,19 @@ def authenticate(
     keys: KeyStore,
     api_keys: list[str],
     signed: Signed,
-    permission: Permission,
+    permission: Permission | None,
     unit_ns: int,
     client: Callable[[], Address],
     strict: StrictText | None = None,
 ) -> Call:
     """The verified call. `api_keys`: every X-MBX-APIKEY header that came; `client` tells where from. Raises Refusal.
 
-    `strict` makes the text that a strict key signs; None: such a key can not be used here.
+    `permission` None: any right will do. `strict` makes the text that a strict key signs; None: such a key can not be
+    used here.
     """
-    key = keys.find(api_keys[0]) if len(api_keys) == 1 else None
-    if key is None and (len(api_keys) != 1 or not is_api_key(api_keys[0])):
-        raise Refusal(401, -2014, "API-key format invalid.")
+    key = _named(keys, api_keys)
     params = signed.params
-    stamp = params.get("timestamp", "")
-    if not _timestamp(stamp):
-        raise mandatory("timestamp")
-    window_us = _window_us(params["recvWindow"]) if "recvWindow" in params else RECV_WINDOW_DEFAULT_US
+    sent_us, window_us = _times(params)
     signature = signed.signature
     if not signature:
         raise mandatory("signature")
@@ -145,16 +141,79 @@ def authenticate(
         raise denied()
     payload: bytes | None = signed.payload
     if key.scheme is Scheme.STRICT:
-        payload = None if strict is None else strict(stamp, key.api_key)
+        payload = None if strict is None else strict(params["timestamp"], key.api_key)
     if payload is None or not signature_matches(key, payload, signature):
         raise Refusal(400, -1022, "Signature for this request is not valid.")
     now_us = time.time_ns() // 1000
-    if now_us >= key.until_us.get(permission, 0) or (key.addresses and not key.is_from(client())):
-        raise denied()
-    sent = int(stamp)
-    call = Call(face, key, params, sent if sent >= _MICROSECONDS_FROM else sent * 1000, window_us, unit_ns)
+    _check_right(key, permission, now_us, client)
+    call = Call(face, key, params, sent_us, window_us, unit_ns)
     call.check_age_at(now_us)
     return call
+
+
+def vouched(
+    face: Face,
+    keys: KeyStore,
+    key: Key,
+    params: Params,
+    permission: Permission | None,
+    unit_ns: int,
+    client: Callable[[], Address],
+) -> Call:
+    """The call of a session that was opened with `key`: everything is checked but the signature. Raises Refusal."""
+    sent_us, window_us = _times(params)
+    if keys.find(key.api_key) is not key:
+        raise denied()
+    now_us = time.time_ns() // 1000
+    _check_right(key, permission, now_us, client)
+    call = Call(face, key, params, sent_us, window_us, unit_ns)
+    call.check_age_at(now_us)
+    return call
+
+
+def keyed(
+    face: Face,
+    keys: KeyStore,
+    api_keys: list[str],
+    params: Params,
+    permission: Permission,
+    unit_ns: int,
+    client: Callable[[], Address],
+) -> Call:
+    """The call of whoever knows the name of a key; nothing is signed. Raises Refusal."""
+    key = _named(keys, api_keys)
+    if key is None:
+        raise denied()
+    now_us = time.time_ns() // 1000
+    _check_right(key, permission, now_us, client)
+    return Call(face, key, params, now_us, RECV_WINDOW_MAX_US, unit_ns)
+
+
+def anonymous(face: Face, params: Params, unit_ns: int) -> Call:
+    """The call of anybody."""
+    return Call(face, _NOBODY, params, 0, 0, unit_ns)
+
+
+def _named(keys: KeyStore, api_keys: list[str]) -> Key | None:
+    key = keys.find(api_keys[0]) if len(api_keys) == 1 else None
+    if key is None and (len(api_keys) != 1 or not is_api_key(api_keys[0])):
+        raise Refusal(401, -2014, "API-key format invalid.")
+    return key
+
+
+def _times(params: Params) -> tuple[int, int]:
+    """(when it was sent, how old it may be) in microseconds."""
+    stamp = params.get("timestamp", "")
+    if not _timestamp(stamp):
+        raise mandatory("timestamp")
+    window_us = _window_us(params["recvWindow"]) if "recvWindow" in params else RECV_WINDOW_DEFAULT_US
+    return microseconds(int(stamp)), window_us
+
+
+def _check_right(key: Key, permission: Permission | None, now_us: int, client: Callable[[], Address]) -> None:
+    until_us = max(key.until_us.values()) if permission is None else key.until_us.get(permission, 0)
+    if now_us >= until_us or (key.addresses and not key.is_from(client())):
+        raise denied()
 
 
 def denied() -> Refusal:

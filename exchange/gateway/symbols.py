@@ -12,7 +12,7 @@ from typing import Any
 from exchange.core.codes import TradingMode
 from exchange.core.readers import AssetView, SymbolView
 from exchange.gateway.amounts import Grid
-from exchange.gateway.errors import Refusal, filter_failure
+from exchange.gateway.errors import filter_failure, invalid_symbol
 
 STP_MODES = ("NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT")
 STP_DEFAULT = "EXPIRE_MAKER"
@@ -141,5 +141,5 @@ class Reference:
         """The symbol of that name, exactly as written. Raises Refusal -1121."""
         rules = self.by_name.get(name)
         if rules is None:
-            raise Refusal(400, -1121, "Invalid symbol.")
+            raise invalid_symbol()
         return rules

@@ -18,7 +18,7 @@ from exchange.users.keys import NEVER_US
 
 @tells
 async def create_key(venue: Venue, call: BearerCall) -> Reply:
-    """POST keys: a key of whoever asks; with `publicKey` one that signs with Ed25519."""
+    """POST keys: make a key for whoever asks; with `publicKey` one that signs with Ed25519."""
     permissions = keys.permissions(_pieces(call, "permissions"))
     addresses = keys.networks(_pieces(call, "addresses"))
     sent = call.optional("publicKey")
@@ -46,13 +46,13 @@ async def create_key(venue: Venue, call: BearerCall) -> Reply:
 
 @tells
 async def get_keys(venue: Venue, call: BearerCall) -> Reply:
-    """GET keys: those of whoever asks, oldest first."""
+    """GET keys: the API keys of whoever asks, oldest first."""
     return Reply([keys.view(key, call.unit_ns) for key in venue.keys.of(call.session.account)])
 
 
 @tells
 async def revoke_key(venue: Venue, call: BearerCall) -> Reply:
-    """DELETE keys: it does not count from now on."""
+    """DELETE keys: revoke a key; it does not count from now on."""
     key = venue.keys.find(call.text("apiKey"))
     if key is None or key.account != call.session.account:
         raise NotFound("You have no key of this name; it may have been revoked already.")

@@ -20,14 +20,14 @@ _DECISIONS: dict[str, Decision] = {"approved": "approved", "rejected": "rejected
 
 @tells
 async def register(venue: Venue, call: FormCall) -> Reply:
-    """POST register: the same answer whether or not the email is registered."""
+    """POST register: register somebody; the same answer whether or not the email is registered."""
     await users_of(venue).register(call.text("email"), call.text("password"), call.address)
     return Reply({"status": "registered"}, status=_ACCEPTED)
 
 
 @tells
 async def login(venue: Venue, call: FormCall) -> Reply:
-    """POST login: a session's token and a device's, shown this once."""
+    """POST login: log in; the tokens of session and device are shown this once."""
     done = await users_of(venue).login(
         call.text("email"), call.text("password"), call.optional("code"), call.optional("deviceToken"), call.address
     )
@@ -43,14 +43,14 @@ async def login(venue: Venue, call: FormCall) -> Reply:
 
 @tells
 async def logout(venue: Venue, call: BearerCall) -> Reply:
-    """POST logout: the session ends, also while PostgreSQL is away."""
+    """POST logout: end this session, also while PostgreSQL is away."""
     await users_of(venue).end_sessions(call.session, call.session.name)
     return Reply({})
 
 
 @tells
 async def change_password(venue: Venue, call: BearerCall) -> Reply:
-    """POST password."""
+    """POST password: change the password; all other sessions end."""
     token = await users_of(venue).changes.change_password(
         call.session, call.text("password"), call.optional("code"), call.text("newPassword")
     )
@@ -59,14 +59,14 @@ async def change_password(venue: Venue, call: BearerCall) -> Reply:
 
 @tells
 async def ask_reset(venue: Venue, call: FormCall) -> Reply:
-    """POST password/reset: the same answer whether or not the email is registered."""
+    """POST password/reset: ask for a token; the same answer whether or not the email is registered."""
     await users_of(venue).ask_reset(call.text("email"), call.address)
     return Reply({"status": "sent"}, status=_ACCEPTED)
 
 
 @tells
 async def reset_password(venue: Venue, call: FormCall) -> Reply:
-    """POST password/reset/confirm."""
+    """POST password/reset/confirm: set a password with a token; all sessions end."""
     token = await users_of(venue).changes.reset_password(call.text("token"), call.text("newPassword"), call.address)
     return Reply({"deviceToken": token})
 
@@ -92,7 +92,7 @@ async def get_user(venue: Venue, call: BearerCall) -> Reply:
 
 @tells
 async def get_sessions(venue: Venue, call: BearerCall) -> Reply:
-    """GET sessions: of whoever asks, oldest first."""
+    """GET sessions: the sessions of whoever asks, oldest first."""
     return Reply(
         [
             {
@@ -110,7 +110,7 @@ async def get_sessions(venue: Venue, call: BearerCall) -> Reply:
 
 @tells
 async def end_sessions(venue: Venue, call: BearerCall) -> Reply:
-    """DELETE sessions: the named one, or all but the one that asks."""
+    """DELETE sessions: end the named session, or all but the one that asks."""
     return Reply({"ended": await users_of(venue).end_sessions(call.session, call.optional("sessionId"))})
 
 
@@ -123,14 +123,14 @@ async def begin_second_factor(venue: Venue, call: BearerCall) -> Reply:
 
 @tells
 async def confirm_second_factor(venue: Venue, call: BearerCall) -> Reply:
-    """POST totp/confirm: from now on a code is needed."""
+    """POST totp/confirm: turn the second factor on; from now on a code is needed."""
     codes = await users_of(venue).changes.confirm_second_factor(call.session, call.text("code"))
     return Reply({"recoveryCodes": codes})
 
 
 @tells
 async def remove_second_factor(venue: Venue, call: BearerCall) -> Reply:
-    """DELETE totp."""
+    """DELETE totp: turn the second factor off."""
     await users_of(venue).changes.remove_second_factor(call.session, call.text("password"), call.text("code"))
     return Reply({})
 

@@ -19,6 +19,9 @@ from exchange.disruptor.pipeline import Pipeline
 from exchange.gateway.errors import Refusal, unknown_outcome
 from exchange.gateway.faces import faces
 from exchange.gateway.history_reading import History
+from exchange.gateway.limits import Limits, Rates
+from exchange.gateway.listen_keys import ListenKeys
+from exchange.gateway.private.user_data import UserData
 from exchange.marketdata.market import MarketData
 from exchange.persistence.watermark import Watermark
 from exchange.settings import Settings
@@ -48,18 +51,24 @@ class Venue:
         pipeline: Pipeline,
         keys: KeyRing,
         market_data: MarketData,
+        user_data: UserData,
         history: History | None = None,
         users: Users | None = None,
         history_health: Callable[[], dict[str, Any]] = dict,
+        limits: Limits | None = None,
     ) -> None:
         self.settings = settings
         self.pipeline = pipeline
         self.keys = keys
         self.market_data = market_data
+        self.user_data = user_data
+        self.listen_keys = ListenKeys(keys, user_data)
         self.history = history or History(None, Watermark(lambda: None), 0.0)
         self.users = users
         self.history_health = history_health
         self.admitting = True
+        self.limits = limits or Limits(Rates.of(settings))
+        pipeline.on_events(self.limits.orders.on_events)
         self.faces = faces(self.read(readers.assets)[0], self.read(readers.symbols)[0])
         self._waiting: deque[tuple[float, asyncio.Future[bytes]]] = deque()
 
@@ -86,6 +95,14 @@ class Venue:
             return [future.result() for future in futures]
         except OutcomeUnknown as error:
             raise unknown_outcome(error.detail) from None
+
+    async def place(self, account: int, commands: Sequence[bytes]) -> list[bytes]:
+        """`run` for commands with one new order of an account among them. Raises Refusal."""
+        self.limits.orders.enter(account)
+        try:
+            return await self.run(commands)
+        finally:
+            self.limits.orders.leave(account)
 
     def give_up_on_late(self) -> None:
         """Tell whoever has waited too long that the outcome is unknown. Called once a second."""

@@ -17,10 +17,12 @@ TARGET = struct.Struct("<qqBB6xiiqq44x36s")
 ORDER_EVENT = struct.Struct("<qqBBBBBBBBiiqqqqqqqBB2x36s")
 TRADE = struct.Struct("<qqBBB5xiii4xqqqqqqqqqqq")
 PREVENTED = struct.Struct("<qqBBBB4xii8xqq8xqqqqqqq8x")
+TRANSFER = struct.Struct("<qqBBBB4xiiqq80x")
 HASHED = struct.Struct("<qqBB14xqqq72x")
 KIND_AT = 16
+FLAGS_AT = 17
 
-for _layout in (PLACE, TARGET, ORDER_EVENT, TRADE, PREVENTED, HASHED):
+for _layout in (PLACE, TARGET, ORDER_EVENT, TRADE, PREVENTED, TRANSFER, HASHED):
     if _layout.size != RECORD_BYTES:
         raise AssertionError(f"{_layout.format!r} is {_layout.size} bytes, not {RECORD_BYTES}")
 
@@ -98,19 +100,39 @@ class Prevented(NamedTuple):
     maker_leaves_lots: int
 
 
+class Transfer(NamedTuple):
+    """A TRANSFER_EVENT in the order of its bytes."""
+
+    sequence: int
+    ts_ns: int
+    kind: int
+    flags: int
+    command_kind: int
+    transfer_state: int
+    account: int
+    asset: int
+    transfer_id: int
+    amount_atoms: int
+
+
 def order_event(events: bytes, at: int = 0) -> OrderEvent:
     """The ORDER_EVENT at byte `at`; the client id keeps its padding."""
     return OrderEvent._make(ORDER_EVENT.unpack_from(events, at))
 
 
-def trade(events: bytes, at: int) -> Trade:
+def trade(events: bytes, at: int = 0) -> Trade:
     """The TRADE at byte `at`."""
     return Trade._make(TRADE.unpack_from(events, at))
 
 
-def prevented(events: bytes, at: int) -> Prevented:
+def prevented(events: bytes, at: int = 0) -> Prevented:
     """The PREVENTED at byte `at`."""
     return Prevented._make(PREVENTED.unpack_from(events, at))
+
+
+def transfer(events: bytes, at: int = 0) -> Transfer:
+    """The TRANSFER_EVENT at byte `at`."""
+    return Transfer._make(TRANSFER.unpack_from(events, at))
 
 
 def place(

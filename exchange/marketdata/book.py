@@ -9,9 +9,11 @@ rests at boundaries, so every snapshot's `lastUpdateId` is the `u` of the diff t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import islice
 from typing import Any, NamedTuple
 
+import numpy as np
 from sortedcontainers import SortedDict
 
 from exchange.core.codes import Side
@@ -63,6 +65,14 @@ class Book:
             known = b'"lastUpdateId":%d,"bids":[%b],"asks":[%b]' % (self.update_id, bids, asks)
             self._snapshots[limit] = known
         return known
+
+    def changes(self, side: int, prices: Iterable[int]) -> bytes:
+        """These levels of one side as JSON text, best first, as they are now; zero lots where there is none."""
+        sign = SIGN[side]
+        levels = self._sides[side]
+        keys = sorted(price * sign for price in prices)
+        lots = [levels[key].lots if key in levels else 0 for key in keys]
+        return levels_text(np.array(keys, dtype=np.int64) * sign, np.array(lots, dtype=np.int64), *self._scales)[0]
 
     def best(self, side: Side) -> tuple[int, int]:
         """(price_ticks, lots) of the best level; zeros when the side is empty."""

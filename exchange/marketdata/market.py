@@ -14,11 +14,14 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from aiohttp import web
 
 from exchange.core import readers
 from exchange.core.codes import EventFlag, EventKind, Side
@@ -28,9 +31,18 @@ from exchange.core.state import State
 from exchange.marketdata import table
 from exchange.marketdata.aggregate import Batch, fold, new_tables, view_batch
 from exchange.marketdata.book import SIGN
-from exchange.marketdata.feed import SNAPSHOT_LEVELS_MAX, Feed
-from exchange.marketdata.server import Limits, StreamServer
-from exchange.marketdata.streams import ConflatedStream, Counts, Stream
+from exchange.marketdata.candles import Candles
+from exchange.marketdata.connection import Limits
+from exchange.marketdata.feed import SNAPSHOT_LEVELS_MAX, Feed, Trade
+from exchange.marketdata.names import stream_symbol
+from exchange.marketdata.private_streams import Attach, PrivateStream
+from exchange.marketdata.protocols import Market
+from exchange.marketdata.registry import Registry
+from exchange.marketdata.server import OPEN, Door, StreamServer, refused
+from exchange.marketdata.streams import ConflatedStream, Counts, Listener, Stream
+from exchange.marketdata.tickers import Tickers
+from exchange.marketdata.variants import Source, VariantStream
+from exchange.marketdata.warmup import load_windows
 
 INTERVAL_S = 0.1
 LEVEL_SLOTS = 1 << 14
@@ -70,15 +82,24 @@ class Statistics(NamedTuple):
 class MarketData:
     """Books, trades and tickers of every symbol, and the WebSocket port that serves them.
 
-    Give it the events of the last 24 hours, if tickers shall know them; then `seed` it with the engine's state; then
-    every event after that state, in order; and `start` the port. All calls come from one thread, the event loop's.
+    `load_windows` from the event journal, if tickers shall know the trades of the past; then `seed` it with the
+    engine's state; then give it every event after that state, in order; and `start` the port. All calls come from one
+    thread, the event loop's.
     """
 
     def __init__(
-        self, symbols: Iterable[SymbolView] = (), *, interval_s: float = INTERVAL_S, limits: Limits | None = None
+        self,
+        symbols: Iterable[SymbolView] = (),
+        *,
+        interval_s: float = INTERVAL_S,
+        limits: Limits | None = None,
+        clock_ns: Callable[[], int] = time.time_ns,
+        seen_until_ns: Callable[[], int] = lambda: 0,
     ) -> None:
+        """`seen_until_ns`: every event with an earlier time has been given to `on_events`. It closes candles."""
         self.fault = _NOTHING_WRONG
         self._interval_s = interval_s
+        self._clock_ns = clock_ns
         self._limits = limits or Limits()
         self._tables = new_tables()
         self._levels = table.new_levels(LEVEL_SLOTS)
@@ -89,6 +110,10 @@ class MarketData:
         self._named: dict[str, Feed] = {}
         self._counts = Counts()
         self._lagging: set[ConflatedStream] = set()
+        self.candles = Candles(self._tables, self._present_ns, seen_until_ns)
+        tickers = Tickers(self._tables, self._feeds, self._present_ns)
+        self._source = Source({}, self._tables, self._counts, self._lagging, set(), tickers, self.candles)
+        self._registry = Registry(self._source)
         self._publications = 0
         self._update_id_base = 0
         self._is_late = False
@@ -96,6 +121,7 @@ class MarketData:
         self._timer: asyncio.TimerHandle | None = None
         self._published_at = -math.inf
         self._server: StreamServer | None = None
+        self._private: Callable[[str], Attach | None] = lambda _name: None
         for view in symbols:
             self._add(view.symbol, view.name, (view.price_scale, view.qty_scale))
         self._fold(view_batch(memoryview(bytes(RECORD_BYTES)), 0))
@@ -105,8 +131,19 @@ class MarketData:
         feed = Feed(symbol, name, scales, self._update_id_base, self._tables, self._counts, self._lagging)
         self._feeds[symbol] = feed
         self._named[name] = feed
+        self._source.feeds[stream_symbol(name)] = feed
         for channel, stream in feed.streams().items():
             self._streams[channel, name] = stream
+
+    def _present_ns(self) -> int:
+        return max(self._clock_ns(), int(self._header["ts_ns"][0]))
+
+    def load_windows(self, place: Path, state: State, show: Callable[[int, int], None]) -> int:
+        """Count the trades of the last seven days in the event journal at `place`; returns how many events were read.
+
+        The journal ends where `state` is; `show` is told how far it is. Raises journal.errors.Refused, OSError.
+        """
+        return load_windows(self._tables, place, state, self._clock_ns(), show)
 
     def seed(self, state: State) -> None:
         """Begin with the open orders of an engine's state; the next event must be the one that follows it.
@@ -121,7 +158,9 @@ class MarketData:
             self._header[name][0] = value
         self._header["sequence"][0] = head.sequence
         self._header["ts_ns"][0] = head.ts_ns
-        for view in readers.symbols(state):
+        symbols = readers.symbols(state)
+        self._begin_windows(int(head.ts_ns), symbols)
+        for view in symbols:
             if view.symbol not in self._feeds:
                 self._add(view.symbol, view.name, (view.price_scale, view.qty_scale))
             sides = []
@@ -135,6 +174,15 @@ class MarketData:
         self._drain()
         self._is_late = False
         self.fault = _NOTHING_WRONG
+
+    def _begin_windows(self, ts_ns: int, symbols: list[SymbolView]) -> None:
+        """Say since when the windows are complete, unless the trades before now were loaded into them."""
+        rows = self._tables.rows
+        for view in symbols:
+            rows[view.symbol]["last_trade_id"] = view.trades
+        is_again = self._header["events"][0] > 0
+        if is_again or self._header["complete_from_ns"][0] < 0:
+            self._header["complete_from_ns"][0] = ts_ns + 1 if any(view.trades for view in symbols) else 0
 
     def on_events(self, view: memoryview, count: int) -> None:
         """Fold `count` events of 128 bytes; they follow the last ones without a gap. The view is not kept.
@@ -174,6 +222,8 @@ class MarketData:
         if self._header["noted"][0]:
             self._publish_trades(batch[self._noted[: self._header["noted"][0]]].view(TRADE)[:, 0])
             self._header["noted"][0] = 0
+        for stream in tuple(self._source.unfinished):
+            stream.finish(bool(self._header["is_whole"][0]))
 
     def _add_symbols(self, batch: Batch) -> None:
         for slot in batch[batch.view(ANY)["kind"][:, 0] == EventKind.SYMBOL_ADDED]:
@@ -183,10 +233,10 @@ class MarketData:
                 self._add(int(record["symbol"]), name, (int(record["price_scale"]), int(record["qty_scale"])))
 
     def _publish_trades(self, trades: Any) -> None:
-        columns = (trades[name].tolist() for name in ("ts_ns", "side", "trade_id", "price_ticks", "qty_lots"))
-        by_symbol: dict[int, list[tuple[int, int, int, int, int]]] = {}
-        for symbol, fact in zip(trades["symbol"].tolist(), zip(*columns, strict=True), strict=True):
-            by_symbol.setdefault(symbol, []).append(fact)
+        columns = (trades[name].tolist() for name in Trade._fields)
+        by_symbol: dict[int, list[Trade]] = {}
+        for symbol, trade in zip(trades["symbol"].tolist(), map(Trade, *columns), strict=True):
+            by_symbol.setdefault(symbol, []).append(trade)
         for symbol, facts in by_symbol.items():
             self._feeds[symbol].publish_trades(facts)
 
@@ -220,6 +270,7 @@ class MarketData:
                 self._feeds[symbol].publish_depth(sides, ts_ns)
         for feed in self._feeds.values():
             feed.publish_ticker()
+        self._registry.tick(0.0)
         for stream in tuple(self._lagging):
             stream.catch_up()
 
@@ -240,27 +291,56 @@ class MarketData:
         if self._server is not None:
             self._server.close_all(1011, "market data stopped; connect again later")
 
+    def _refuse_after_fault(self) -> None:
+        if self.fault:
+            raise MarketDataError(-1001, "Market data has stopped.", "Try again later.")
+
+    @property
+    def tickers(self) -> Tickers:
+        """What is said of every symbol. Raises MarketDataError."""
+        self._refuse_after_fault()
+        return self._source.tickers
+
     def depth_snapshot(self, symbol: str, limit: int) -> bytes:
         """The JSON of `GET /v1/depth`: lastUpdateId, bids and asks with at most `limit` levels (1 to 5 000) a side.
 
         It lies on the last published boundary and is encoded once for it. Raises MarketDataError.
         """
-        if self.fault:
-            raise MarketDataError(-1001, "Market data has stopped.", "Try again later.")
+        self._refuse_after_fault()
         feed = self._named.get(symbol)
         if feed is None:
             raise MarketDataError(-1121, "Invalid symbol.", "GET /v1/exchangeInfo lists the symbols.")
         if not 1 <= limit <= SNAPSHOT_LEVELS_MAX:
             raise MarketDataError(-1130, f"Data sent for parameter 'limit' is not valid: {limit}.", "Send 1 to 5000.")
-        return b"{%b}" % feed.book.snapshot(limit)
+        return b"{%b}" % feed.snapshot(limit)
 
-    async def start(self, host: str, port: int) -> int:
-        """Serve the streams on host and port (0: a free one); returns the port. Raises OSError."""
+    async def start(
+        self,
+        host: str,
+        port: int,
+        door: Door = OPEN,
+        private: Callable[[str], Attach | None] = lambda _name: None,
+    ) -> int:
+        """Serve the streams on host and port (0: a free one); returns the port. Raises OSError.
+
+        `private(name)` tells how to listen to a name that is no public stream, if that can be.
+        """
+        self._private = private
         self._loop = asyncio.get_running_loop()
-        self._server = StreamServer(self._limits, self._find, self._arm, lambda: self.fault)
+        market = Market(self._find, self._join, self._arm, lambda: self.fault, self._now_ns)
+        self._server = StreamServer(self._limits, market, door)
         bound = await self._server.start(host, port)
         self._arm()
         return bound
+
+    async def serve(self, request: web.BaseRequest, address: str) -> web.StreamResponse:
+        """Serve a WebSocket client of the stream paths that another listener accepted; it begins after `start`."""
+        if self._server is None:
+            return refused(503, -1001, "The streams are not served yet; connect again later.")
+        return await self._server.serve(request, address)
+
+    def _now_ns(self) -> int:
+        return int(self._header["ts_ns"][0])
 
     async def stop(self) -> None:
         """Publish what is left, say goodbye to every client and stop listening."""
@@ -269,8 +349,15 @@ class MarketData:
             self._timer = None
         if self._server is not None:
             self.publish()
+            self._registry.stop()
             await self._server.stop()
         self._loop = None
+
+    def _join(self, name: str, listener: Listener) -> VariantStream | None:
+        stream = self._registry.join(name, listener)
+        if stream is None and (attach := self._private(name)) is not None:
+            stream = PrivateStream(name, self._source, attach, listener)
+        return stream
 
     def _find(self, channel: str, symbol: str) -> Stream | None:
         return self._streams.get((channel, symbol))

@@ -13,16 +13,18 @@ from typing import NamedTuple
 
 import orjson
 
-from exchange.marketdata.aggregate import NS_PER_MINUTE, WINDOW_MINUTES, Window
 from exchange.marketdata.text import decimal_text
+from exchange.marketdata.windows import DAY_MINUTES, NS_PER_MINUTE, Window
 
 CHANNELS = ("depth", "trades", "ticker")
 ACTIONS = ("subscribe", "unsubscribe")
 FIELDS = ("action", "channel", "symbol")
 NS_PER_MS = 1_000_000
+NS_PER_US = 1_000
 PERCENT_SCALE = 3
 
 _TEXT, _CLOSE, _PONG = 0x81, 0x88, 0x8A
+PING_FRAME = b"\x89\x00"
 _SHOWN_CHARACTERS = 40
 
 
@@ -79,12 +81,10 @@ def pong_frame(payload: bytes) -> bytes:
     return _frame(_PONG, payload)
 
 
-def parse_request(text: str) -> Request:
+def read_request(message: object) -> Request:
     """Read a client message; raises RequestError with the first thing that is wrong with it."""
-    try:
-        message = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        raise RequestError(-1135, "The message is not valid JSON.") from None
+    if isinstance(message, orjson.JSONDecodeError):
+        raise RequestError(-1135, "The message is not valid JSON.")
     if not isinstance(message, dict):
         raise RequestError(-1135, "The message must be a JSON object with action, channel and symbol.")
     for name in message:
@@ -127,10 +127,12 @@ def depth_snapshot(symbol: bytes, ts_ns: int, members: bytes) -> bytes:
     return b'{"e":"depthSnapshot","E":%d,"s":"%b",%b}' % (ts_ns // NS_PER_MS, symbol, members)
 
 
-def depth_update(symbol: bytes, ts_ns: int, first_id: int, last_id: int, bids: bytes, asks: bytes) -> bytes:
+def depth_update(
+    symbol: bytes, ts_ns: int, first_id: int, last_id: int, bids: bytes, asks: bytes, unit_ns: int = NS_PER_MS
+) -> bytes:
     """A diff: absolute quantities of the levels that changed, zero for a level that is gone."""
     return b'{"e":"depthUpdate","E":%d,"s":"%b","U":%d,"u":%d,"b":[%b],"a":[%b]}' % (
-        ts_ns // NS_PER_MS, symbol, first_id, last_id, bids, asks,
+        ts_ns // unit_ns, symbol, first_id, last_id, bids, asks,
     )  # fmt: skip
 
 
@@ -175,7 +177,7 @@ def ticker(symbol: str, ts_ns: int, scales: tuple[int, int], quote: Quote, windo
             "l": price(window.low_ticks),
             "v": quantity(window.lots),
             "q": decimal_text(window.tick_lots, price_scale + qty_scale),
-            "O": max(ts_ns // NS_PER_MINUTE - WINDOW_MINUTES + 1, 0) * NS_PER_MINUTE // NS_PER_MS,
+            "O": max(ts_ns // NS_PER_MINUTE - DAY_MINUTES + 1, 0) * NS_PER_MINUTE // NS_PER_MS,
             "C": ts_ns // NS_PER_MS,
             "F": window.first_trade_id,
             "L": last_id,

@@ -15,9 +15,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from exchange.marketdata.messages import close_frame
+from exchange.marketdata.messages import NS_PER_MS, close_frame
 
 SLOW_READER = 4008
 """Close code: the reader does not keep up with a stream that can not be thinned."""
@@ -44,16 +44,24 @@ class Counts:
     dropped: int = 0
 
 
+class Variant(NamedTuple):
+    """How a connection wants its messages."""
+
+    unit_ns: int  # of times: NS_PER_MS or NS_PER_US
+    is_wrapped: bool  # {"stream":…,"data":…} around each payload
+
+
 class Listener:
     """One connection, as streams see it. `write` raises RuntimeError (uvloop's) once the transport is closed."""
 
-    __slots__ = ("_on_close", "backlog", "buffer_bytes", "is_closing", "subscriptions", "write")
+    __slots__ = ("_on_close", "backlog", "buffer_bytes", "is_closing", "subscriptions", "variant", "write")
 
     def __init__(self, transport: Transport, buffer_bytes: int, on_close: Callable[[], None]) -> None:
         self.buffer_bytes = buffer_bytes
         self.write = transport.write
         self.backlog = transport.get_write_buffer_size
         self.subscriptions: set[Stream] = set()
+        self.variant = Variant(NS_PER_MS, is_wrapped=False)
         self.is_closing = False
         self._on_close = on_close
 
@@ -85,12 +93,18 @@ class Listener:
 
 
 class Stream:
-    """One channel of one symbol: facts that are sent one by one and never thinned."""
+    """One channel of one symbol: facts that are sent one by one and never thinned. `on_leave` hears of each goodbye."""
 
-    def __init__(self, name: str, counts: Counts) -> None:
+    def __init__(self, name: str, counts: Counts, on_leave: Callable[[], None] = lambda: None) -> None:
         self.name = name
         self.listeners: dict[Listener, None] = {}
         self._counts = counts
+        self._on_leave = on_leave
+
+    @property
+    def has_listeners(self) -> bool:
+        """Whether anybody hears this stream, now or once it has drained."""
+        return bool(self.listeners)
 
     def join(self, listener: Listener) -> None:
         """Send `listener` everything from now on."""
@@ -99,8 +113,10 @@ class Stream:
 
     def leave(self, listener: Listener) -> None:
         """Send `listener` nothing more."""
-        self.listeners.pop(listener, None)
-        listener.subscriptions.discard(self)
+        if self in listener.subscriptions:
+            listener.subscriptions.discard(self)
+            self.listeners.pop(listener, None)
+            self._on_leave()
 
     def publish(self, frames: bytes, messages: int) -> None:
         """Write `frames`, which hold that many messages, to every listener that keeps up."""
@@ -131,15 +147,27 @@ class Stream:
 class ConflatedStream(Stream):
     """One channel of one symbol whose past can be replaced by one fresh message.
 
-    `fresh` returns that message as a frame and keeps it until there is news. The stream is in `lagging` while a
-    listener is behind, so that the owner knows whom to let catch up.
+    `fresh` returns that message as a frame and keeps it until there is news; it is empty when there is nothing to tell.
+    The stream is in `lagging` while a listener is behind, so that the owner knows whom to let catch up.
     """
 
-    def __init__(self, name: str, counts: Counts, lagging: set[ConflatedStream], fresh: Callable[[], bytes]) -> None:
-        super().__init__(name, counts)
+    def __init__(
+        self,
+        name: str,
+        counts: Counts,
+        lagging: set[ConflatedStream],
+        fresh: Callable[[], bytes],
+        on_leave: Callable[[], None] = lambda: None,
+    ) -> None:
+        super().__init__(name, counts, on_leave)
         self.behind: dict[Listener, None] = {}
         self._lagging = lagging
         self._fresh = fresh
+
+    @property
+    def has_listeners(self) -> bool:
+        """Whether anybody hears this stream, now or once it has drained."""
+        return bool(self.listeners or self.behind)
 
     def join(self, listener: Listener) -> None:
         """Send `listener` a fresh frame as soon as it has room, and everything after that."""
@@ -165,7 +193,8 @@ class ConflatedStream(Stream):
         drained = [who for who in self.behind if who.backlog() <= who.buffer_bytes // DRAINED_SHARE]
         for listener in drained:
             del self.behind[listener]
-            listener.send(self._fresh())
+            if frame := self._fresh():
+                listener.send(frame)
             self.listeners[listener] = None
         self._counts.refreshed += len(drained)
         self._counts.messages_written += len(drained)

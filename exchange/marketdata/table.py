@@ -42,6 +42,7 @@ HEADER = np.dtype(
         ("symbols_added", "<i8"),  # SYMBOL_ADDED events of this batch
         ("events", "<i8"),  # folded so far
         ("trades", "<i8"),  # of which trades
+        ("complete_from_ns", "<i8"),  # the windows hold every trade since then; -1: not known yet
     ],
     align=True,
 )

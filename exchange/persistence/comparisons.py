@@ -166,11 +166,12 @@ where row(p.last_id, p.ts_ns, p.side, p.price_ticks, p.qty_lots::numeric)
 """
 
 _AGGREGATE_GAPS = """
-select format('Symbol %s: after aggregate trade %s comes %s.', symbol, before, agg_id)
-from (select symbol, agg_id, lag(agg_id) over (partition by symbol order by first_id) as before
-      from exchange_market.agg_trades) as ids cross join begun
-where agg_id <> before + 1 or (before is null and first_event = 1 and agg_id <> 1)
+select format('Symbol %s: after aggregate trade %s comes %s; its first trade is %s.', symbol, before, agg_id, first_id)
+from (select symbol, agg_id, first_id, lag(agg_id) over (partition by symbol order by first_id) as before
+      from exchange_market.agg_trades) as ids
+where agg_id <= before or agg_id > first_id
 """
+"""An id is that of the first trade; an older release counted from one instead, and its rows still rise."""
 
 _FEES_OF_TRADES = f"""
 with charged as (

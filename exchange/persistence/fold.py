@@ -53,7 +53,7 @@ def fold(events: Array, first_event: int, reference: Reference) -> Folded:
     orders, order_changes = fold_orders(slots)
     amendments, prevented_matches = fold_details(slots)
     entries, postings, balances = fold_ledger(slots, reference)
-    trades, agg_trades, candles = fold_market(slots, reference)
+    trades, agg_trades, candles = fold_market(slots)
     return Folded(
         Position(slots.last_event, slots.last_sequence, slots.last_ts_ns),
         months_of(entries["ts_ns"]),

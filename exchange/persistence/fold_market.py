@@ -1,8 +1,9 @@
 """Trades, aggregate trades and candles of a batch.
 
-Owns the three shapes. Fills of one command at one price make one aggregate trade; their ids are gapless per symbol,
-counted in `Reference`. Candles of one second are made from trades, and those of all longer intervals from these, since
-every interval begins where a second does. Sums that may pass 2^63 are carried as two words; the high one counts 2^32.
+Owns the three shapes. Fills of one command at one price make one aggregate trade; its id is that of its first trade,
+so that the streams know it too, who know no history. Candles of one second are made from trades, and those of all
+longer intervals from these, since every interval begins where a second does. Sums that may pass 2^63 are carried as two
+words; the high one counts 2^32.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import numpy as np
 from exchange.core.codes import EventKind, Side
 from exchange.persistence.copying import Array, Columns, Table
 from exchange.persistence.intervals import INTERVALS, floor_ns
-from exchange.persistence.reference import Reference
 from exchange.persistence.slots import Groups, Slots
 
 TRADES = Table(
@@ -45,26 +45,22 @@ _LOW_BITS = 32
 _LOW_MASK = (1 << _LOW_BITS) - 1
 
 
-def fold_market(slots: Slots, reference: Reference) -> tuple[Columns, Columns, Columns]:
+def fold_market(slots: Slots) -> tuple[Columns, Columns, Columns]:
     """The columns of TRADES, AGG_TRADES and CANDLES."""
     records = slots.of(EventKind.TRADE)
     trades = {name: records[name] for name in TRADES.names if name != "event"}
     trades["event"] = slots.ordinals(EventKind.TRADE)
-    return trades, _aggregated(records, reference), _candles(records)
+    return trades, _aggregated(records), _candles(records)
 
 
-def _aggregated(records: Array, reference: Reference) -> Columns:
+def _aggregated(records: Array) -> Columns:
     # Prices of one command only get worse for the taker, so equal ones stand together.
     groups = Groups(records["sequence"], records["price_ticks"] * np.where(records["side"] == Side.BUY, 1, -1))
     rows = {name: groups.first(records[name]) for name in ("symbol", "ts_ns", "side", "price_ticks")}
     rows["qty_lots"] = groups.sum(records["qty_lots"])
     rows["first_id"] = groups.first(records["trade_id"])
     rows["last_id"] = groups.last(records["trade_id"])
-    rows["agg_id"] = np.zeros(len(groups), np.int64)
-    for symbol in np.unique(rows["symbol"]):
-        of = np.flatnonzero(rows["symbol"] == symbol)
-        rows["agg_id"][of] = reference.last_agg_id[symbol] + 1 + np.arange(len(of))
-        reference.last_agg_id[symbol] += len(of)
+    rows["agg_id"] = rows["first_id"]
     return rows
 
 

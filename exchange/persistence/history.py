@@ -316,6 +316,12 @@ async def agg_trades(connection: Connection, symbol: int, page: Page) -> Rows:
     return await AGG_TRADES.fetch(connection, page, symbol, page.start_ns, page.end_ns, page.limit)
 
 
+async def trade_bounds(connection: Connection, symbol: int, start_ns: int, end_ns: int) -> tuple[int, int]:
+    """The first trade id from a time on and the last one up to another, which are ids of one list when it has rows."""
+    row = await connection.fetchrow(TRADE_BOUNDS, symbol, start_ns, end_ns)
+    return row["first_id"] or 0, row["last_id"] or 0
+
+
 async def candle_extent(connection: Connection, symbol: int, span: int) -> tuple[int, int] | None:
     """When the first and the last candle with a trade begin; None before the first trade."""
     row = await connection.fetchrow(CANDLE_EXTENT, symbol, span)

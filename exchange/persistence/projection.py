@@ -212,13 +212,10 @@ class Projection:
         for row in await self._connection.fetch(f"select asset, scale from {schemas.order}.assets"):
             reference.scale[row["asset"]] = row["scale"]
         symbols = await self._connection.fetch(
-            f"select symbol, base_asset, quote_asset, base_atoms_per_lot, "
-            f"(select max(agg_id) from {schemas.market}.agg_trades a where a.symbol = s.symbol) as last_agg_id "
-            f"from {schemas.order}.symbols s"
+            f"select symbol, base_asset, quote_asset, base_atoms_per_lot from {schemas.order}.symbols"
         )
-        for symbol, base, quote, base_atoms, last_agg_id in symbols:
-            reference.know_symbol(symbol, base, quote, base_atoms)
-            reference.last_agg_id[symbol] = last_agg_id or 0
+        for row in symbols:
+            reference.know_symbol(*row)
 
 
 async def _claim(connection: Any, schema: str, claimant: Claimant, start: Position) -> Any:

@@ -1,4 +1,4 @@
-"""What a fold must remember between batches: assets, symbols, and the last aggregate trade of each symbol.
+"""What a fold must remember between batches: assets and symbols.
 
 Owns these few arrays. They are loaded from the tables when the projection is claimed and move on with each batch; after
 a batch that failed they are loaded anew.
@@ -31,7 +31,6 @@ class Reference:
         self.base_asset = np.zeros(_SYMBOLS, np.int64)
         self.quote_asset = np.zeros(_SYMBOLS, np.int64)
         self.base_atoms_per_lot = np.zeros(_SYMBOLS, np.int64)
-        self.last_agg_id = np.zeros(_SYMBOLS, np.int64)
 
     def know_symbol(self, symbol: int, base_asset: int, quote_asset: int, base_atoms_per_lot: int) -> None:
         """Remember a symbol."""

@@ -46,6 +46,18 @@ def test_put_stamps_sequences_without_a_gap_and_times_that_never_decrease() -> N
     assert [stamps[s & 15].tolist() for s in (101, 102, 103)] == [[101, 5_000], [102, 6_000], [103, 6_000]]
 
 
+def test_answered_until_is_the_time_of_the_oldest_command_that_waits_or_now() -> None:
+    commands = CommandRing(16, new_sequences(), 100, 5_000)
+    assert commands.answered_until_ns(4_000) == 5_000
+    commands.put([TICK], 6_000)
+    commands.put([TICK], 7_000)
+    assert commands.answered_until_ns(9_000) == 6_000
+    commands.replied = 101
+    assert commands.answered_until_ns(9_000) == 7_000
+    commands.replied = 102
+    assert commands.answered_until_ns(9_000) == 9_000
+
+
 def test_put_many_across_the_end_of_the_ring_equals_put() -> None:
     one, many = (CommandRing(16, new_sequences(), 11, 0) for _ in range(2))
     commands = [command(CommandKind.OPEN_ACCOUNT, account=16 + i) for i in range(12)]

@@ -16,7 +16,12 @@ RNG = np.random.default_rng(20261123)
 
 @pytest.mark.parametrize(
     ("unpack", "dtype"),
-    [(wire.order_event, records.ORDER_EVENT), (wire.trade, records.TRADE), (wire.prevented, records.PREVENTED)],
+    [
+        (wire.order_event, records.ORDER_EVENT),
+        (wire.trade, records.TRADE),
+        (wire.prevented, records.PREVENTED),
+        (wire.transfer, records.TRANSFER_EVENT),
+    ],
 )
 def test_event_reads_the_same_as_through_its_dtype(unpack: Any, dtype: np.dtype[Any]) -> None:
     for _ in range(50):

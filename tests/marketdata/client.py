@@ -14,8 +14,10 @@ import orjson
 import uvloop
 
 from exchange.core.codes import Side
+from exchange.marketdata.connection import Limits
 from exchange.marketdata.market import MarketData
-from exchange.marketdata.server import Limits
+from exchange.marketdata.private_streams import Attach
+from exchange.marketdata.server import OPEN, Door
 from tests.marketdata.venue import Venue, event_count
 
 HOUR_S = 3_600.0
@@ -23,6 +25,15 @@ CLOSE_S = 0.2
 """The time that a stop waits for clients that do not read any more."""
 HANDSHAKE = {"Connection": "Upgrade", "Sec-WebSocket-Key": "A" * 22 + "==", "Sec-WebSocket-Version": "13"}
 NAMES = {1: "BTC_USDT", 2: "ETH_USDT"}
+
+
+async def closing(ws: aiohttp.ClientWebSocketResponse) -> tuple[Any, Any]:
+    """(code, reason) of the close frame that follows whatever else was sent."""
+    while True:
+        message = await ws.receive()
+        if message.type == aiohttp.WSMsgType.CLOSE:
+            return message.data, message.extra
+        assert message.type == aiohttp.WSMsgType.TEXT
 
 
 def on_uvloop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
@@ -61,13 +72,29 @@ class Stage:
         """The boundary on which the published book rests."""
         return self.market._feeds[symbol].book.update_id
 
-    async def connect(self) -> aiohttp.ClientWebSocketResponse:
-        """A WebSocket connection to the streams."""
-        return await self.session.ws_connect(f"http://127.0.0.1:{self.port}/ws")
+    def tick(self) -> None:
+        """Let what is told once a second be told, now that a second has passed."""
+        self.market._registry.tick(1.0)
 
-    async def refusal(self) -> tuple[int, str | None, Any]:
+    def cut(self, symbol: str = "BTC_USDT", limit: int = 5_000) -> dict[str, Any]:
+        """The snapshot that REST answers with."""
+        snapshot: dict[str, Any] = orjson.loads(self.market.depth_snapshot(symbol, limit))
+        return snapshot
+
+    async def connect(self, path: str = "/ws") -> aiohttp.ClientWebSocketResponse:
+        """A WebSocket connection to the streams."""
+        return await self.session.ws_connect(f"http://127.0.0.1:{self.port}{path}", max_msg_size=0)
+
+    async def call(self, ws: aiohttp.ClientWebSocketResponse, method: str, *params: Any, call_id: Any = 1) -> Any:
+        """Send a call of Binance's protocol; returns the result in its answer, which must be the next message."""
+        await ws.send_json({"method": method, "params": params, "id": call_id})
+        answer = await ws.receive_json()
+        assert answer.pop("id") == call_id
+        return answer.pop("result")
+
+    async def refusal(self, path: str = "/ws") -> tuple[int, str | None, Any]:
         """(status, Retry-After, body) of a WebSocket handshake that is refused."""
-        url = f"http://127.0.0.1:{self.port}/ws"
+        url = f"http://127.0.0.1:{self.port}{path}"
         async with self.session.get(url, headers={"Upgrade": "websocket", **HANDSHAKE}) as response:
             return response.status, response.headers.get("Retry-After"), await response.json()
 
@@ -82,12 +109,23 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def staged(limits: Limits | None = None, interval_s: float = HOUR_S, seed: int = 1) -> AsyncIterator[Stage]:
+async def staged(
+    limits: Limits | None = None,
+    interval_s: float = HOUR_S,
+    seed: int = 1,
+    door: Door = OPEN,
+    private: Callable[[str], Attach | None] = lambda _name: None,
+) -> AsyncIterator[Stage]:
     """A venue with served market data on a free port."""
     venue = Venue(seed)
-    market = MarketData(interval_s=interval_s, limits=limits or Limits(close_s=CLOSE_S))
+    market = MarketData(
+        interval_s=interval_s,
+        limits=limits or Limits(close_s=CLOSE_S),
+        clock_ns=lambda: venue.ts_ns,
+        seen_until_ns=lambda: venue.ts_ns,
+    )
     market.seed(venue.engine.state)
-    port = await market.start("127.0.0.1", 0)
+    port = await market.start("127.0.0.1", 0, door, private)
     async with aiohttp.ClientSession() as session:
         try:
             yield Stage(venue, market, port, session)
@@ -124,11 +162,15 @@ class LocalBook:
         assert message["u"] - message["U"] + 1 == len(message["b"]) + len(message["a"])
         self.update_id = message["u"]
         self.diffs += 1
+        self.set_levels(message)
+
+    def set_levels(self, message: dict[str, Any], *, may_remove_unknown: bool = False) -> None:
+        """Set the levels of a diff; zero removes one."""
         for side, changes in zip(self.sides, (message["b"], message["a"]), strict=True):
             for price, quantity in changes:
                 if float(quantity):
                     side[price] = quantity
-                else:
+                elif price in side or not may_remove_unknown:
                     del side[price]
 
     def levels(self) -> list[list[tuple[int, int]]]:
@@ -155,13 +197,13 @@ class StubbornClient:
         self._port = port
         self._buffer = b""
 
-    async def connect(self) -> StubbornClient:
+    async def connect(self, path: str = "/ws") -> StubbornClient:
         """Connect and shake hands."""
         loop = asyncio.get_running_loop()
         await loop.sock_connect(self.socket, ("127.0.0.1", self._port))
         await loop.sock_sendall(
             self.socket,
-            b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"GET " + path.encode() + b" HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n",
         )
         while b"\r\n\r\n" not in self._buffer:

@@ -11,12 +11,11 @@ import pytest
 
 from exchange.core.codes import CommandKind, EventFlag, EventKind, OrderType, Side
 from exchange.core.compile import INTERPRETED
-from exchange.core.records import event_dict, slots, view_events
-from exchange.core.state import MAX_ATOMS
+from exchange.core.records import event_dict
 from exchange.marketdata import table
-from exchange.marketdata.aggregate import NS_PER_MINUTE, WINDOW_MINUTES, fold, new_tables, view_batch, window
+from exchange.marketdata.aggregate import new_tables
 from exchange.marketdata.market import MarketData
-from tests.marketdata.venue import BTC_USDT, ETH_USDT, START_NS, Venue, event_count, symbol_fields
+from tests.marketdata.venue import BTC_USDT, ETH_USDT, Venue, event_count, symbol_fields
 
 ROUNDS = 12 if INTERPRETED else 150
 
@@ -196,66 +195,3 @@ def test_level_table_under_random_changes_and_growth_equals_a_dictionary() -> No
         assert (used["lots"] == used["published_lots"]).all()
         assert not used["dirty"].any()
     assert len(levels.entries) > 8
-
-
-def trades_of(pick: random.Random, count: int, minutes: int) -> np.ndarray[Any, Any]:
-    buffer = slots(count)
-    trade = view_events(buffer).trade
-    for k in range(count):
-        trade[k].sequence = k + 1
-        trade[k].kind = EventKind.TRADE
-        trade[k].flags = EventFlag.LAST
-        trade[k].ts_ns = START_NS + k * (minutes * NS_PER_MINUTE // count)
-        trade[k].symbol = BTC_USDT
-        trade[k].trade_id = k + 1
-        trade[k].price_ticks = pick.randrange(1, 1 << 20)
-        trade[k].qty_lots = pick.randrange(1, 1 << 40)
-    return buffer
-
-
-def test_window_over_three_days_of_trades_equals_plain_sums() -> None:
-    count = 300 if INTERPRETED else 4_000
-    buffer = trades_of(random.Random(2), count, 3 * WINDOW_MINUTES)
-    tables = new_tables()
-    levels = table.new_levels(1 << 16)
-    noted = np.zeros(count, dtype=np.int64)
-    trade = view_events(buffer).trade
-    for end in range(count // 10, count + 1, count // 10):
-        start = end - count // 10
-        view = memoryview(buffer[start:end].tobytes())
-        assert fold(*tables, *levels, noted, view_batch(view, end - start), 0) == end - start
-        minute = int(trade[end - 1].ts_ns) // NS_PER_MINUTE
-        past = [t for t in trade[:end] if minute - WINDOW_MINUTES < int(t.ts_ns) // NS_PER_MINUTE]
-        prices = [int(t.price_ticks) for t in past]
-        found = window(tables, BTC_USDT, minute)
-        assert found == (
-            prices[0],
-            max(prices),
-            min(prices),
-            len(past),
-            int(past[0].trade_id),
-            sum(int(t.qty_lots) for t in past),
-            sum(int(t.price_ticks) * int(t.qty_lots) for t in past),
-        )
-    empty = window(tables, BTC_USDT, minute + WINDOW_MINUTES)
-    assert empty == (0, 0, 0, 0, 0, 0, 0)
-
-
-def test_window_sums_beyond_64_bits_are_exact() -> None:
-    buffer = slots(16)
-    trade = view_events(buffer).trade
-    for k in range(16):
-        trade[k].sequence = k + 1
-        trade[k].kind = EventKind.TRADE
-        trade[k].flags = EventFlag.LAST
-        trade[k].ts_ns = START_NS + k
-        trade[k].symbol = BTC_USDT
-        trade[k].price_ticks = k + 1
-        trade[k].qty_lots = MAX_ATOMS // (k + 1)
-    tables = new_tables()
-    noted = np.zeros(16, dtype=np.int64)
-    batch = view_batch(memoryview(buffer.tobytes()), 16)
-    assert fold(*tables, *table.new_levels(1 << 10), noted, batch, 0) == 16
-    found = window(tables, BTC_USDT, START_NS // NS_PER_MINUTE)
-    assert found.lots == sum(MAX_ATOMS // k for k in range(1, 17)) > 1 << 63
-    assert found.tick_lots == sum(MAX_ATOMS // k * k for k in range(1, 17)) > 1 << 65

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
-import aiohttp
 import orjson
 import pytest
 
 from exchange.core.codes import Side
+from exchange.marketdata.connection import Limits
 from exchange.marketdata.market import MarketDataError
-from exchange.marketdata.server import Limits
-from tests.marketdata.client import CLOSE_S, StubbornClient, on_uvloop, staged
+from tests.marketdata.client import CLOSE_S, StubbornClient, closing, on_uvloop, staged
 
 LIMITS = Limits(close_s=CLOSE_S)
 SUBSCRIBE = '{"action":"subscribe","channel":"depth","symbol":"BTC_USDT"}'
@@ -41,7 +39,7 @@ MALFORMED = [
     ('{"action":"subscribe","channel":[],"symbol":"BTC_USDT"}', (-1102, f"Mandatory parameter 'channel' {NEEDED}")),
     ('{"action":1,"channel":"depth","symbol":"BTC_USDT"}', (-1102, f"Mandatory parameter 'action' {NEEDED}")),
     (
-        '{"method":"SUBSCRIBE","params":["btcusdt@depth"],"id":1}',
+        '{"action":"subscribe","method":"SUBSCRIBE","params":["btcusdt@depth"],"id":1}',
         (-1103, "Parameter 'method' is not known; send action, channel and symbol."),
     ),
     (
@@ -82,22 +80,13 @@ async def test_malformed_messages_get_a_code_and_a_sentence_and_the_connection_l
         }
 
 
-async def _closing(ws: aiohttp.ClientWebSocketResponse) -> tuple[Any, Any]:
-    """(code, reason) of the close frame that follows whatever else was sent."""
-    while True:
-        message = await ws.receive()
-        if message.type == aiohttp.WSMsgType.CLOSE:
-            return message.data, message.extra
-        assert message.type == aiohttp.WSMsgType.TEXT
-
-
 @on_uvloop
 async def test_too_many_messages_a_second_close_the_connection_with_a_reason() -> None:
     async with staged(LIMITS._replace(messages_per_second=5)) as stage:
         ws = await stage.connect()
         for _ in range(20):
             await ws.send_str("{}")
-        assert await _closing(ws) == (1_008, "too many messages; current limit is 5 per second")
+        assert await closing(ws) == (1_008, "too many messages; current limit is 5 per second")
 
 
 @on_uvloop
@@ -106,7 +95,7 @@ async def test_too_many_subscriptions_close_the_connection_with_a_reason() -> No
         ws = await stage.subscribe("trades")
         await stage.subscribe("trades", "ETH_USDT", ws)
         await ws.send_str(SUBSCRIBE)
-        assert await _closing(ws) == (1_008, "too many subscriptions; current limit is 2")
+        assert await closing(ws) == (1_008, "too many subscriptions; current limit is 2")
 
 
 @on_uvloop
@@ -114,7 +103,7 @@ async def test_oversized_message_closes_the_connection_as_too_big() -> None:
     async with staged(LIMITS) as stage:
         ws = await stage.connect()
         await ws.send_str("x" * 8_193)
-        assert (await _closing(ws))[0] == 1_009
+        assert (await closing(ws))[0] == 1_009
 
 
 @on_uvloop
@@ -122,17 +111,17 @@ async def test_binary_message_closes_the_connection_with_a_reason() -> None:
     async with staged(LIMITS) as stage:
         ws = await stage.connect()
         await ws.send_bytes(SUBSCRIBE.encode())
-        assert await _closing(ws) == (1_003, "messages must be text")
+        assert await closing(ws) == (1_003, "messages must be text")
 
 
 @on_uvloop
 async def test_connection_without_subscription_is_closed_as_idle() -> None:
     async with staged(LIMITS._replace(idle_s=0.05)) as stage:
         ws = await stage.connect()
-        assert await _closing(ws) == (1_008, "idle: no subscription for 0.05 s")
+        assert await closing(ws) == (1_008, "idle: no subscription for 0.05 s")
         ws = await stage.subscribe("trades")
         await ws.send_json({"action": "unsubscribe", "channel": "trades", "symbol": "BTC_USDT"})
-        assert await _closing(ws) == (1_008, "idle: no subscription for 0.05 s")
+        assert await closing(ws) == (1_008, "idle: no subscription for 0.05 s")
 
 
 @on_uvloop
@@ -191,7 +180,14 @@ async def test_connections_beyond_the_limits_are_refused_before_the_upgrade() ->
 @on_uvloop
 async def test_plain_http_gets_an_error_with_a_code() -> None:
     async with staged(LIMITS) as stage:
-        for path, status in (("/", 404), ("/ws/btcusdt", 404), ("/ws", 426)):
+        for path, status in (
+            ("/", 404),
+            ("/wss", 404),
+            ("/streams", 404),
+            ("/ws", 426),
+            ("/ws/x", 426),
+            ("/stream", 426),
+        ):
             async with stage.session.get(f"http://127.0.0.1:{stage.port}{path}") as response:
                 assert response.status == status
                 assert (await response.json())["code"] == -1000

@@ -13,8 +13,8 @@ import pytest
 from exchange.core.codes import EventKind, OrderType, Side, TimeInForce
 from exchange.core.compile import INTERPRETED
 from exchange.core.records import event_dict
+from exchange.marketdata.connection import Limits
 from exchange.marketdata.market import MarketDataError
-from exchange.marketdata.server import Limits
 from tests.marketdata.client import CLOSE_S, NAMES, LocalBook, Stage, StubbornClient, on_uvloop, staged
 from tests.marketdata.venue import BTC_USDT, ETH_USDT, event_count
 

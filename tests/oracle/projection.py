@@ -182,9 +182,8 @@ class OracleProjection:
             self.agg_trades[-1]["last_id"] = e["trade_id"]
             return
         self._run = run
-        agg_id = 1 + sum(1 for row in self.agg_trades if row["symbol"] == e["symbol"])
         same = {name: e[name] for name in ("symbol", "ts_ns", "side", "price_ticks", "qty_lots")}
-        self.agg_trades.append(same | {"agg_id": agg_id, "first_id": e["trade_id"], "last_id": e["trade_id"]})
+        self.agg_trades.append(same | dict.fromkeys(("agg_id", "first_id", "last_id"), e["trade_id"]))
 
     def _candle(self, e: Event, span: int, open_ts_ns: int) -> None:
         price = e["price_ticks"]

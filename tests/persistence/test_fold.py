@@ -15,7 +15,6 @@ from exchange.persistence.database import Connection
 from exchange.persistence.fold_market import fold_market
 from exchange.persistence.intervals import SPANS
 from exchange.persistence.projection import Claimant, Projection
-from exchange.persistence.reference import Reference
 from exchange.persistence.schemas import Schemas
 from exchange.persistence.slots import Slots
 from tests.core.plans import BUSY, WIDE
@@ -104,7 +103,7 @@ def test_candle_sums_pass_63_bits() -> None:
     trades = events[events[:, 16] == EventKind.TRADE].view(TRADE).reshape(-1)
     trades["qty_lots"] = (1 << 61) + np.arange(len(trades))
     trades["quote_atoms"] = (1 << 62) - 1
-    _, _, candles = fold_market(Slots(trades.view(np.uint8).reshape(-1, RECORD_BYTES), 1), Reference())
+    _, _, candles = fold_market(Slots(trades.view(np.uint8).reshape(-1, RECORD_BYTES), 1))
     months = candles["span"] == SPANS["1M"]
 
     def sum_of(name: str) -> int:

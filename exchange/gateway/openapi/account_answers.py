@@ -1,0 +1,259 @@
+"""What the signed routes answer, as types. See `market_answers.py`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from exchange.gateway.openapi.market_answers import (
+    AssetName,
+    Decimal,
+    Filter,
+    Id,
+    Nothing,
+    OrderTypeName,
+    StpModeName,
+    SymbolName,
+    Time,
+)
+from exchange.gateway.parameters import CLIENT_ID_PATTERN
+
+ClientId = Annotated[str, Meta(pattern=CLIENT_ID_PATTERN)]
+SideName = Literal["BUY", "SELL"]
+TimeInForceName = Literal["GTC", "IOC", "FOK", "GTD"]
+StatusName = Literal["NEW", "PARTIALLY_FILLED", "FILLED", "CANCELED", "EXPIRED", "EXPIRED_IN_MATCH"]
+NoList = Annotated[int, Meta(ge=-1, le=-1, description="Always -1: there are no order lists.")]
+Change = Annotated[str, Meta(pattern=r"^-?[0-9]+(\.[0-9]+)?$")]
+
+
+class Fill(Struct, forbid_unknown_fields=True):
+    """One fill of the order that came in; the commission is in the asset that it receives."""
+
+    price: Decimal
+    qty: Decimal
+    commission: Decimal
+    commissionAsset: AssetName
+    tradeId: Id
+
+
+class Placed(Struct, forbid_unknown_fields=True):
+    """A new order. ACK ends with `transactTime`; `fills` is FULL's; `duplicate` says that it was placed before."""
+
+    symbol: SymbolName
+    orderId: Id
+    orderListId: NoList
+    clientOrderId: ClientId
+    transactTime: Time
+    price: Decimal | UnsetType = UNSET
+    origQty: Decimal | UnsetType = UNSET
+    executedQty: Decimal | UnsetType = UNSET
+    origQuoteOrderQty: Decimal | UnsetType = UNSET
+    cummulativeQuoteQty: Decimal | UnsetType = UNSET
+    status: StatusName | UnsetType = UNSET
+    timeInForce: TimeInForceName | UnsetType = UNSET
+    type: OrderTypeName | UnsetType = UNSET
+    side: SideName | UnsetType = UNSET
+    workingTime: Time | UnsetType = UNSET
+    selfTradePreventionMode: StpModeName | UnsetType = UNSET
+    duplicate: (
+        Annotated[bool, Meta(description="There, and true, when the same placement came before.")] | UnsetType
+    ) = UNSET
+    preventedQuantity: Decimal | UnsetType = UNSET
+    fills: list[Fill] | UnsetType = UNSET
+
+
+class Rates(Struct, forbid_unknown_fields=True):
+    """Fees as fractions."""
+
+    maker: Decimal
+    taker: Decimal
+
+
+class Discount(Struct, forbid_unknown_fields=True):
+    """There is none."""
+
+    enabledForAccount: bool
+    enabledForSymbol: bool
+    discountAsset: str
+    discount: Decimal
+
+
+class Tested(Struct, forbid_unknown_fields=True):
+    """Nothing, or what the order would be charged."""
+
+    standardCommissionForOrder: Rates | UnsetType = UNSET
+    specialCommissionForOrder: Rates | UnsetType = UNSET
+    taxCommissionForOrder: Rates | UnsetType = UNSET
+    discount: Discount | UnsetType = UNSET
+
+
+class Canceled(Struct, forbid_unknown_fields=True):
+    """An order as a cancel ended it; `clientOrderId` is the name of the cancel."""
+
+    symbol: SymbolName
+    origClientOrderId: ClientId
+    orderId: Id
+    orderListId: NoList
+    clientOrderId: ClientId
+    transactTime: Time
+    price: Decimal
+    origQty: Decimal
+    executedQty: Decimal
+    origQuoteOrderQty: Decimal
+    cummulativeQuoteQty: Decimal
+    status: StatusName
+    timeInForce: TimeInForceName
+    type: OrderTypeName
+    side: SideName
+    selfTradePreventionMode: StpModeName
+
+
+class Order(Struct, forbid_unknown_fields=True):
+    """An order as it stands, open or closed; `goodTillDate` of a GTD order."""
+
+    symbol: SymbolName
+    orderId: Id
+    orderListId: NoList
+    clientOrderId: ClientId | Literal[""]
+    price: Decimal
+    origQty: Decimal
+    executedQty: Decimal
+    origQuoteOrderQty: Decimal
+    cummulativeQuoteQty: Decimal
+    status: StatusName
+    timeInForce: TimeInForceName
+    type: OrderTypeName
+    side: SideName
+    time: Time
+    updateTime: Time
+    isWorking: bool
+    workingTime: Time
+    selfTradePreventionMode: StpModeName
+    goodTillDate: Time | UnsetType = UNSET
+
+
+class AmendedOrder(Struct, forbid_unknown_fields=True):
+    """The order as the amendment left it."""
+
+    symbol: SymbolName
+    orderId: Id
+    orderListId: NoList
+    clientOrderId: ClientId
+    price: Decimal
+    origQty: Decimal
+    executedQty: Decimal
+    origQuoteOrderQty: Decimal
+    cummulativeQuoteQty: Decimal
+    status: StatusName
+    timeInForce: TimeInForceName
+    type: OrderTypeName
+    side: SideName
+    selfTradePreventionMode: StpModeName
+    workingTime: Time
+
+
+class Amended(Struct, forbid_unknown_fields=True):
+    """An amendment that kept the order's place in its queue."""
+
+    transactTime: Time
+    executionId: Id
+    amendedOrder: AmendedOrder
+
+
+class Replaced(Struct, forbid_unknown_fields=True):
+    """Both halves were done."""
+
+    cancelResult: Literal["SUCCESS"]
+    cancelResponse: Canceled
+    newOrderResult: Literal["SUCCESS"]
+    newOrderResponse: Placed
+
+
+class CommissionRates(Struct, forbid_unknown_fields=True):
+    """Fees as fractions."""
+
+    maker: Decimal
+    taker: Decimal
+    buyer: Decimal
+    seller: Decimal
+
+
+class Balance(Struct, forbid_unknown_fields=True):
+    """What there is of an asset, and what orders and withdrawals hold of it."""
+
+    asset: AssetName
+    free: Decimal
+    locked: Decimal
+
+
+class Account(Struct, forbid_unknown_fields=True):
+    """Balances, fees and rights. The four commissions are in units of 1/10,000."""
+
+    makerCommission: int
+    takerCommission: int
+    buyerCommission: int
+    sellerCommission: int
+    commissionRates: CommissionRates
+    canTrade: bool
+    canWithdraw: bool
+    canDeposit: bool
+    brokered: bool
+    requireSelfTradePrevention: bool
+    preventSor: bool
+    updateTime: Time
+    accountType: Literal["SPOT"]
+    balances: list[Balance]
+    permissions: list[str]
+    uid: Id
+    sequence: Annotated[int, Meta(ge=0, description="Of the last private event that the balances include.")]
+
+
+class MyFilters(Struct, forbid_unknown_fields=True):
+    """The filters that an order of the account on a symbol must pass."""
+
+    exchangeFilters: Annotated[list[Nothing], Meta(max_length=0)]
+    symbolFilters: list[Filter]
+    assetFilters: Annotated[list[Nothing], Meta(max_length=0)]
+
+
+class AccountTrade(Struct, forbid_unknown_fields=True):
+    """The account's side of a trade; the commission is in the asset that this side receives."""
+
+    symbol: SymbolName
+    id: Id
+    orderId: Id
+    orderListId: NoList
+    price: Decimal
+    qty: Decimal
+    quoteQty: Decimal
+    commission: Decimal
+    commissionAsset: AssetName
+    time: Time
+    isBuyer: bool
+    isMaker: bool
+    isBestMatch: bool
+
+
+class Posting(Struct, forbid_unknown_fields=True):
+    """A change of what is available and of what is locked of an asset."""
+
+    asset: AssetName
+    available: Change
+    locked: Change
+
+
+class Entry(Struct, forbid_unknown_fields=True):
+    """What one event did to the account's balances."""
+
+    entryId: Id
+    sequence: Id
+    time: Time
+    type: Literal[
+        "OPENING", "HOLD", "RELEASE", "TRADE", "DEPOSIT", "WITHDRAW_HOLD", "WITHDRAW_SETTLE", "WITHDRAW_RELEASE"
+    ]
+    symbol: SymbolName | None
+    orderId: Id | None
+    tradeId: Id | None
+    transferId: int | None
+    postings: list[Posting]

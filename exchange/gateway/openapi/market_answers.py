@@ -1,0 +1,205 @@
+"""What the public routes answer, as types: the schemas of the OpenAPI document, and what tests decode real answers with.
+
+Field names are the protocol's, so they are not Python's. Never used to make an answer: a type that made the answers
+could not be wrong about them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from exchange.gateway.amounts import AMOUNT_PATTERN
+
+Decimal = Annotated[str, Meta(pattern=AMOUNT_PATTERN, examples=["0.01000000"])]
+Id = Annotated[int, Meta(ge=1, extra_json_schema={"format": "int64"})]
+Time = Annotated[
+    int, Meta(ge=0, description="Since 1970, in the unit of the request: milliseconds without X-MBX-TIME-UNIT.")
+]
+SymbolName = Annotated[str, Meta(pattern="^[A-Z0-9_]{1,32}$")]
+AssetName = Annotated[str, Meta(pattern="^[A-Z0-9]{1,16}$")]
+OrderTypeName = Literal["LIMIT", "MARKET", "LIMIT_MAKER"]
+StpModeName = Literal["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT"]
+
+
+class Nothing(Struct, forbid_unknown_fields=True):
+    """An empty object."""
+
+
+class HistoryHealth(Struct, forbid_unknown_fields=True):
+    """How far the projection into PostgreSQL is. It has no more than `state` where there is none."""
+
+    state: Literal["following", "waiting", "stopped", "unavailable"] | UnsetType = UNSET
+    database: Literal["up", "down"] | UnsetType = UNSET
+    sequence: int | UnsetType = UNSET
+    lagCommands: int | UnsetType = UNSET
+    lagEvents: int | UnsetType = UNSET
+    lagSeconds: float | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+
+
+class Health(Struct, forbid_unknown_fields=True):
+    """Whether the venue takes commands, and how it was started."""
+
+    status: Literal["ok", "stopping"]
+    service: str
+    version: str
+    mode: Literal["OPEN", "CANCEL_ONLY", "HALTED"]
+    sync: Literal["always", "off"]
+    durable: bool
+    demo: bool
+    sequence: Annotated[int, Meta(ge=0)]
+    history: HistoryHealth
+
+
+class ServerTime(Struct, forbid_unknown_fields=True):
+    """The clock by which signed requests are judged."""
+
+    serverTime: Time
+
+
+class PriceFilter(Struct, forbid_unknown_fields=True, tag_field="filterType", tag="PRICE_FILTER"):
+    """Bounds and step of a price."""
+
+    minPrice: Decimal
+    maxPrice: Decimal
+    tickSize: Decimal
+
+
+class LotSize(Struct, forbid_unknown_fields=True, tag_field="filterType", tag="LOT_SIZE"):
+    """Bounds and step of a quantity."""
+
+    minQty: Decimal
+    maxQty: Decimal
+    stepSize: Decimal
+
+
+class MarketLotSize(Struct, forbid_unknown_fields=True, tag_field="filterType", tag="MARKET_LOT_SIZE"):
+    """Bounds and step of a MARKET order's quantity."""
+
+    minQty: Decimal
+    maxQty: Decimal
+    stepSize: Decimal
+
+
+class Notional(Struct, forbid_unknown_fields=True, tag_field="filterType", tag="NOTIONAL"):
+    """Bounds of price times quantity."""
+
+    minNotional: Decimal
+    applyMinToMarket: bool
+    maxNotional: Decimal
+    applyMaxToMarket: bool
+    avgPriceMins: int
+
+
+class MaxNumOrders(Struct, forbid_unknown_fields=True, tag_field="filterType", tag="MAX_NUM_ORDERS"):
+    """How many orders an account may have open on the symbol."""
+
+    maxNumOrders: int
+
+
+Filter = PriceFilter | LotSize | MarketLotSize | Notional | MaxNumOrders
+
+
+class SymbolInfo(Struct, forbid_unknown_fields=True):
+    """A symbol and its rules."""
+
+    symbol: SymbolName
+    status: Literal["TRADING", "BREAK", "HALT"]
+    baseAsset: AssetName
+    baseAssetPrecision: int
+    quoteAsset: AssetName
+    quotePrecision: int
+    quoteAssetPrecision: int
+    baseCommissionPrecision: int
+    quoteCommissionPrecision: int
+    orderTypes: list[OrderTypeName]
+    icebergAllowed: bool
+    ocoAllowed: bool
+    otoAllowed: bool
+    opoAllowed: bool
+    quoteOrderQtyMarketAllowed: bool
+    allowTrailingStop: bool
+    cancelReplaceAllowed: bool
+    amendAllowed: bool
+    pegInstructionsAllowed: bool
+    isSpotTradingAllowed: bool
+    isMarginTradingAllowed: bool
+    filters: list[Filter]
+    permissions: list[str]
+    permissionSets: list[list[str]]
+    defaultSelfTradePreventionMode: StpModeName
+    allowedSelfTradePreventionModes: list[StpModeName]
+
+
+class RateLimit(Struct, forbid_unknown_fields=True):
+    """How much of something is allowed in an interval."""
+
+    rateLimitType: Literal["REQUEST_WEIGHT", "RAW_REQUESTS", "ORDERS"]
+    interval: Literal["SECOND", "MINUTE", "HOUR", "DAY"]
+    intervalNum: int
+    limit: int
+
+
+class ExchangeInfo(Struct, forbid_unknown_fields=True):
+    """What may be traded, and by which rules."""
+
+    timezone: Literal["UTC"]
+    serverTime: Time
+    rateLimits: list[RateLimit]
+    exchangeFilters: Annotated[list[Nothing], Meta(max_length=0)]
+    symbols: list[SymbolInfo]
+
+
+Level = Annotated[list[Decimal], Meta(min_length=2, max_length=2, description="Price and quantity.")]
+
+
+class Depth(Struct, forbid_unknown_fields=True):
+    """The book, best prices first."""
+
+    lastUpdateId: int
+    bids: list[Level]
+    asks: list[Level]
+
+
+class Trade(Struct, forbid_unknown_fields=True):
+    """A trade as anybody may see it."""
+
+    id: Id
+    price: Decimal
+    qty: Decimal
+    quoteQty: Decimal
+    time: Time
+    isBuyerMaker: bool
+    isBestMatch: bool
+
+
+class AggTrade(Struct, forbid_unknown_fields=True):
+    """Fills of one order at one price: id, price, quantity, first and last trade id, time, whether the buyer made."""
+
+    a: Id
+    p: Decimal
+    q: Decimal
+    f: Id
+    l: Id  # noqa: E741  # the protocol's name
+    T: Time
+    m: bool
+    M: bool
+
+
+class Candle(Struct, forbid_unknown_fields=True, array_like=True):
+    """Open time, open, high, low, close, volume, close time, quote volume, trades, of buying takers: volumes; "0"."""
+
+    open_time: Time
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    close_time: Time
+    quote_volume: Decimal
+    trades: int
+    taker_buy_volume: Decimal
+    taker_buy_quote_volume: Decimal
+    unused: Literal["0"]

@@ -1,0 +1,174 @@
+"""Which errors a route can give: those that follow from who may call it and from its parameters, and those of its own.
+
+Owns the deduction from a `Route`; what a handler adds stands in `operations.py`. Texts are those that clients get, with
+`{...}` where one depends on the request or on a setting. A test provokes every (route, HTTP status, code) that is
+derived here, and compares the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from exchange.gateway import catalogue as known
+from exchange.gateway.errors import (
+    CANCEL_REJECTED,
+    DUPLICATE_ORDER,
+    NEW_ORDER_REJECTED,
+    PROBLEMS,
+    Problem,
+    Refusal,
+    filter_failure,
+    illegal_characters,
+    invalid_symbol,
+    mandatory,
+    not_required,
+    not_valid,
+)
+from exchange.gateway.faces import BINANCE, OURS
+from exchange.gateway.fields import Amount, Field
+from exchange.gateway.routes import Access, Route
+
+
+def told(*refusals: Refusal) -> tuple[Problem, ...]:
+    """Refusals as clients see them."""
+    return tuple(Problem(refusal.status, refusal.code, refusal.msg) for refusal in refusals)
+
+
+def refused(*names: str) -> tuple[Problem, ...]:
+    """What the engine says with these reject codes."""
+    by_name = {code.name: problem for code, problem in PROBLEMS.items()}
+    return tuple(by_name[name] for name in names)
+
+
+_REQUEST = (
+    Problem(400, -1130, "The request is not well-formed HTTP."),
+    Problem(400, -1130, "The body is not well-formed HTTP."),
+    Problem(408, -1130, "The body did not arrive within {seconds} s."),
+    Problem(413, -1130, "The body is larger than {bytes} bytes."),
+    Problem(415, -1130, "A body with a Content-Encoding is not accepted."),
+    Problem(400, -1194, "Invalid time unit; expected either MICROSECOND or MILLISECOND."),
+    Problem(400, -1100, "Illegal characters found in {the} {parameters}; {rule}."),
+    Problem(400, -1101, "Duplicate values for a parameter detected."),
+    Problem(400, -1103, "An unknown parameter was sent: '{name}'."),
+)
+_EMPTY = Problem(400, -1105, "Parameter '{name}' was empty.")
+_EMPTY_IDS = {
+    "newClientOrderId": Problem(400, -1118, "New client order ID was empty."),
+    "origClientOrderId": Problem(400, -1119, "Original client order ID was empty."),
+}
+_STOPPING = Problem(503, -1016, "This service is shutting down.")
+_SIGNED = (
+    Problem(401, -2014, "API-key format invalid."),
+    Problem(401, -2015, "Invalid API-key, IP, or permissions for action."),
+    Problem(400, -1021, "Timestamp for this request is outside of the recvWindow."),
+    Problem(400, -1021, "Timestamp for this request was 1000ms ahead of the server's time."),
+    Problem(400, -1022, "Signature for this request is not valid."),
+    *told(mandatory("{name}")),
+    *told(illegal_characters("{name}", known.RECV_WINDOW.pattern)),
+    *told(not_valid("{name}")),
+)
+_FORM = (
+    Problem(400, -1101, "This endpoint takes no query: send the parameters as a form body."),
+    Problem(503, -1001, "This venue keeps no users: it runs without a database."),
+    Problem(503, -1001, "PostgreSQL is not there at the moment; trading with API keys goes on."),
+)
+
+MANDATORY = told(mandatory("{name}"))
+NOT_VALID = told(not_valid("{name}"))
+COMBINATION = (Problem(400, -1128, "Combination of optional parameters invalid."),)
+HISTORY = (
+    Problem(503, -1001, "There is no PostgreSQL here, and so no history."),
+    Problem(503, -1001, "History is not available at the moment; trading goes on."),
+    Problem(503, -1001, "This part of history took too long to read; ask for less of it."),
+    Problem(503, -1001, "History has come to sequence {sequence} and not yet to {sequence}; ask again."),
+    Problem(503, -1008, "Too many requests ask for history; ask again later."),
+)
+WINDOW = (Problem(400, -1127, "More than 24 hours between startTime and endTime."),)
+COMMAND = (
+    Problem(503, -1006, "{why} The outcome of this request is unknown: ask for it."),
+    Problem(503, -1008, "Server is currently overloaded with other requests. Please try again in a few minutes."),
+    Problem(503, -1008, "{what is low} {what to do}"),
+)
+_MODES = refused("VENUE_CLOSED", "UNKNOWN_ACCOUNT")
+ORDER_FORM = (
+    *MANDATORY,
+    *told(not_required("{name}")),
+    Problem(400, -2010, "{Kind of order} orders are not supported for this symbol."),
+    *refused("NOTIONAL_TOO_LOW"),
+)
+PLACE = (
+    *COMMAND,
+    *_MODES,
+    *refused(
+        "VENUE_FULL", "TOO_MANY_LEVELS", "WOULD_TAKE", "INSUFFICIENT_BALANCE", "TOO_MANY_ORDERS", "INVALID_EXPIRY"
+    ),
+)
+DUPLICATES = {
+    OURS: refused("CLIENT_ORDER_ID_CONFLICT"),
+    BINANCE: (Problem(400, NEW_ORDER_REJECTED, DUPLICATE_ORDER),),
+}
+"""What a placement sent again is refused with: by ours only when its content is another."""
+CANCEL = (
+    *(*COMMAND, *MANDATORY, *refused("UNKNOWN_ORDER")),
+    *(problem._replace(code=CANCEL_REJECTED) for problem in _MODES),
+)
+TWO_IDS = (Problem(400, -2039, "Cancel order is invalid. Check origClOrdId and orderId."),)
+UNAUTHORIZED = (Problem(401, -1002, "Not authorized: the email, the password or the session is not valid."),)
+TRIES = (Problem(429, -1003, "Too many tries; wait before the next one."),)
+CROWD = (Problem(503, -1008, "Too many people log in at this moment; try again in a few seconds."),)
+SECOND_FACTOR = (
+    Problem(401, -2101, "A code of the second factor is needed."),
+    Problem(401, -2101, "{why the code does not count}"),
+)
+PASSWORD = (*UNAUTHORIZED, *TRIES, *CROWD)
+PASSWORD_AND_CODE = (*PASSWORD, *SECOND_FACTOR)
+"""Of whatever needs the password, and the code where the second factor is on."""
+NOT_ACCEPTABLE = (Problem(400, -1130, "{what is wrong with a value}"),)
+
+
+def conflict(text: str) -> tuple[Problem, ...]:
+    """It does not fit what is there."""
+    return (Problem(409, -2104, text),)
+
+
+def not_found(text: str) -> tuple[Problem, ...]:
+    """There is nothing of this name."""
+    return (Problem(404, -2103, text),)
+
+
+def _of_field(field: Field) -> Iterator[Problem]:
+    """What a value of the parameter may be refused with."""
+    for problem in told(*field.refusals()):
+        yield problem._replace(msg=problem.msg.replace(f"'{field.name}'", "'{name}'"))
+    if field.name in _EMPTY_IDS:
+        yield _EMPTY_IDS[field.name]
+    if field.name in ("symbol", "symbols"):
+        yield from told(invalid_symbol())
+    if isinstance(field, Amount):
+        name = {"price": "PRICE_FILTER", "quoteOrderQty": "NOTIONAL"}.get(field.name, "LOT_SIZE")
+        yield from told(filter_failure(name))
+
+
+def _deduced(route: Route, *, is_read: bool) -> Iterator[Problem]:
+    yield from _REQUEST
+    own = [field for field in route.fields if field not in known.SIGNED]
+    if any(field.name not in _EMPTY_IDS for field in own or (route.fields if route.access is Access.PUBLIC else ())):
+        yield _EMPTY
+    for field in own if is_read else ():
+        yield from _of_field(field)
+    if route.access is not Access.PUBLIC:
+        yield _STOPPING
+    if route.access is Access.SIGNED:
+        yield from _SIGNED
+    elif route.access is not Access.PUBLIC:
+        yield from _FORM
+    if route.access is Access.BEARER:
+        yield from UNAUTHORIZED
+
+
+def problems(route: Route, own: Iterable[Problem], *, is_read: bool = True) -> list[Problem]:
+    """Every error of a route, `own` ones included: by status, then by code, each once.
+
+    `is_read`: whether the handler looks at its parameters.
+    """
+    return sorted({*_deduced(route, is_read=is_read), *own}, key=lambda one: (one.status, -one.code, one.msg))

@@ -1,0 +1,56 @@
+"""What one event does to the balances of one account: docs/engine.md, section 5, for a single event.
+
+Owns nothing; a test holds it equal to the postings of the projection (exchange/persistence/postings.py), which folds
+whole batches as arrays. For the three events of a small command that takes 300 us, more than all the rest of telling
+them (`python -m bench.private`).
+"""
+
+from __future__ import annotations
+
+from exchange.core.codes import Side, TransferState
+from exchange.gateway.symbols import Rules
+from exchange.gateway.wire import OrderEvent, Prevented, Trade, Transfer
+
+Changes = tuple[tuple[int, int, int], ...]
+"""(asset, change of available, change of locked), atoms. A row may be zero."""
+
+_STATES = {
+    TransferState.DEPOSITED: (1, 0),
+    TransferState.HELD: (-1, 1),
+    TransferState.SETTLED: (0, -1),
+    TransferState.RELEASED: (1, -1),
+}
+
+
+def _pays(rules: Rules, side: int) -> int:
+    """The asset that a side pays with."""
+    return rules.view.quote_asset if side == Side.BUY else rules.view.base_asset
+
+
+def of_order(rules: Rules, event: OrderEvent) -> Changes:
+    """ORDER_ACCEPTED, ORDER_REDUCED, ORDER_CLOSED: between available and locked."""
+    held = event.hold_delta_atoms
+    return ((_pays(rules, event.side), -held, held),)
+
+
+def of_trade(rules: Rules, event: Trade, *, is_taker: bool) -> Changes:
+    """One side of a fill."""
+    base, quote = rules.view.base_asset, rules.view.quote_asset
+    base_atoms = event.qty_lots * rules.view.base_atoms_per_lot
+    fee_atoms = event.taker_fee_atoms if is_taker else event.maker_fee_atoms
+    if (event.side == Side.BUY) == is_taker:
+        released = event.taker_release_atoms if is_taker else 0
+        return (base, base_atoms - fee_atoms, 0), (quote, released, -event.quote_atoms - released)
+    return (base, 0, -base_atoms), (quote, event.quote_atoms - fee_atoms, 0)
+
+
+def of_prevented(rules: Rules, event: Prevented) -> Changes:
+    """Both orders of a prevented match: they are of one account and pay with different assets."""
+    taker, maker = event.taker_release_atoms, event.maker_release_atoms
+    return (_pays(rules, event.side), taker, -taker), (_pays(rules, event.side ^ 1), maker, -maker)
+
+
+def of_transfer(event: Transfer) -> Changes:
+    """A deposit, or a step of a withdrawal."""
+    available, locked = _STATES[TransferState(event.transfer_state)]
+    return ((event.asset, available * event.amount_atoms, locked * event.amount_atoms),)
