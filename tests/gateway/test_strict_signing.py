@@ -173,12 +173,12 @@ def test_strict_key_counts_nowhere_that_does_not_say_what_was_sent(payload: byte
 @pytest.mark.parametrize(("scheme", "counts"), [(Scheme.PLAIN, True), (Scheme.STRICT, False)])
 def test_name_of_a_strict_key_alone_is_never_enough(scheme: Scheme, counts: bool) -> None:
     key = strict_key(KeyKind.HMAC, scheme)
-    arguments = (FACE, OneKey(key), [API_KEY], {}, Permission.READ, 1_000_000, nowhere)
+    ask = functools.partial(keyed, FACE, OneKey(key), [API_KEY], {}, Permission.READ, 1_000_000, nowhere)
     if counts:
-        assert keyed(*arguments).key is key
+        assert ask().key is key
         return
     with pytest.raises(Refusal) as caught:
-        keyed(*arguments)
+        ask()
     assert (caught.value.status, caught.value.code) == (401, -2015)
 
 
