@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import socket
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -117,6 +118,8 @@ class WsApi:
             writer = await response.prepare(request)
             transport = request.transport
             if transport is not None:
+                kernel: socket.socket = transport.get_extra_info("socket")
+                kernel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._limits.buffer_bytes)
                 connection = Connection(
                     transport,
                     address,
