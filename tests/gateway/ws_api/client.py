@@ -126,3 +126,11 @@ async def connected(url: str, query: str = "", **headers: str) -> AsyncIterator[
         http.ws_connect(f"{url}{PATH}{query}", headers=headers, autoclose=False, max_msg_size=0) as socket,
     ):
         yield Client(socket)
+
+
+def transport_of(client: Client) -> asyncio.Transport:
+    """The transport of a client, for what no client library does."""
+    connection = client.socket._conn
+    assert connection is not None
+    assert isinstance(connection.transport, asyncio.Transport)
+    return connection.transport

@@ -77,9 +77,16 @@ class Stage(NamedTuple):
         if identity is not None:
             query += "&" + urlencode({"signature": identity.signature(query.encode())})
             headers["X-MBX-APIKEY"] = identity.api_key
+        return await self._request(method, f"{path}?{query}", headers)
+
+    async def keyed(self, method: str, path: str, api_key: str, params: dict[str, str]) -> tuple[int, Json]:
+        """A REST request that names a key and is not signed."""
+        return await self._request(method, f"{path}?{urlencode(params)}", {"X-MBX-APIKEY": api_key})
+
+    async def _request(self, method: str, target: str, headers: dict[str, str]) -> tuple[int, Json]:
         async with (
             aiohttp.ClientSession() as http,
-            http.request(method, yarl.URL(f"{self.url}{path}?{query}", encoded=True), headers=headers) as answer,
+            http.request(method, yarl.URL(self.url + target, encoded=True), headers=headers) as answer,
         ):
             return answer.status, await answer.json()
 

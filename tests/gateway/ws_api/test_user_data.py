@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import pathlib
-from typing import cast
 
 import pytest
 
 from exchange.gateway.ws_api.connection import Limits
-from tests.gateway.ws_api.client import PATIENCE_S, Client, Identity, Json
+from tests.gateway.ws_api.client import PATIENCE_S, Client, Identity, Json, transport_of
 from tests.gateway.ws_api.stage import Stage, opened
 from tests.gateway.ws_api.test_methods import ORDER
 
@@ -25,14 +24,6 @@ def is_report(number: int, order_id: int) -> object:
         and event["event"]["e"] == "executionReport"
         and event["event"]["i"] == order_id
     )
-
-
-def transport_of(client: Client) -> asyncio.ReadTransport:
-    """What a client reads from."""
-    connection = client.socket._conn
-    assert connection is not None
-    assert connection.transport is not None
-    return cast("asyncio.ReadTransport", connection.transport)
 
 
 async def position_of(client: Client, sequence: int) -> Json:
