@@ -75,7 +75,7 @@ class WsApi:
         self._limits = limits
         self._rate_limits = RateLimits(venue.limits)
         self._sessions = Sessions(venue)
-        self._methods = self._every_method()
+        self.methods = self._every_method()
         self._addresses: Counter[Address] = Counter()
         self._tasks: dict[Request, asyncio.Task[None]] = {}
         """What is in flight; the event loop alone would not keep it alive."""
@@ -216,7 +216,7 @@ class WsApi:
         named, method = messages.NO_ID, _NO_METHOD
         try:
             request = messages.read(message)
-            named, method = request.id, self._methods.get(request.method, _NO_METHOD)
+            named, method = request.id, self.methods.get(request.method, _NO_METHOD)
             shows_limits = calls.shows_limits(request.params, shows_limits)
             limits.enter(usage, method.weight)
             if method.weight.more is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pathlib
+import re
 import time
 from typing import Any
 
@@ -70,6 +72,12 @@ def timeless(body: Any) -> Any:
 def test_every_endpoint_in_the_table_exists_and_is_tested() -> None:
     assert routed(ROUTES).keys() == ENDPOINTS.keys()
     assert READING.keys() | CHANGING | {"time"} == ENDPOINTS.keys()
+
+
+async def test_page_shows_every_method_and_no_other(stage: Stage) -> None:
+    page = pathlib.Path(__file__).parents[3].joinpath("docs", "ws-api.md").read_text(encoding="utf-8")
+    tables = page[page.index("## 3.") : page.index("## 8.")]
+    assert set(re.findall(r"^\| `([a-z][a-zA-Z0-9.]+)` \|", tables, re.MULTILINE)) == stage.ws_api.methods.keys()
 
 
 @pytest.mark.parametrize("method", READING)
