@@ -110,7 +110,7 @@ async def opened(
         await market_data.start("127.0.0.1", 0)
         venue = Venue(settings, pipeline, keys, market_data, user_data)
         ws_api = WsApi(venue, limits)
-        gateway = Gateway(venue, {"ws-api": ws_api.socket})
+        gateway = Gateway(venue, ws_api)
         url = f"http://127.0.0.1:{await gateway.start('127.0.0.1', 0)}"
         try:
             yield Stage(gateway, ws_api, keys, pipeline, url)

@@ -74,7 +74,7 @@ async def test_listen_key_of_another_account_is_none(stage: Stage, alice: Identi
 async def listening(stage: Stage, api_key: str) -> tuple[Ear, str]:
     """A socket that listens by a new name."""
     _, made = await keyed(stage, "POST", api_key)
-    attach = stage.gateway.private_stream(made["listenKey"])
+    attach = stage.gateway.venue.listen_keys.find(made["listenKey"])
     assert attach is not None
     ear = Ear()
     await attach(ear.send, ear.close)
@@ -83,7 +83,7 @@ async def listening(stage: Stage, api_key: str) -> tuple[Ear, str]:
 
 async def test_socket_hears_bare_events_until_it_leaves(stage: Stage, client: Client, alice: Identity) -> None:
     name = (await client.result("userDataStream.start", {"apiKey": alice.api_key}))["listenKey"]
-    attach = stage.gateway.private_stream(name)
+    attach = stage.gateway.venue.listen_keys.find(name)
     assert attach is not None
     ear = Ear()
     detach = await attach(ear.send, ear.close)
@@ -103,7 +103,7 @@ async def test_ended_listen_key_tells_its_sockets(stage: Stage, alice: Identity)
     (event,) = ear.heard
     assert (event["e"], event["listenKey"]) == ("listenKeyExpired", name)
     assert ear.closed == [(1008, "the listenKey has ended; make a new one")]
-    assert stage.gateway.private_stream(name) is None
+    assert stage.gateway.venue.listen_keys.find(name) is None
     assert stage.gateway.venue.user_data.statistics().subscriptions == 0
 
 
@@ -113,7 +113,7 @@ async def test_revoked_key_ends_its_listen_key(stage: Stage, alice: Identity) ->
     (event,) = ear.heard
     assert (event["e"], event["reason"]) == ("eventStreamTerminated", REVOKED)
     assert ear.closed == [(1008, REVOKED)]
-    assert stage.gateway.private_stream(name) is None
+    assert stage.gateway.venue.listen_keys.find(name) is None
 
 
 async def test_listen_key_lives_an_hour_from_its_last_refresh(stage: Stage, alice: Identity) -> None:
@@ -141,4 +141,4 @@ async def test_listen_key_lives_an_hour_from_its_last_refresh(stage: Stage, alic
 
 @pytest.mark.parametrize("name", ["", "x", "a" * 60, "btcusdt@trade"])
 async def test_name_that_is_no_listen_key_is_none(stage: Stage, name: str) -> None:
-    assert stage.gateway.private_stream(name) is None
+    assert stage.gateway.venue.listen_keys.find(name) is None
