@@ -83,7 +83,7 @@ class ListenKeys:
     def find(self, text: str) -> Attach | None:
         """How a socket listens by that name; None: there is no such name, or not any more."""
         name = self._names.get(text)
-        if name is None or name.until_s <= self._clock():
+        if name is None or self._is_over(name):
             return None
 
         async def attach(send: Send, close: Close) -> Detach:
@@ -106,13 +106,15 @@ class ListenKeys:
 
     def sweep(self) -> None:
         """End what has lived long enough. Called once a second."""
-        now = self._clock()
-        for name in [name for name in self._names.values() if name.until_s <= now]:
+        for name in [name for name in self._names.values() if self._is_over(name)]:
             self._expire(name)
+
+    def _is_over(self, name: _Name) -> bool:
+        return name.until_s <= self._clock() or time.time_ns() // 1000 >= name.key.expires_us
 
     def _of(self, key: Key, text: str) -> _Name:
         name = self._names.get(text)
-        if name is None or name.key.account != key.account or name.until_s <= self._clock():
+        if name is None or name.key.account != key.account or self._is_over(name):
             raise Refusal(400, -1125, "This listenKey does not exist.")
         return name
 
