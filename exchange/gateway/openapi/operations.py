@@ -87,9 +87,9 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         *told.conflict("The venue takes no more accounts."),
         status=202,
     ),
-    ("POST", "/user/login"): _people(people.LoggedIn, *told.PASSWORD),
+    ("POST", "/user/login"): _people(people.LoggedIn, *told.PASSWORD_AND_CODE),
     ("POST", "/user/logout"): _people(market.Nothing),
-    ("POST", "/user/password"): _people(people.DeviceToken, *told.NOT_ACCEPTABLE, *told.PASSWORD),
+    ("POST", "/user/password"): _people(people.DeviceToken, *told.NOT_ACCEPTABLE, *told.PASSWORD_AND_CODE),
     ("POST", "/user/password/reset"): _people(people.ResetSent, *told.TRIES, *told.CROWD, status=202),
     ("POST", "/user/password/reset/confirm"): _people(
         people.DeviceToken,
@@ -108,10 +108,10 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         *told.conflict("There is no second factor to confirm; ask for a new one."),
     ),
     ("DELETE", "/user/totp"): _people(
-        market.Nothing, *told.PASSWORD, *told.conflict("There is no second factor to turn off.")
+        market.Nothing, *told.PASSWORD_AND_CODE, *told.conflict("There is no second factor to turn off.")
     ),
     ("GET", "/user/keys"): _people(list[people.ApiKey]),
-    ("POST", "/user/keys"): _people(people.NewApiKey, *told.NOT_ACCEPTABLE, *told.PASSWORD, _NOT_MADE),
+    ("POST", "/user/keys"): _people(people.NewApiKey, *told.NOT_ACCEPTABLE, *told.PASSWORD_AND_CODE, _NOT_MADE),
     ("DELETE", "/user/keys"): _people(
         market.Nothing, *told.not_found("You have no key of this name; it may have been revoked already.")
     ),
@@ -150,6 +150,6 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
 def operation(route: Route) -> Operation:
     """The row of a route. Raises KeyError."""
     row = OPERATIONS[route.method, route.path.removeprefix(route.face)]
-    if row.problems and told.PLACE[0] in row.problems:
+    if (route.method, route.path) == ("POST", f"{route.face}/order"):
         return row._replace(problems=(*row.problems, *told.DUPLICATES[route.face]))
     return row

@@ -41,6 +41,7 @@ def refused(*names: str) -> tuple[Problem, ...]:
 
 
 _REQUEST = (
+    Problem(400, -1130, "The request is not well-formed HTTP."),
     Problem(400, -1130, "The body is not well-formed HTTP."),
     Problem(408, -1130, "The body did not arrive within {seconds} s."),
     Problem(413, -1130, "The body is larger than {bytes} bytes."),
@@ -119,7 +120,8 @@ SECOND_FACTOR = (
     Problem(401, -2101, "A code of the second factor is needed."),
     Problem(401, -2101, "{why the code does not count}"),
 )
-PASSWORD = (*UNAUTHORIZED, *SECOND_FACTOR, *TRIES, *CROWD)
+PASSWORD = (*UNAUTHORIZED, *TRIES, *CROWD)
+PASSWORD_AND_CODE = (*PASSWORD, *SECOND_FACTOR)
 """Of whatever needs the password, and the code where the second factor is on."""
 NOT_ACCEPTABLE = (Problem(400, -1130, "{what is wrong with a value}"),)
 
@@ -149,11 +151,11 @@ def _of_field(field: Field) -> Iterator[Problem]:
 
 def _deduced(route: Route, *, is_read: bool) -> Iterator[Problem]:
     yield from _REQUEST
-    if route.fields:
+    own = [field for field in route.fields if field not in known.SIGNED]
+    if any(field.name not in _EMPTY_IDS for field in own or (route.fields if route.access is Access.PUBLIC else ())):
         yield _EMPTY
-    for field in route.fields if is_read else ():
-        if field not in known.SIGNED:
-            yield from _of_field(field)
+    for field in own if is_read else ():
+        yield from _of_field(field)
     if route.access is not Access.PUBLIC:
         yield _STOPPING
     if route.access is Access.SIGNED:

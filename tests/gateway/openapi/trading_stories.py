@@ -1,0 +1,106 @@
+"""Errors of trading and of market data that need more than one request, or a part that is not well."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import pathlib
+import tempfile
+from collections.abc import AsyncIterator, Callable
+
+from exchange.core.codes import CommandKind
+from exchange.core.kernel import Engine
+from exchange.disruptor.errors import Refused
+from exchange.disruptor.pipeline import Pipeline
+from exchange.gateway.history_reading import History
+from exchange.gateway.routes import ROUTES, Route
+from exchange.gateway.wire import target
+from exchange.persistence.watermark import Watermark
+from journal.format import Stream
+from tests.disruptor.running import begin
+from tests.gateway.openapi.stage import LIMIT, WAIT_S, Answer, Stage, base, changed
+
+Kinds = frozenset[tuple[int, int]]
+Story = Callable[[Stage, Route, Kinds], AsyncIterator[Answer]]
+_CANCEL = target(CommandKind.CANCEL, 16, order_id=1)
+
+
+def standing_pipeline(*, is_full: bool) -> Pipeline:
+    """A pipeline that was not started: it takes commands, as long as there is room, and answers none."""
+    folder = pathlib.Path(tempfile.mkdtemp())
+    pipeline = Pipeline(
+        Engine(),
+        begin(folder / "commands", Stream.COMMANDS),
+        begin(folder / "events", Stream.EVENTS),
+        sync=True,
+        loop=asyncio.get_running_loop(),
+        ring_slots=64,
+        event_slots=256,
+    )
+    with contextlib.suppress(Refused):
+        while is_full:
+            pipeline.submit((_CANCEL,), cancel=True)
+    return pipeline
+
+
+async def _place(stage: Stage, route: Route, **changes: str) -> Answer:
+    """An order on the face of a route."""
+    order = next(one for one in ROUTES if (one.method, one.path) == ("POST", f"{route.face}/order"))
+    return await stage.ask(order, {**LIMIT, "symbol": stage.symbol(route), **changes})
+
+
+async def not_well(stage: Stage, route: Route, missing: Kinds) -> AsyncIterator[Answer]:
+    """History and market data that can not be had, a crowd that reads or trades, a pipeline that is silent."""
+    venue, form = stage.venue, base(stage, route)
+    if (503, -1001) in missing:
+        nothing = History(None, Watermark(lambda: None), 0.0)
+        with changed(venue, history=nothing), changed(venue.market_data, fault="It stopped."):
+            yield await stage.ask(route, form)
+    if (503, -1008) in missing:
+        async with every_place(venue.history):
+            with changed(venue, pipeline=standing_pipeline(is_full=True)):
+                yield await stage.ask(route, form)
+    if (503, -1006) in missing:
+        with changed(venue, pipeline=standing_pipeline(is_full=False)):
+            asked = asyncio.create_task(stage.ask(route, form))
+            async with asyncio.timeout(WAIT_S):
+                while not asked.done():
+                    venue.give_up_on_late()
+                    await asyncio.sleep(0.01)
+            yield await asked
+
+
+@contextlib.asynccontextmanager
+async def every_place(history: History) -> AsyncIterator[None]:
+    """All readers of history are busy."""
+    held = [gate._places for gate in (history._anybody, history._owners) for _ in range(gate._places._value)]
+    for places in held:
+        await places.acquire()
+    try:
+        yield
+    finally:
+        for places in held:
+            places.release()
+
+
+async def of_orders(stage: Stage, route: Route, missing: Kinds) -> AsyncIterator[Answer]:
+    """An id that is used twice, two ids of different orders, an amendment that is none, half a replacement."""
+    if (409, -2010) in missing:
+        await _place(stage, route, newClientOrderId="twice")
+        yield await _place(stage, route, newClientOrderId="twice", price="10001")
+    form = base(stage, route)
+    if (400, -2039) in missing:
+        await _place(stage, route, newClientOrderId="one")
+        other = await _place(stage, route)
+        form |= {"orderId": str(other.json["orderId"]), "origClientOrderId": "one"}
+        yield await stage.ask(route, form)
+    if (400, -2038) in missing:
+        placed = await _place(stage, route)
+        yield await stage.ask(route, form | {"orderId": str(placed.json["orderId"]), "newQty": "5"})
+    if (409, -2021) in missing:
+        placed = await _place(stage, route)
+        beyond = {"side": "SELL", "quantity": "101", "price": "50000"}
+        yield await stage.ask(route, form | beyond | {"cancelOrderId": str(placed.json["orderId"])})
+
+
+STORIES: tuple[Story, ...] = (not_well, of_orders)
