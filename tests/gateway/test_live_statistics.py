@@ -6,6 +6,7 @@ import asyncio
 import pathlib
 import random
 import signal
+import time
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -134,6 +135,9 @@ def test_tickers_after_a_stop_and_after_a_kill_are_those_from_before(tmp_path: p
         trade_once(pick, traders)
     for trader in traders:
         trader.call("DELETE", "/v1/openOrders", symbol="BTC_USDT")
+    deadline_s = time.monotonic() + WAIT_S
+    while any(float(body(traders[0], "/v1/ticker/bookTicker?symbol=BTC_USDT")[name]) for name in ("bidQty", "askQty")):
+        assert time.monotonic() < deadline_s  # until the published book is empty
     for number in (signal.SIGTERM, signal.SIGKILL):
         before = statistics(exchange.trader("alice"))
         assert before[0]["count"] >= 5
