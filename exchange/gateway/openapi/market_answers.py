@@ -17,6 +17,7 @@ Id = Annotated[int, Meta(ge=1, extra_json_schema={"format": "int64"})]
 Time = Annotated[
     int, Meta(ge=0, description="Since 1970, in the unit of the request: milliseconds without X-MBX-TIME-UNIT.")
 ]
+Change = Annotated[str, Meta(pattern=r"^-?[0-9]+(\.[0-9]+)?$")]
 SymbolName = Annotated[str, Meta(pattern="^[A-Z0-9_]{1,32}$")]
 AssetName = Annotated[str, Meta(pattern="^[A-Z0-9]{1,16}$")]
 OrderTypeName = Literal["LIMIT", "MARKET", "LIMIT_MAKER"]
@@ -203,3 +204,54 @@ class Candle(Struct, forbid_unknown_fields=True, array_like=True):
     taker_buy_volume: Decimal
     taker_buy_quote_volume: Decimal
     unused: Literal["0"]
+
+
+class AveragePrice(Struct, forbid_unknown_fields=True):
+    """The average price of the last minutes, weighted by quantity."""
+
+    mins: int
+    price: Decimal
+    closeTime: Time
+
+
+class Ticker(Struct, forbid_unknown_fields=True):
+    """Statistics of a window. A change and an average are of FULL, best prices and last quantity of FULL of a day."""
+
+    symbol: SymbolName
+    openPrice: Decimal
+    highPrice: Decimal
+    lowPrice: Decimal
+    lastPrice: Decimal
+    volume: Decimal
+    quoteVolume: Decimal
+    openTime: Time
+    closeTime: Time
+    firstId: Annotated[int, Meta(ge=-1, description="Of the first trade; -1 when there was none.")]
+    lastId: Annotated[int, Meta(ge=-1, description="Of the last trade; -1 when there was none.")]
+    count: Annotated[int, Meta(ge=0)]
+    priceChange: Change | UnsetType = UNSET
+    priceChangePercent: Change | UnsetType = UNSET
+    weightedAvgPrice: Decimal | UnsetType = UNSET
+    prevClosePrice: Decimal | UnsetType = UNSET
+    lastQty: Decimal | UnsetType = UNSET
+    bidPrice: Decimal | UnsetType = UNSET
+    bidQty: Decimal | UnsetType = UNSET
+    askPrice: Decimal | UnsetType = UNSET
+    askQty: Decimal | UnsetType = UNSET
+
+
+class Price(Struct, forbid_unknown_fields=True):
+    """The price of the last trade."""
+
+    symbol: SymbolName
+    price: Decimal
+
+
+class BookTicker(Struct, forbid_unknown_fields=True):
+    """The best prices of the published book."""
+
+    symbol: SymbolName
+    bidPrice: Decimal
+    bidQty: Decimal
+    askPrice: Decimal
+    askQty: Decimal
