@@ -31,7 +31,7 @@ class Nothing(Struct, forbid_unknown_fields=True):
 class HistoryHealth(Struct, forbid_unknown_fields=True):
     """How far the projection into PostgreSQL is. It has no more than `state` where there is none."""
 
-    state: Literal["following", "waiting", "stopped", "unavailable"] | UnsetType = UNSET
+    state: Literal["starting", "following", "waiting", "stopped", "unavailable"] | UnsetType = UNSET
     database: Literal["up", "down"] | UnsetType = UNSET
     sequence: int | UnsetType = UNSET
     lagCommands: int | UnsetType = UNSET
