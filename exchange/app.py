@@ -10,6 +10,7 @@ code.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
 import pathlib
@@ -23,16 +24,19 @@ from typing import NamedTuple
 import uvloop
 
 from exchange.backoffice import Backoffice
+from exchange.core import readers
 from exchange.core.compile import kernels_are_cached
 from exchange.datadir import DataDirectory
 from exchange.disruptor.errors import PipelineFault
 from exchange.disruptor.pipeline import Pipeline
 from exchange.follower import FollowerProcess
 from exchange.gateway import demo
+from exchange.gateway.live_candles import LiveCandles
 from exchange.gateway.private.user_data import UserData
 from exchange.gateway.server import Gateway
 from exchange.gateway.venue import Venue
 from exchange.marketdata.market import MarketData
+from exchange.progress import progress
 from exchange.recovery import Recovered, recover
 from exchange.settings import Settings, load
 from exchange.timekeeper import Timekeeper
@@ -84,7 +88,9 @@ async def _start(
         loop=asyncio.get_running_loop(),
         ring_slots=settings.ring_slots,
     )
-    market_data = MarketData(interval_s=settings.depth_interval_s)
+    market_data = MarketData(interval_s=settings.depth_interval_s, seen_until_ns=lambda: pipeline.told_until_ns)
+    with progress("loading tickers", "events") as show:
+        market_data.load_windows(directory.events, recovered.engine.state, show)
     market_data.seed(recovered.engine.state)
     user_data = UserData(pipeline.read, directory.events, recovered.events.last_sequence)
     pipeline.on_events(market_data.on_events)
@@ -102,9 +108,12 @@ async def _start(
         users=backoffice.users,
         history_health=backoffice.health,
     )
+    symbols, _ = venue.read(readers.symbols)
+    market_data.candles.source = LiveCandles(backoffice.history, lambda: pipeline.last_sequence, symbols)
     gateway = Gateway(venue)
+    streams = functools.partial(market_data.start, door=gateway.door, private=venue.listen_keys.find)
     try:
-        ws_port = await _listen("WS_PORT", settings.host, settings.ws_port, market_data.start)
+        ws_port = await _listen("WS_PORT", settings.host, settings.ws_port, streams)
         http_port = await _listen("HTTP_PORT", settings.host, settings.http_port, gateway.start)
     except CannotListen:
         await backoffice.stop()
@@ -148,8 +157,9 @@ async def _stop(parts: Parts, settings: Settings) -> None:
     """Take nothing new, answer what is in flight, sync. Raises PipelineFault when that takes longer than allowed."""
     deadline_s = time.monotonic() + settings.stop_timeout_s
     try:
-        await parts.gateway.stop(settings.stop_timeout_s / 2)
+        parts.gateway.close()
         await parts.market_data.stop()
+        await parts.gateway.stop(settings.stop_timeout_s / 2)
     finally:
         await parts.pipeline.stop(max(0.1, deadline_s - time.monotonic()))
         await parts.backoffice.stop()

@@ -19,7 +19,7 @@ from exchange.users.kyc import LEVEL_MAX
 SYMBOL = Field("symbol", "A symbol, as `exchangeInfo` spells it.", required=True)
 ANY_SYMBOL = Field("symbol", "One symbol; all symbols without it.")
 SYMBOLS = Words("symbols", "Several symbols, as a JSON array. Not together with `symbol`.")
-SOME_SYMBOLS = (ANY_SYMBOL, SYMBOLS)
+SOME_SYMBOLS: tuple[Field, ...] = (ANY_SYMBOL, SYMBOLS)
 STATUSES = ("TRADING", "BREAK", "HALT")
 SYMBOL_STATUS = Choice(
     "symbolStatus",
@@ -114,7 +114,7 @@ STP_MODE = Choice(
 GOOD_TILL_DATE = Integer("goodTillDate", "With GTD: the first second after it ends the order.", low=1)
 COMPUTE_COMMISSION_RATES = flag("computeCommissionRates", "Whether the answer tells what would be charged.")
 ICEBERG_QTY = Field("icebergQty", "Known, and not supported yet.")
-NOT_YET = tuple(
+NOT_YET: tuple[Field, ...] = tuple(
     Field(name, "Known, and not supported yet.")
     for name in (
         *("stopPrice", "trailingDelta", "pegPriceType", "pegOffsetType", "pegOffsetValue"),

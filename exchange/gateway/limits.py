@@ -21,7 +21,6 @@ from typing import Any, NamedTuple
 
 from exchange.gateway.bans import Bans
 from exchange.gateway.errors import Refusal
-from exchange.gateway.parameters import Params
 from exchange.gateway.unfilled import UnfilledOrders
 from exchange.gateway.weights import Weight
 from exchange.settings import Settings
@@ -155,14 +154,6 @@ class Limits:
         if usage.weight > self._weight_max:
             raise self._refusal(usage, _TOO_MUCH.format(self._weight_max), MINUTE_S)
 
-    def admit(self, address: bytes, weight: Weight, params: Params) -> Usage:
-        """The whole of a request whose parameters are known, as on a WebSocket. Raises Refusal."""
-        usage = self.of(address)
-        self.enter(usage, weight)
-        if weight.more is not None:
-            self.add(usage, weight.more(params))
-        return usage
-
     def admit_connection(self, usage: Usage) -> None:
         """Somebody opens a WebSocket. Raises Refusal."""
         self.enter(usage, CONNECTION)
@@ -181,11 +172,6 @@ class Limits:
             _limit("RAW_REQUESTS", "MINUTE", LONG_MINUTES, rates.raw_requests_per_5m),
         )
         return [limit for limit in every if limit["limit"]]
-
-    def counts(self, address: bytes) -> list[dict[str, Any]]:
-        """The weight of an address as an entry of a WebSocket answer's `rateLimits`; none without a limit."""
-        limit = _limit("REQUEST_WEIGHT", "MINUTE", 1, self.rates.weight_per_minute)
-        return [{**limit, "count": self.of(address).weight}] if limit["limit"] else []
 
     def order_counts(self, account: int) -> list[dict[str, Any]]:
         """The unfilled orders of an account, as `GET rateLimit/order` answers."""

@@ -87,8 +87,12 @@ class ListenKeys:
 
         async def attach(send: Send, close: Close) -> Detach:
             stream = _Stream(send, close)
-            stream.subscription = await self._user_data.subscribe(name.key.account, stream)
-            name.streams.add(stream)
+            try:
+                stream.subscription = await self._user_data.subscribe(name.key.account, stream)
+            except Refusal as refusal:
+                close(WSCloseCode.TRY_AGAIN_LATER, refusal.msg)
+            else:
+                name.streams.add(stream)
 
             def detach() -> None:
                 name.streams.discard(stream)

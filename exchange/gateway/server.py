@@ -1,9 +1,9 @@
 """The HTTP server: connections, limits, dispatch, and an answer for everything that comes in.
 
 Owns the bounds on what a client may do to a connection (bytes, time, number) and the way from a request to its route.
-aiohttp's low-level server is used without its router and middlewares: a dict lookup takes their place. Every answer but
-the pages of `exchange/gateway/openapi/pages.py` is JSON; an exception that nobody expected becomes a 500 with a sentence
-and a line in the log, never a stack trace.
+aiohttp's low-level server is used without its router and middlewares: a dict lookup takes their place. Every answer is
+JSON but the pages of `exchange/gateway/openapi/pages.py`; an exception that nobody expected becomes a 500 with a
+sentence and a line in the log, never a stack trace.
 
     headers    keepalive_timeout bounds idle connections and trickled headers; size and number are bounded by the parser
     body       EXCHANGE_BODY_BYTES, EXCHANGE_BODY_TIMEOUT; a Content-Encoding is refused; read whatever the Content-Type
@@ -20,7 +20,6 @@ import logging
 import socket
 import time
 from collections.abc import Mapping
-from types import MappingProxyType
 
 from aiohttp import web
 from aiohttp.http_parser import RawRequestMessage
@@ -33,7 +32,6 @@ from exchange.gateway.connection import Connection, Respond, Socket
 from exchange.gateway.errors import Refusal
 from exchange.gateway.forms import BearerCall, FormCall, bearer_session, users_of
 from exchange.gateway.limits import Usage, weight_lines
-from exchange.gateway.listen_keys import Attach
 from exchange.gateway.openapi.pages import PATHS, page
 from exchange.gateway.parameters import check_names, parse
 from exchange.gateway.replies import Answer, answer, refusal_answer
@@ -43,6 +41,7 @@ from exchange.gateway.strict import request_text
 from exchange.gateway.venue import Venue, shutting_down
 from exchange.gateway.weights import FREE, UNKNOWN
 from exchange.gateway.ws_api.server import WsApi
+from exchange.marketdata.server import Door
 
 log = logging.getLogger("exchange.gateway")
 Headers = CIMultiDictProxy[str]
@@ -85,23 +84,29 @@ async def _never(_request: web.BaseRequest) -> web.StreamResponse:
 
 
 class Gateway:
-    """The REST edge of one venue: `start`, then `sweep` once a second, then `stop`."""
+    """The REST edge of one venue: `start`, then `sweep` once a second, then `close` and `stop`."""
 
-    def __init__(self, venue: Venue, sockets: Mapping[str, Socket] = MappingProxyType({})) -> None:
-        """`sockets`: who serves WebSockets beside the WebSocket API, by the first segment of the path."""
+    def __init__(self, venue: Venue) -> None:
         self.venue = venue
         self.ws_api = WsApi(venue)
-        everything = {"ws-api": self.ws_api.socket, **sockets}
-        self._sockets = {name: self.admitted(socket) for name, socket in everything.items()}
+        sockets = {"ws-api": self.ws_api.socket, "ws": self._streams, "stream": self._streams}
+        self._sockets = {name: self.admitted(socket) for name, socket in sockets.items()}
         self._routes = {(route.method, route.path): route for route in ROUTES}
         self._routes |= {("HEAD", route.path): route for route in ROUTES if route.method == "GET"}
         self._server: _Server | None = None
         self._listener: asyncio.Server | None = None
         self._stuck: dict[RequestHandler, tuple[int, float]] = {}
 
-    def private_stream(self, name: str) -> Attach | None:
-        """How a socket of the market data server listens to the stream that a listenKey names; None: it names none."""
-        return self.venue.listen_keys.find(name)
+    @property
+    def door(self) -> Door:
+        """What the clients of the streams' own port pass: the same limits, and the WebSocket API there too."""
+        return Door(self.admitted, self._host, {"ws-api": self.ws_api.socket})
+
+    async def _streams(self, request: web.BaseRequest) -> web.StreamResponse:
+        return await self.venue.market_data.serve(request, self._host(request))
+
+    def _host(self, request: web.BaseRequest) -> str:
+        return str(self.address(request.headers, request.transport)) if request.transport is not None else ""
 
     async def start(self, host: str, port: int) -> int:
         """Listen; returns the port (a free one for 0). Raises OSError."""
@@ -118,11 +123,15 @@ class Gateway:
         listening: socket.socket = self._listener.sockets[0]
         return int(listening.getsockname()[1])
 
-    async def stop(self, timeout_s: float) -> None:
-        """Take no new connection, let the requests in flight be answered, close the rest after `timeout_s`."""
+    def close(self) -> None:
+        """Take no new connection and no new request."""
         self.venue.admitting = False
         if self._listener is not None:
             self._listener.close()
+
+    async def stop(self, timeout_s: float) -> None:
+        """After `close`: let the requests in flight be answered, close the rest after `timeout_s`."""
+        self.close()
         await self.ws_api.stop(timeout_s)
         if self._server is not None:
             self._server.pre_shutdown()

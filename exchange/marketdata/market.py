@@ -35,12 +35,13 @@ from exchange.marketdata.candles import Candles
 from exchange.marketdata.connection import Limits
 from exchange.marketdata.feed import SNAPSHOT_LEVELS_MAX, Feed, Trade
 from exchange.marketdata.names import stream_symbol
+from exchange.marketdata.private_streams import Attach, PrivateStream
 from exchange.marketdata.protocols import Market
 from exchange.marketdata.registry import Registry
-from exchange.marketdata.server import StreamServer, refused
-from exchange.marketdata.streams import ConflatedStream, Counts, Stream
+from exchange.marketdata.server import OPEN, Door, StreamServer, refused
+from exchange.marketdata.streams import ConflatedStream, Counts, Listener, Stream
 from exchange.marketdata.tickers import Tickers
-from exchange.marketdata.variants import Source
+from exchange.marketdata.variants import Source, VariantStream
 from exchange.marketdata.warmup import load_windows
 
 INTERVAL_S = 0.1
@@ -120,6 +121,7 @@ class MarketData:
         self._timer: asyncio.TimerHandle | None = None
         self._published_at = -math.inf
         self._server: StreamServer | None = None
+        self._private: Callable[[str], Attach | None] = lambda _name: None
         for view in symbols:
             self._add(view.symbol, view.name, (view.price_scale, view.qty_scale))
         self._fold(view_batch(memoryview(bytes(RECORD_BYTES)), 0))
@@ -312,14 +314,21 @@ class MarketData:
             raise MarketDataError(-1130, f"Data sent for parameter 'limit' is not valid: {limit}.", "Send 1 to 5000.")
         return b"{%b}" % feed.snapshot(limit)
 
-    async def start(self, host: str, port: int, admit: Callable[[str], str] = lambda _address: "") -> int:
+    async def start(
+        self,
+        host: str,
+        port: int,
+        door: Door = OPEN,
+        private: Callable[[str], Attach | None] = lambda _name: None,
+    ) -> int:
         """Serve the streams on host and port (0: a free one); returns the port. Raises OSError.
 
-        `admit(address)` counts a connection and returns why it may not be made, or an empty text.
+        `private(name)` tells how to listen to a name that is no public stream, if that can be.
         """
+        self._private = private
         self._loop = asyncio.get_running_loop()
-        market = Market(self._find, self._registry.join, self._arm, lambda: self.fault, self._now_ns)
-        self._server = StreamServer(self._limits, market, admit)
+        market = Market(self._find, self._join, self._arm, lambda: self.fault, self._now_ns)
+        self._server = StreamServer(self._limits, market, door)
         bound = await self._server.start(host, port)
         self._arm()
         return bound
@@ -343,6 +352,12 @@ class MarketData:
             self._registry.stop()
             await self._server.stop()
         self._loop = None
+
+    def _join(self, name: str, listener: Listener) -> VariantStream | None:
+        stream = self._registry.join(name, listener)
+        if stream is None and (attach := self._private(name)) is not None:
+            stream = PrivateStream(name, self._source, attach, listener)
+        return stream
 
     def _find(self, channel: str, symbol: str) -> Stream | None:
         return self._streams.get((channel, symbol))

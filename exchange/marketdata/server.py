@@ -16,8 +16,9 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import Counter
-from collections.abc import Callable
-from typing import cast
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple, cast
 
 import orjson
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -35,23 +36,46 @@ PATHS = ("/ws", COMBINED_PATH)
 UNITS_NS = {"MILLISECOND": NS_PER_MS, "MICROSECOND": NS_PER_US}
 
 
-class StreamServer:
-    """Serves the paths of the streams. `admit(address)` returns why a client may not connect now, or an empty text."""
+Socket = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
-    def __init__(self, limits: Limits, market: Market, admit: Callable[[str], str] = lambda _address: "") -> None:
+
+def _remote(request: web.BaseRequest) -> str:
+    return request.remote or ""
+
+
+class Door(NamedTuple):
+    """What clients of the streams' own port pass before they are served."""
+
+    admitted: Callable[[Socket], Socket] = lambda socket: socket
+    """The same socket, for addresses that may open one more."""
+    address: Callable[[web.BaseRequest], str] = _remote
+    """Where a client is."""
+    others: Mapping[str, Socket] = MappingProxyType({})
+    """Who serves paths that are not ours, by the first segment."""
+
+
+OPEN = Door()
+
+
+class StreamServer:
+    """Serves the paths of the streams: on a port of its own, and to whom another listener has accepted."""
+
+    def __init__(self, limits: Limits, market: Market, door: Door = OPEN) -> None:
         self.connections: set[Connection] = set()
         self.refused = 0
         self.accepted = 0
         self._limits = limits
         self._market = market
-        self._admit = admit
+        self._door = door
+        self._ours = door.admitted(self._handle)
+        self._others = {name: door.admitted(socket) for name, socket in door.others.items()}
         self._protocols = Protocols(limits, market)
         self._is_stopping = False
         self._addresses: Counter[str] = Counter()
         self._nobody = asyncio.Event()
         self._nobody.set()
         self._web = web.Server(
-            self._handle,
+            self._dispatch,
             access_log=None,
             keepalive_timeout=limits.handshake_s,
             lingering_time=1.0,
@@ -90,8 +114,11 @@ class StreamServer:
         for connection in tuple(self.connections):
             connection.listener.close(code, reason)
 
+    async def _dispatch(self, request: web.BaseRequest) -> web.StreamResponse:
+        return await self._others.get(request.path.split("/")[1], self._ours)(request)
+
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        return await self._admitted(request, request.remote or "", is_binance=request.path != OWN_PATH)
+        return await self._admitted(request, self._door.address(request), is_binance=request.path != OWN_PATH)
 
     async def serve(self, request: web.BaseRequest, address: str) -> web.StreamResponse:
         """Serve a client that another listener accepted, until its connection ends."""
@@ -137,10 +164,10 @@ class StreamServer:
         if self._addresses.total() >= self._limits.connections_max:
             return refused(503, -1008, "Too many connections; try again later.", **{"Retry-After": "5"})
         limit = self._limits.connections_per_address
-        sentence = f"Too many connections; current limit is {limit} connections per address."
-        if self._addresses[address] < limit:
-            sentence = self._admit(address)
-        return refused(429, -1003, sentence, **{"Retry-After": "5"}) if sentence else None
+        if self._addresses[address] >= limit:
+            sentence = f"Too many connections; current limit is {limit} connections per address."
+            return refused(429, -1003, sentence, **{"Retry-After": "5"})
+        return None
 
     async def _serve(self, response: web.WebSocketResponse, connection: Connection, names: list[str]) -> None:
         self.accepted += 1

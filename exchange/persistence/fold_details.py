@@ -7,6 +7,8 @@ A prevented match that ends an order leaves its quantity as it was (docs/engine.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from exchange.core.codes import EventKind
@@ -32,11 +34,19 @@ PREVENTED_MATCHES = Table(
 )  # fmt: skip
 
 
-def _later_off(order_id: Array, event: Array, off_lots: Array) -> Array:
-    """For each row the sum of `off_lots` of the rows of the same order that come after it."""
-    by_order = np.lexsort((event, order_id))
-    ids = order_id[by_order]
-    from_here = np.append(np.cumsum(off_lots[by_order][::-1])[::-1], 0)
+class _Off(NamedTuple):
+    """Lots that events take off orders, one row an order and event."""
+
+    order_id: Array
+    event: Array
+    lots: Array
+
+
+def _later_off(off: _Off) -> Array:
+    """For each row the sum of `lots` of the rows of the same order that come after it."""
+    by_order = np.lexsort((off.event, off.order_id))
+    ids = off.order_id[by_order]
+    from_here = np.append(np.cumsum(off.lots[by_order][::-1])[::-1], 0)
     later = np.empty(len(ids), np.int64)
     later[by_order] = from_here[1:] - from_here[np.searchsorted(ids, ids, side="right")]
     return later
@@ -49,11 +59,11 @@ def fold_details(slots: Slots) -> tuple[Columns, Columns]:
     matches["event"] = slots.ordinals(EventKind.PREVENTED)
     rows = {name: reduced[name] for name in ("order_id", "ts_ns", "sequence", "account", "symbol")}
     rows |= {"event": slots.ordinals(EventKind.ORDER_REDUCED), "off_lots": reduced["qty_lots"]}
-    parts = [(rows["order_id"], rows["event"], rows["off_lots"])]
+    parts = [_Off(rows["order_id"], rows["event"], rows["off_lots"])]
     for role in ("taker", "maker"):
         lives_on = prevented[f"{role}_leaves_lots"] > 0
-        columns = (prevented[f"{role}_order_id"], matches["event"], prevented[f"{role}_prevented_lots"])
-        parts.append(tuple(column[lives_on] for column in columns))
-    order_id, event, off_lots = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    rows["later_off_lots"] = _later_off(order_id, event, off_lots)[: len(reduced)]
+        columns = _Off(prevented[f"{role}_order_id"], matches["event"], prevented[f"{role}_prevented_lots"])
+        parts.append(_Off(*(column[lives_on] for column in columns)))
+    whole = _Off(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    rows["later_off_lots"] = _later_off(whole)[: len(reduced)]
     return rows, matches

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 
 import aiohttp
 import pytest
-from aiohttp import web
 
 from exchange.gateway.bans import FIRST_S
 from exchange.gateway.limits import PATIENCE, Limits, Rates
@@ -312,26 +311,19 @@ async def test_address_that_opens_too_many_sockets_is_refused_at_the_handshake(t
     clock = Clock()
     venue = standing_venue(tmp_path, Limits(Rates(ws_connections_per_5m=2), clock))
 
-    async def echo(request: web.BaseRequest) -> web.StreamResponse:
-        response = web.WebSocketResponse()
-        await response.prepare(request)
-        async for message in response:
-            await response.send_str(message.data)
-        return response
-
-    gateway = Gateway(venue, {"echo": echo})
-    url = f"http://127.0.0.1:{await gateway.start('127.0.0.1', 0)}/echo"
+    gateway = Gateway(venue)
+    url = f"http://127.0.0.1:{await gateway.start('127.0.0.1', 0)}/ws-api/v3"
     async with aiohttp.ClientSession() as session:
         for _ in range(2):
             async with session.ws_connect(url) as connection:
-                await connection.send_str("here")
-                assert await connection.receive_str() == "here"
+                await connection.send_str('{"id":1,"method":"ping"}')
+                assert (await connection.receive_json())["result"] == {}
         with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
             await session.ws_connect(url)
         assert caught.value.status == 429
         assert caught.value.headers is not None
         assert caught.value.headers["Retry-After"] == "300"
-        assert caught.value.headers["X-MBX-USED-WEIGHT-1M"] == "6"
+        assert caught.value.headers["X-MBX-USED-WEIGHT-1M"] == "8"
         clock.now_s += 300
         async with session.ws_connect(url):
             pass

@@ -18,6 +18,7 @@ from exchange.disruptor.errors import EXIT_IO, PipelineFault
 from exchange.disruptor.pipeline import Pipeline
 from exchange.gateway.errors import Refusal
 from exchange.gateway.limits import Limits
+from exchange.gateway.private.user_data import UserData
 from exchange.gateway.venue import Venue
 from exchange.gateway.wire import target
 from exchange.marketdata.market import MarketData
@@ -45,7 +46,7 @@ def standing_venue(folder: pathlib.Path, limits: Limits | None = None) -> Venue:
     )
     settings = load({}, demo=True, data_dir=folder)
     keys = KeyRing(LocalLog(folder / "keyring.jsonl"), Sealer(bytes(32)), None, demo=True, unrestricted_key_ttl_s=1.0)
-    return Venue(settings, pipeline, keys, MarketData(), limits=limits)
+    return Venue(settings, pipeline, keys, MarketData(), UserData(pipeline.read, folder, 0), limits=limits)
 
 
 async def refusal(waiting: asyncio.Task[list[bytes]]) -> Refusal:

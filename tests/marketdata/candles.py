@@ -78,12 +78,14 @@ def candle_of(
     }
 
 
-def all_candles(named: Named, trades: list[Trade], first_ns: int, last_ns: int) -> list[dict[str, Any]]:
+def all_candles(
+    named: Named, trades: list[Trade], first_ns: int, last_ns: int, qty_scale: int = 4
+) -> list[dict[str, Any]]:
     """The candles from that in which `first_ns` lies to that of `last_ns`, which alone is not closed."""
     candles = []
     open_ns = named.open_ns(first_ns)
     while open_ns <= last_ns:
         end_ns = named.end_ns(open_ns)
-        candles.append(candle_of(named, trades, open_ns, is_closed=end_ns <= last_ns))
+        candles.append(candle_of(named, trades, open_ns, is_closed=end_ns <= last_ns, qty_scale=qty_scale))
         open_ns = end_ns
     return candles

@@ -16,6 +16,8 @@ import uvloop
 from exchange.core.codes import Side
 from exchange.marketdata.connection import Limits
 from exchange.marketdata.market import MarketData
+from exchange.marketdata.private_streams import Attach
+from exchange.marketdata.server import OPEN, Door
 from tests.marketdata.venue import Venue, event_count
 
 HOUR_S = 3_600.0
@@ -111,7 +113,8 @@ async def staged(
     limits: Limits | None = None,
     interval_s: float = HOUR_S,
     seed: int = 1,
-    admit: Callable[[str], str] = lambda _address: "",
+    door: Door = OPEN,
+    private: Callable[[str], Attach | None] = lambda _name: None,
 ) -> AsyncIterator[Stage]:
     """A venue with served market data on a free port."""
     venue = Venue(seed)
@@ -122,7 +125,7 @@ async def staged(
         seen_until_ns=lambda: venue.ts_ns,
     )
     market.seed(venue.engine.state)
-    port = await market.start("127.0.0.1", 0, admit)
+    port = await market.start("127.0.0.1", 0, door, private)
     async with aiohttp.ClientSession() as session:
         try:
             yield Stage(venue, market, port, session)

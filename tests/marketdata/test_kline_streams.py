@@ -81,7 +81,7 @@ class Listening:
     async def hear(self) -> None:
         """Take what has been told so far."""
         assert self._ws is not None
-        for message in await heard(self.stage, self._ws):
+        for message in await heard(self._ws):
             data = message["data"]
             assert (data["e"], data["s"], data["E"]) == ("kline", "BTCUSDT", data["E"])
             self.told[message["stream"]].append(data["k"])
@@ -239,7 +239,7 @@ async def test_fields_stand_in_the_order_of_the_contract_and_times_in_the_unit_a
     async with staged(UNLIMITED) as stage:
         stage.market.candles.source = without_history()
         ws = await stage.connect("/ws/btcusdt@kline_1m@+08:00?timeUnit=MICROSECOND")
-        (message,) = await heard(stage, ws)
+        (message,) = await heard(ws)
         assert list(message) == ["e", "E", "s", "k"]
         assert "".join(message["k"]) == "tTsifLochlvnxqVQB"
         assert message["E"] == stage.venue.ts_ns // 1_000

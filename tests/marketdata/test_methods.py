@@ -13,6 +13,7 @@ from aiohttp import web
 
 from exchange.core.codes import Side
 from exchange.marketdata.connection import Limits
+from exchange.marketdata.server import Door, Socket, refused
 from tests.marketdata.client import CLOSE_S, Stage, StubbornClient, closing, on_uvloop, staged
 
 LIMITS = Limits(close_s=CLOSE_S)
@@ -289,16 +290,21 @@ async def test_client_ping_is_answered_on_a_stream_connection() -> None:
 async def test_address_that_connects_too_often_is_refused_with_the_sentence() -> None:
     asked: list[str] = []
 
-    def admit(address: str) -> str:
-        asked.append(address)
-        return "" if len(asked) <= 2 else "Too many connections within 5 minutes."
+    def admitted(socket: Socket) -> Socket:
+        async def serve(request: web.BaseRequest) -> web.StreamResponse:
+            asked.append(request.remote or "")
+            if len(asked) <= 2:
+                return await socket(request)
+            return refused(429, -1003, "Too many connections within 5 minutes.", **{"Retry-After": "9"})
 
-    async with staged(LIMITS, admit=admit) as stage:
+        return serve
+
+    async with staged(LIMITS, door=Door(admitted)) as stage:
         for _ in range(2):
             await (await stage.connect("/ws/0")).close()
         status, retry_after, body = await stage.refusal("/stream")
         assert (status, body) == (429, {"code": -1003, "msg": "Too many connections within 5 minutes."})
-        assert retry_after
+        assert retry_after == "9"
         assert asked == ["127.0.0.1"] * 3
 
 

@@ -25,7 +25,7 @@ UNLIMITED = Limits(close_s=CLOSE_S, messages_per_second=1_000_000)
 ROUNDS = 20 if INTERPRETED else 60
 
 
-async def heard(stage: Stage, ws: aiohttp.ClientWebSocketResponse) -> list[Any]:
+async def heard(ws: aiohttp.ClientWebSocketResponse) -> list[Any]:
     """The messages that have been written to a connection so far."""
     await ws.send_json({"method": "LIST_SUBSCRIPTIONS", "id": "so far"})
     messages: list[Any] = []
@@ -86,7 +86,7 @@ def expected(stream: str, trades: list[Trade], now_ns: int) -> Json:
 async def test_ticker_after_random_commands_over_days_is_what_the_trades_sum_up_to(stream: str) -> None:
     async with staged(UNLIMITED, seed=len(stream)) as stage:
         ws = await stage.connect(f"/ws/btcusdt{stream}")
-        await heard(stage, ws)
+        await heard(ws)
         trades: list[Trade] = []
         told = 0
         for _ in range(ROUNDS):
@@ -96,7 +96,7 @@ async def test_ticker_after_random_commands_over_days_is_what_the_trades_sum_up_
             stage.market.on_events(view, len(view) // 128)
             stage.market.publish()
             stage.tick()
-            messages = await heard(stage, ws)
+            messages = await heard(ws)
             if not messages:
                 continue
             message = messages[-1]
@@ -126,7 +126,7 @@ async def test_fields_stand_in_the_order_of_the_contract() -> None:
     async with staged() as stage:
         for stream, order in orders.items():
             ws = await stage.connect(f"/ws/btcusdt{stream}")
-            assert list((await heard(stage, ws))[0]) == order.split()
+            assert list((await heard(ws))[0]) == order.split()
 
 
 def traded(stage: Stage, price_ticks: int, lots: int, symbol: int = BTC_USDT) -> None:
@@ -139,7 +139,7 @@ def traded(stage: Stage, price_ticks: int, lots: int, symbol: int = BTC_USDT) ->
 async def test_symbol_that_never_traded_shows_zeros_and_no_trade_ids() -> None:
     async with staged() as stage:
         ws = await stage.connect("/ws/btcusdt@ticker")
-        (message,) = await heard(stage, ws)
+        (message,) = await heard(ws)
         assert (message["F"], message["L"], message["n"]) == (-1, -1, 0)
         assert {message[letter] for letter in "pwxcoahlb"} == {"0.00"}
         assert (message["P"], message["v"], message["q"]) == ("0.000", "0.0000", "0.000000")
@@ -152,13 +152,13 @@ async def test_window_that_time_has_emptied_repeats_the_last_price_and_is_told_w
         traded(stage, 5_000, 10)
         traded(stage, 6_000, 10)
         stage.tick()
-        assert [m["n"] for m in await heard(stage, ws)] == [0, 2]
+        assert [m["n"] for m in await heard(ws)] == [0, 2]
         stage.venue.ts_ns += 60 * NS_PER_MINUTE
         stage.tick()
-        assert await heard(stage, ws) == []  # a window is never shorter than an hour
+        assert await heard(ws) == []  # a window is never shorter than an hour
         stage.venue.ts_ns += NS_PER_MINUTE
         stage.tick()
-        (message,) = await heard(stage, ws)
+        (message,) = await heard(ws)
         assert {message[letter] for letter in "cohlw"} == {"60.00"}
         assert (message["p"], message["P"], message["v"], message["F"], message["n"]) == (
             "0.00",
@@ -173,19 +173,19 @@ async def test_window_that_time_has_emptied_repeats_the_last_price_and_is_told_w
 async def test_average_price_is_weighted_over_five_minutes_and_then_the_last_price() -> None:
     async with staged() as stage:
         ws = await stage.connect("/ws/btcusdt@avgPrice?timeUnit=MICROSECOND")
-        assert [m["w"] for m in await heard(stage, ws)] == ["0.00"]
+        assert [m["w"] for m in await heard(ws)] == ["0.00"]
         traded(stage, 5_000, 10)
         traded(stage, 6_000, 20)
         at_us = stage.venue.ts_ns // 1_000
         stage.tick()
-        (message,) = await heard(stage, ws)
+        (message,) = await heard(ws)
         assert message == {"e": "avgPrice", "E": at_us, "s": "BTCUSDT", "i": "5m", "w": "56.66", "T": at_us}
         stage.venue.ts_ns += 6 * NS_PER_MINUTE
         stage.tick()
-        (message,) = await heard(stage, ws)
+        (message,) = await heard(ws)
         assert (message["w"], message["T"]) == ("60.00", at_us)
         stage.tick()
-        assert await heard(stage, ws) == []
+        assert await heard(ws) == []
 
 
 @pytest.mark.parametrize(
@@ -195,15 +195,15 @@ async def test_average_price_is_weighted_over_five_minutes_and_then_the_last_pri
 async def test_stream_of_all_symbols_tells_only_those_that_changed(stream: str) -> None:
     async with staged() as stage:
         ws = await stage.connect(f"/ws/{stream}")
-        assert [[one["s"] for one in m] for m in await heard(stage, ws)] == [["BTCUSDT", "ETHUSDT"]]
+        assert [[one["s"] for one in m] for m in await heard(ws)] == [["BTCUSDT", "ETHUSDT"]]
         traded(stage, 5_000, 10, ETH_USDT)
         stage.tick()
-        ((one,),) = await heard(stage, ws)
+        ((one,),) = await heard(ws)
         assert (one["s"], one["c"]) == ("ETHUSDT", "50.00")
         stage.tick()
-        assert await heard(stage, ws) == []
+        assert await heard(ws) == []
         late = await stage.connect(f"/ws/{stream}")
-        assert [[one["c"] for one in m] for m in await heard(stage, late)] == [["0.00", "50.00"]]
+        assert [[one["c"] for one in m] for m in await heard(late)] == [["0.00", "50.00"]]
 
 
 CHANGES: dict[str, Callable[[Stage], None]] = {
@@ -219,7 +219,7 @@ async def test_mini_ticker_is_silent_when_nothing_of_it_changes(what: str) -> No
         ws = await stage.connect(
             "/stream?streams=btcusdt@miniTicker/!miniTicker@arr/btcusdt@ticker_1d/btcusdt@avgPrice"
         )
-        await heard(stage, ws)
+        await heard(ws)
         CHANGES[what](stage)
         stage.tick()
-        assert await heard(stage, ws) == []
+        assert await heard(ws) == []

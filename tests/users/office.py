@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import aiohttp
 
 from exchange.disruptor.pipeline import Pipeline
+from exchange.gateway.private.user_data import UserData
 from exchange.gateway.server import Gateway
 from exchange.gateway.venue import Venue
 from exchange.marketdata.market import MarketData
@@ -253,7 +254,8 @@ async def open_office(
     ):
         await settled(office)
         office.http = http
-        venue = Venue(settings, pipeline, office.keys, MarketData(interval_s=1.0), users=office.users)
+        user_data = UserData(pipeline.read, folder, 0)
+        venue = Venue(settings, pipeline, office.keys, MarketData(interval_s=1.0), user_data, users=office.users)
         gateway = Gateway(venue)
         office.url = f"http://127.0.0.1:{await gateway.start('127.0.0.1', 0)}"
         try:

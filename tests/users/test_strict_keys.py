@@ -11,6 +11,7 @@ import pathlib
 import re
 import subprocess
 from collections.abc import Callable, Iterator
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -60,7 +61,7 @@ def mac(secret: str) -> Sign:
 @pytest.fixture(scope="module", params=["HMAC", "ED25519"])
 def signer(request: pytest.FixtureRequest, venue: Exchange) -> tuple[Trader, Sign]:
     """A strict key of alice that may trade, and how it signs."""
-    arguments: dict[str, object] = {"permissions": ["read", "trade"], "signature": "strict"}
+    arguments: dict[str, Any] = {"permissions": ["read", "trade"], "signature": "strict"}
     if request.param == "HMAC":
         _, trader = new_key(venue, **arguments)
         return trader, mac(trader.secret)

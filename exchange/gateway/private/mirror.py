@@ -201,9 +201,9 @@ class Mirror:
     # ---- backward -------------------------------------------------------------------------------------------------
 
     def rewind(self, events: Iterable[Event]) -> None:
-        """Undo events that concern the account, newest first. An order that one of them began is forgotten.
+        """Undo all events since some event that concern the account; undoing is a sum, so their order does not matter.
 
-        An order that they change and do not begin must be known.
+        An order that one of them began is forgotten. One that they change and do not begin must be known.
         """
         for event in events:
             if isinstance(event, Transfer):

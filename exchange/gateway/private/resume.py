@@ -38,7 +38,7 @@ def tell_again(mirror: Mirror, seen: Sequence[Seen], closed: Iterable[OrderView]
     """Every message behind the sequence `after`. `mirror` stands at the end of `seen`, and does again afterwards."""
     for view in closed:
         mirror.orders[view.order_id] = orders.of_view(view)
-    mirror.rewind(one.event for one in reversed(seen) if mirror.account in accounts_of(one.event))
+    mirror.rewind(one.event for one in seen if mirror.account in accounts_of(one.event))
     told: Told = []
     previous = after
     for one in seen:

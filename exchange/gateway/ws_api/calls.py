@@ -8,14 +8,17 @@ needed.
 
 from __future__ import annotations
 
+import functools
+
 from exchange.gateway.errors import mandatory, not_valid
 from exchange.gateway.faces import BINANCE
 from exchange.gateway.parameters import Params, check_names
 from exchange.gateway.routes import Access, Route
 from exchange.gateway.signing import Call, anonymous, authenticate, keyed, vouched
+from exchange.gateway.strict import WS_API_PATH, strict_text
 from exchange.gateway.venue import Venue, shutting_down
 from exchange.gateway.ws_api.connection import Connection
-from exchange.gateway.ws_api.messages import signed
+from exchange.gateway.ws_api.messages import Request, signed
 from exchange.users.keys import Permission
 
 API_KEY, SIGNATURE, SHOW_LIMITS = "apiKey", "signature", "returnRateLimits"
@@ -33,26 +36,29 @@ def shows_limits(params: Params, default: bool) -> bool:
 
 
 def signed_call(
-    venue: Venue, connection: Connection, params: Params, allowed: frozenset[str], permission: Permission | None
+    venue: Venue, connection: Connection, request: Request, allowed: frozenset[str], permission: Permission | None
 ) -> Call:
     """The call of a request that is signed, or of a session. `permission` None: any right will do. Raises Refusal."""
-    session, client = connection.session, connection.client
+    params, session, client = request.params, connection.session, connection.client
     face, keys, unit_ns = venue.faces[BINANCE], venue.keys, connection.unit_ns
     if session is not None and API_KEY not in params and SIGNATURE not in params:
         call = vouched(face, keys, session.key, params, permission, unit_ns, client)
     else:
-        call = authenticate(face, keys, [_api_key(params)], signed(params), permission, unit_ns, client)
+        text = signed(params)
+        strict = functools.partial(strict_text, request.method, connection.host, WS_API_PATH, "", text.payload)
+        call = authenticate(face, keys, [_api_key(params)], text, permission, unit_ns, client, strict)
         connection.is_known = True
     _check_names(params, allowed)
     return call
 
 
-def route_call(venue: Venue, connection: Connection, route: Route, params: Params) -> Call:
+def route_call(venue: Venue, connection: Connection, route: Route, request: Request) -> Call:
     """The call of a method that is an endpoint. Raises Refusal."""
+    params = request.params
     if route.access is Access.SIGNED:
         if not venue.admitting:
             raise shutting_down()
-        return signed_call(venue, connection, params, route.parameters, route.permission)
+        return signed_call(venue, connection, request, route.parameters, route.permission)
     face, keys, unit_ns = venue.faces[BINANCE], venue.keys, connection.unit_ns
     if route.access is Access.KEYED:
         assert route.permission is not None

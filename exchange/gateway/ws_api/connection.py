@@ -65,12 +65,13 @@ class Session(NamedTuple):
 
 
 class Connection:
-    """One client. `unit_ns` is the unit in which it wants times, `shows_limits` whether answers say `rateLimits`."""
+    """One client. `host` is the Host of its handshake. Times in units of `unit_ns`; `shows_limits`: it wants `rateLimits`."""
 
     def __init__(
         self,
         transport: asyncio.Transport,
         address: Address,
+        host: str,
         limits: Limits,
         *,
         unit_ns: int,
@@ -79,6 +80,7 @@ class Connection:
         drain: Callable[[], Awaitable[None]],
     ) -> None:
         self.address = address
+        self.host = host
         self.limited = limited(address)
         self.unit_ns = unit_ns
         self.shows_limits = shows_limits

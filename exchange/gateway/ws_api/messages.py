@@ -147,8 +147,7 @@ def _payload_of(names: tuple[str, ...]) -> tuple[str, Callable[[Params], Any]]:
 def signed(params: Params) -> Signed:
     """The parameters with what their signature covers: all the others by name, `name=value` joined by `&`, not encoded.
 
-    A key that binds method and path signs something else; this is the one place that knows what. Clients send the same
-    names again and again, so the form is remembered: 3.8 -> 1.6 us an order.
+    Clients send the same names again and again, so the form is remembered: 3.8 -> 1.6 us an order.
     """
     form, values = _payload_of(tuple(params))
     return Signed(params, (form % values(params)).encode(), params.get("signature", ""))

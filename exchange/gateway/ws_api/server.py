@@ -29,6 +29,7 @@ from exchange.gateway.errors import Refusal
 from exchange.gateway.limits import Usage
 from exchange.gateway.replies import Reply
 from exchange.gateway.routes import ROUTES, Route
+from exchange.gateway.strict import WS_API_PATH
 from exchange.gateway.venue import Venue, shutting_down
 from exchange.gateway.weights import UNKNOWN, Weight
 from exchange.gateway.ws_api import calls, messages, methods
@@ -42,7 +43,6 @@ from exchange.marketdata.messages import pong_frame
 
 Begin = Callable[[Connection, Request], Awaitable[Reply]]
 log = logging.getLogger("exchange.gateway")
-PATH = "/ws-api/v3"
 DEFAULTS = Limits()
 SESSION_WEIGHT = Weight(2)
 """Of everything about the session and its streams."""
@@ -66,7 +66,7 @@ _NO_METHOD = Method(UNKNOWN, _no_method)
 
 
 class WsApi:
-    """Serves `PATH`: `socket` for each handshake, `sweep` once a second, `stop` at the end."""
+    """Serves `WS_API_PATH`: `socket` for each handshake, `sweep` once a second, `stop` at the end."""
 
     def __init__(self, venue: Venue, limits: Limits = DEFAULTS) -> None:
         self.connections: set[Connection] = set()
@@ -120,6 +120,7 @@ class WsApi:
                 connection = Connection(
                     transport,
                     address,
+                    ",".join(request.headers.getall("Host", [])),
                     self._limits,
                     unit_ns=unit_ns,
                     shows_limits=shows_limits,
@@ -136,10 +137,10 @@ class WsApi:
     def _admit(self, request: web.BaseRequest, response: ReceivingSocket, address: Address) -> None:
         """Refuses a handshake that can not be served."""
         limits = self._limits
-        if request.path != PATH:
-            raise Refusal(404, -1020, f"There is nothing here; the WebSocket API is at {PATH}.")
+        if request.path != WS_API_PATH:
+            raise Refusal(404, -1020, f"There is nothing here; the WebSocket API is at {WS_API_PATH}.")
         if not response.can_prepare(request):
-            raise Refusal(426, -1020, f"{PATH} speaks WebSocket, version 13, and nothing else.")
+            raise Refusal(426, -1020, f"{WS_API_PATH} speaks WebSocket, version 13, and nothing else.")
         if not self._venue.admitting:
             raise shutting_down()
         if self._addresses.total() >= limits.connections_max:
@@ -250,7 +251,7 @@ class WsApi:
 
     def _endpoint(self, route: Route, connection: Connection, request: Request) -> Awaitable[Reply]:
         """Begin a method that is an endpoint. Raises Refusal."""
-        return route.handler(self._venue, calls.route_call(self._venue, connection, route, request.params))
+        return route.handler(self._venue, calls.route_call(self._venue, connection, route, request))
 
     def _refuse(self, connection: Connection, named: bytes, refusal: Refusal, usage: Usage, shows_limits: bool) -> None:
         limits = self._rate_limits.member(usage.weight, 0) if shows_limits else b""

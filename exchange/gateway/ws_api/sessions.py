@@ -43,7 +43,7 @@ class Sessions:
         """session.logon: from here on requests need no key and no signature."""
         if API_KEY not in request.params:
             raise mandatory(API_KEY)
-        key = signed_call(self._venue, connection, request.params, _SIGNED, None).key
+        key = signed_call(self._venue, connection, request, _SIGNED, None).key
         if key.kind is not KeyKind.ED25519:
             raise denied()
         self._end_session(connection)

@@ -109,7 +109,7 @@ class UserStreams:
         """userDataStream.subscribe.signature: the stream of the account of any key."""
         if API_KEY not in request.params:
             raise mandatory(API_KEY)
-        call = signed_call(self._venue, connection, request.params, _SIGNED, Permission.READ)
+        call = signed_call(self._venue, connection, request, _SIGNED, Permission.READ)
         return await self._begin(connection, call, is_of_session=False)
 
     async def unsubscribe(self, connection: Connection, request: Request) -> Reply:

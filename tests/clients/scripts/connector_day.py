@@ -38,16 +38,20 @@ class Ear:
     def of_streams(self, *, combined: bool = False) -> Iterator[SpotWebsocketStreamClient]:
         """A connection to `/ws`, or to `/stream`."""
         client = SpotWebsocketStreamClient(stream_url=AT.ws, on_message=self.listen, is_combined=combined)
-        yield client
-        client.stop()
+        try:
+            yield client
+        finally:
+            client.stop()
 
     @contextmanager
     def of_api(self, key: str, secret: str) -> Iterator[SpotWebsocketAPIClient]:
         """A connection to the WS-API."""
         url = f"{AT.ws}/ws-api/v3"
         client = SpotWebsocketAPIClient(stream_url=url, api_key=key, api_secret=secret, on_message=self.listen)
-        yield client
-        client.stop()
+        try:
+            yield client
+        finally:
+            client.stop()
 
     async def once(self, test: Callable[[Any], bool]) -> Any:
         """The first message that passes the test, when it has come."""

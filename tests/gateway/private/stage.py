@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 
 from exchange.core import readers
-from exchange.core.codes import CommandKind, Limit, OrderType, Side, StpMode, TimeInForce
+from exchange.core.codes import CommandKind, OrderType, StpMode, TimeInForce
 from exchange.core.kernel import Engine
 from exchange.core.records import RECORD_BYTES
 from exchange.core.state import TINY, State, new_state
@@ -150,18 +150,10 @@ MAKER, TAKER = 16, 17
 MIDDLE_TICKS = 5_000
 
 
-def _stamped(commands: list[Slot], sequence: int, ts_ns: int = 0) -> Slot:
-    for number, slot in enumerate(commands, sequence + 1):
-        slot[:16] = np.array([number, ts_ns or number], "<i8").view(np.uint8)
-    return np.stack(commands)
-
-
-def small_venue(*, closed_orders: int = 0) -> list[Slot]:
+def small_venue() -> list[Slot]:
     """Commands for BTC_USDT and two rich accounts."""
     asset, deposit = CommandKind.ADD_ASSET, CommandKind.DEPOSIT
-    limits = [command(CommandKind.SET_LIMIT, limit=Limit.CLOSED_ORDERS, value=closed_orders)] if closed_orders else []
     return [
-        *limits,
         command(asset, asset=1, scale=8, name="BTC"),
         command(asset, asset=2, scale=8, name="ETH"),
         command(asset, asset=3, scale=8, name="USDT"),
@@ -186,12 +178,8 @@ def limit_order(account: int, side: int, ticks: int, lots: int, client_id: str, 
     return command(CommandKind.PLACE, client_id, **fields | more)
 
 
-def many_makers(count: int) -> Slot:
-    """A venue with `count` resting orders of one lot."""
-    asks = [limit_order(MAKER, Side.SELL, MIDDLE_TICKS + number, 1, f"m{number}") for number in range(count)]
-    return _stamped([*small_venue(), *asks], 0)
-
-
 def stamped(stage: Stage, *commands: Slot, ts_ns: int = 0) -> Slot:
     """The commands as the next ones, at their sequence or at a time."""
-    return _stamped(list(commands), int(stage.engine.state.header[0].sequence), ts_ns)
+    for number, slot in enumerate(commands, int(stage.engine.state.header[0].sequence) + 1):
+        slot[:16] = np.array([number, ts_ns or number], "<i8").view(np.uint8)
+    return np.stack(commands)

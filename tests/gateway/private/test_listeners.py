@@ -93,6 +93,24 @@ async def test_listener_that_leaves_amid_a_command_and_comes_back_gets_no_half_o
     stage.close()
 
 
+async def test_command_that_nobody_heard_the_end_of_is_forgotten(tmp_path: Path) -> None:
+    stage = _venue(tmp_path)
+    _rest(stage, "a")
+    one = await stage.user_data.subscribe(MAKER, Ear())
+    stage.run(stamped(stage, limit_order(TAKER, Side.BUY, MIDDLE_TICKS, 20, "taker")))
+    stage.hand_over(2)
+    stage.user_data.unsubscribe(one)
+    stage.hand_over()
+    ear = Ear()
+    await stage.user_data.subscribe(TAKER, ear)
+    _rest(stage, "meets the taker")
+    assert [body.get("x") for body in ear.bodies] == ["TRADE", None]
+    stage.run(stamped(stage, command(CommandKind.CANCEL, "taker", account=TAKER)))
+    _rest(stage, "rests")
+    assert len(ear.heard) == 2
+    stage.close()
+
+
 async def test_first_message_follows_where_the_stream_stood(tmp_path: Path) -> None:
     stage = _venue(tmp_path)
     ear = Ear()

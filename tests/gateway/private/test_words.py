@@ -228,6 +228,13 @@ async def test_prevented_match_names_the_counter_order_and_what_was_taken_off(sc
     }  # fmt: skip
 
 
+async def test_order_that_prevention_ends_shows_the_quantity_it_was_sent_with(scene: Scene) -> None:
+    scene.does(ask(10), command(CommandKind.REDUCE, "ask", account=MAKER, qty_lots=7))
+    scene.does(limit_order(MAKER, Side.BUY, MIDDLE_TICKS, 9, "own", stp_mode=StpMode.EXPIRE_MAKER))
+    report = scene.report(MAKER)
+    assert (report["i"], report["X"], report["q"], report["B"]) == (1, "EXPIRED_IN_MATCH", "0.00100000", "0.00070000")
+
+
 async def test_order_that_loses_nothing_by_prevention_has_no_report_of_it(scene: Scene) -> None:
     scene.does(ask(10))
     scene.does(limit_order(MAKER, Side.BUY, MIDDLE_TICKS, 4, "own", stp_mode=StpMode.EXPIRE_TAKER))
