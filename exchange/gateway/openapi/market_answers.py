@@ -1,4 +1,4 @@
-"""What the public routes answer, as types: the schemas of the OpenAPI document, and what tests decode real answers with.
+"""What the public routes answer, as types: the schemas of the OpenAPI document, with which tests decode real answers.
 
 Field names are the protocol's, so they are not Python's. Never used to make an answer: a type that made the answers
 could not be wrong about them.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from exchange.gateway.amounts import AMOUNT_PATTERN
 
@@ -177,16 +177,16 @@ class Trade(Struct, forbid_unknown_fields=True):
 
 
 class AggTrade(Struct, forbid_unknown_fields=True):
-    """Fills of one order at one price: id, price, quantity, first and last trade id, time, whether the buyer made."""
+    """Fills of one order at one price, as one."""
 
-    a: Id
-    p: Decimal
-    q: Decimal
-    f: Id
-    l: Id  # noqa: E741  # the protocol's name
-    T: Time
-    m: bool
-    M: bool
+    id: Id = field(name="a")
+    price: Decimal = field(name="p")
+    quantity: Decimal = field(name="q")
+    first_trade_id: Id = field(name="f")
+    last_trade_id: Id = field(name="l")
+    time: Time = field(name="T")
+    is_buyer_maker: bool = field(name="m")
+    is_best_match: bool = field(name="M")
 
 
 class Candle(Struct, forbid_unknown_fields=True, array_like=True):

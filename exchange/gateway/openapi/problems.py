@@ -58,10 +58,13 @@ _EMPTY_IDS = {
 }
 _STOPPING = Problem(503, -1016, "This service is shutting down.")
 _LIMITED = (
-    *(Problem(429, -1003, text) for text in (
-        "Too much request weight used; {current limit}",
-        "Too many requests; {current limit}",
-    )),
+    *(
+        Problem(429, -1003, text)
+        for text in (
+            "Too much request weight used; {current limit}",
+            "Too many requests; {current limit}",
+        )
+    ),
     Problem(418, -1003, "Way too much request weight used; IP banned until {time}. {what to do}"),
 )
 _KEYED = (
@@ -91,7 +94,9 @@ HISTORY = (
     Problem(503, -1001, "There is no PostgreSQL here, and so no history."),
     Problem(503, -1001, "History is not available at the moment; trading goes on."),
     Problem(503, -1001, "This part of history took too long to read; ask for less of it."),
-    Problem(503, -1001, "Older amendments and prevented matches are still being read from the journal; ask again later."),
+    Problem(
+        503, -1001, "Older amendments and prevented matches are still being read from the journal; ask again later."
+    ),
     Problem(503, -1001, "History has come to sequence {sequence} and not yet to {sequence}; ask again."),
     Problem(503, -1008, "Too many requests ask for history; ask again later."),
 )

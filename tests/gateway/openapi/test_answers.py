@@ -87,12 +87,17 @@ def trade(ask: Visitor, face: str, symbol: str) -> None:
     ask("POST", path, ask.bob, symbol=symbol, side="BUY", type="MARKET", quoteOrderQty="600")
     until = int(time.time() + 3_600) * 1_000
     cheap = {**order, "side": "BUY", "quantity": "0.01", "price": "10000"}
-    resting = ask("POST", path, **{**cheap, "timeInForce": "GTD"}, goodTillDate=until, newClientOrderId=f"{face[1:3]}-x")
+    resting = ask(
+        "POST", path, **{**cheap, "timeInForce": "GTD"}, goodTillDate=until, newClientOrderId=f"{face[1:3]}-x"
+    )
     assert ask("GET", path, symbol=symbol, orderId=resting["orderId"])["goodTillDate"] == until
     ask("PUT", f"{path}/amend/keepPriority", symbol=symbol, orderId=resting["orderId"], newQty="0.006")
     assert ask("GET", f"{face}/openOrders")
     replaced = ask(
-        *("POST", f"{path}/cancelReplace"), **cheap, cancelReplaceMode="STOP_ON_FAILURE", cancelOrderId=resting["orderId"]
+        *("POST", f"{path}/cancelReplace"),
+        **cheap,
+        cancelReplaceMode="STOP_ON_FAILURE",
+        cancelOrderId=resting["orderId"],
     )
     ask("DELETE", path, symbol=symbol, orderId=replaced["newOrderResponse"]["orderId"])
     ask("POST", path, **cheap)
@@ -117,7 +122,9 @@ def look(ask: Visitor, face: str, symbol: str) -> None:
     """Every public read of a market in which something was traded, and of one in which nothing was."""
     for name in ("ping", "time", "exchangeInfo"):
         ask("GET", f"{face}/{name}")
-    ask("POST", f"{face}/order", symbol=symbol, side="BUY", type="LIMIT", timeInForce="GTC", quantity="1", price="10000")
+    ask(
+        "POST", f"{face}/order", symbol=symbol, side="BUY", type="LIMIT", timeInForce="GTC", quantity="1", price="10000"
+    )
     ask("GET", f"{face}/depth", symbol=symbol)
     ask("DELETE", f"{face}/openOrders", symbol=symbol)
     for name in ("trades", "historicalTrades", "aggTrades"):

@@ -65,13 +65,16 @@ def test_parameters_are_the_descriptors_that_validate_requests(route: Route) -> 
             assert shown[field.name] is field.required
     is_signed = route.access is Access.SIGNED
     assert ("timestamp" in shown) >= is_signed
-    assert made.get("security", []) == {
-        Access.PUBLIC: [],
-        Access.SIGNED: [{"apiKey": [], "signature": []}],
-        Access.KEYED: [{"apiKey": []}],
-        Access.FORM: [],
-        Access.BEARER: [{"session": []}],
-    }[route.access]
+    assert (
+        made.get("security", [])
+        == {
+            Access.PUBLIC: [],
+            Access.SIGNED: [{"apiKey": [], "signature": []}],
+            Access.KEYED: [{"apiKey": []}],
+            Access.FORM: [],
+            Access.BEARER: [{"session": []}],
+        }[route.access]
+    )
 
 
 def references(value: object) -> set[str]:
