@@ -14,7 +14,7 @@ from exchange.core.codes import Side
 from exchange.marketdata import messages
 from exchange.marketdata.feed import Diff, Feed
 from exchange.marketdata.names import StreamName, wire_symbol
-from exchange.marketdata.text import decimal_text
+from exchange.marketdata.text import amount_text
 from exchange.marketdata.variants import Encode, PacedStream, Source, VariantStream
 
 EVERY_BOOK_S = 0.0
@@ -119,7 +119,7 @@ def book_ticker(source: Source, name: StreamName) -> PacedStream:
 
 def _book_ticker(feed: Feed, update_id: int, best: tuple[int, int, int, int]) -> bytes:
     bid, bid_lots, ask, ask_lots = (
-        decimal_text(value, scale).encode() for value, scale in zip(best, feed.scales * 2, strict=True)
+        amount_text(value, scale).encode() for value, scale in zip(best, feed.scales * 2, strict=True)
     )
     return b'{"u":%d,"s":"%b","b":"%b","B":"%b","a":"%b","A":"%b"}' % (
         update_id, wire_symbol(feed.name).encode(), bid, bid_lots, ask, ask_lots,

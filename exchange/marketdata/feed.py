@@ -14,7 +14,7 @@ from exchange.marketdata.aggregate import Tables
 from exchange.marketdata.book import Book
 from exchange.marketdata.messages import Quote
 from exchange.marketdata.streams import ConflatedStream, Counts, Listener, Stream
-from exchange.marketdata.text import decimal_text
+from exchange.marketdata.text import amount_text
 from exchange.marketdata.windows import DAY_MINUTES, NO_TRADES, NS_PER_MINUTE, Window, minutes_window
 
 SNAPSHOT_LEVELS_MAX = 5_000
@@ -88,8 +88,8 @@ class TradeStream(Stream):
                     self._wire_name,
                     trade.ts_ns,
                     trade.trade_id,
-                    decimal_text(trade.price_ticks, price_scale),
-                    decimal_text(trade.qty_lots, qty_scale),
+                    amount_text(trade.price_ticks, price_scale),
+                    amount_text(trade.qty_lots, qty_scale),
                     trade.side == Side.SELL,
                 )
             )

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import orjson
 
-from exchange.marketdata.text import decimal_text
+from exchange.marketdata.text import amount_text, decimal_text
 from exchange.marketdata.windows import DAY_MINUTES, NS_PER_MINUTE, Window
 
 CHANNELS = ("depth", "trades", "ticker")
@@ -153,10 +153,10 @@ def ticker(symbol: str, ts_ns: int, scales: tuple[int, int], quote: Quote, windo
     last_id = quote.last_trade_id if window.trades else 0
 
     def price(ticks: int) -> str:
-        return decimal_text(ticks, price_scale)
+        return amount_text(ticks, price_scale)
 
     def quantity(lots: int) -> str:
-        return decimal_text(lots, qty_scale)
+        return amount_text(lots, qty_scale)
 
     return orjson.dumps(
         {
@@ -176,7 +176,7 @@ def ticker(symbol: str, ts_ns: int, scales: tuple[int, int], quote: Quote, windo
             "h": price(window.high_ticks),
             "l": price(window.low_ticks),
             "v": quantity(window.lots),
-            "q": decimal_text(window.tick_lots, price_scale + qty_scale),
+            "q": amount_text(window.tick_lots, price_scale + qty_scale),
             "O": max(ts_ns // NS_PER_MINUTE - DAY_MINUTES + 1, 0) * NS_PER_MINUTE // NS_PER_MS,
             "C": ts_ns // NS_PER_MS,
             "F": window.first_trade_id,

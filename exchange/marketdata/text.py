@@ -1,7 +1,7 @@
 """Decimals as text: integers and a scale to the digits that the API shows, one at a time or a whole diff in one call.
 
-Owns the two writers (plain Python and compiled), which a test holds equal. Never rounds: the scale is the number of
-decimals that are written. Values are not negative, but for `decimal_text`, which also writes changes of a price.
+Owns the two writers (plain Python and compiled), which a test holds equal. Never rounds: all decimals of the scale are
+written, and of prices and quantities at least SHOWN_DECIMALS. Values are not negative, but for changes of a price.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import numpy as np
 
 from exchange.core.compile import inlined, kernel
 
+SHOWN_DECIMALS = 8
+"""As on Binance. Its clients compare texts: to python-binance a level is gone when its quantity is "0.00000000"."""
 LEVEL_TEXT_BYTES = 64
-"""Room for one level: two decimals of at most 20 digits and a point, and seven signs around them."""
+"""Room for one level: two decimals of at most 19 digits, 8 zeros and a point, and seven signs around them."""
 
 _ZERO, _POINT, _QUOTE, _COMMA, _OPEN, _CLOSE = (ord(sign) for sign in '0.",[]')
 
@@ -24,6 +26,12 @@ def decimal_text(value: int, scale: int) -> str:
         return str(value)
     whole, part = divmod(abs(value), 10**scale)
     return f"{'-' if value < 0 else ''}{whole}.{part:0{scale}d}"
+
+
+def amount_text(value: int, scale: int) -> str:
+    """The same of a price or a quantity: amount_text(1234, 2) is "12.34000000"."""
+    zeros = max(SHOWN_DECIMALS - scale, 0)
+    return decimal_text(value * 10**zeros, scale + zeros)
 
 
 @inlined
@@ -47,6 +55,18 @@ def _write_decimal(text: Any, at: int, value: int, scale: int) -> int:
     return end
 
 
+@inlined
+def _write_amount(text: Any, at: int, value: int, scale: int) -> int:
+    at = _write_decimal(text, at, value, scale)
+    if scale == 0:
+        text[at] = _POINT
+        at += 1
+    for _ in range(SHOWN_DECIMALS - scale):
+        text[at] = _ZERO
+        at += 1
+    return at
+
+
 @kernel
 def _write_levels(text: Any, starts: Any, ends: Any, prices: Any, lots: Any, price_scale: int, qty_scale: int) -> int:
     at = 0
@@ -57,11 +77,11 @@ def _write_levels(text: Any, starts: Any, ends: Any, prices: Any, lots: Any, pri
         starts[k] = at
         text[at] = _OPEN
         text[at + 1] = _QUOTE
-        at = _write_decimal(text, at + 2, prices[k], price_scale)
+        at = _write_amount(text, at + 2, prices[k], price_scale)
         text[at] = _QUOTE
         text[at + 1] = _COMMA
         text[at + 2] = _QUOTE
-        at = _write_decimal(text, at + 3, lots[k], qty_scale)
+        at = _write_amount(text, at + 3, lots[k], qty_scale)
         text[at] = _QUOTE
         text[at + 1] = _CLOSE
         at += 2

@@ -7,6 +7,7 @@ import contextlib
 import functools
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
+from decimal import Decimal
 from typing import Any
 
 import aiohttp
@@ -177,7 +178,7 @@ class LocalBook:
         """Both sides in ticks and lots, best first; the test symbols have 2 and 4 decimals."""
         sides = []
         for side, levels in zip(Side, self.sides, strict=True):
-            rows = [(int(price.replace(".", "")), int(lots.replace(".", ""))) for price, lots in levels.items()]
+            rows = [(int(Decimal(price) * 10**2), int(Decimal(lots) * 10**4)) for price, lots in levels.items()]
             sides.append(sorted(rows, reverse=side == Side.BUY))
         return sides
 

@@ -15,7 +15,19 @@ from tests.gateway.openapi.stage import Answer, Stage, base, changed
 
 Kind = tuple[int, int]
 _NOBODYS_KEY = "n" * 64
-_BAD = ("", "nope", "0", "1", "99999999999999999999", "0.0000000000001", "0.000000001", "0.001", "+15:00", "not/legal", '["X","X"]')
+_BAD = (
+    "",
+    "nope",
+    "0",
+    "1",
+    "99999999999999999999",
+    "0.0000000000001",
+    "0.000000001",
+    "0.001",
+    "+15:00",
+    "not/legal",
+    '["X","X"]',
+)
 _TOGETHER = (
     {"symbol": "ETH_BTC", "symbols": '["ETH_BTC"]'},
     {"startTime": "1", "endTime": "90000001"},

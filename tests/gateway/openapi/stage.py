@@ -74,7 +74,12 @@ class Stage:
         """Somebody with a second factor."""
 
     async def send(
-        self, route: Route, query: str = "", body: bytes = b"", headers: Mapping[str, str] = {}, token: str | None = None
+        self,
+        route: Route,
+        query: str = "",
+        body: bytes = b"",
+        headers: Mapping[str, str] = {},
+        token: str | None = None,
     ) -> Answer:
         """Exactly this request; whose it is goes into the headers that the route needs."""
         given = dict(headers)
