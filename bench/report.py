@@ -105,6 +105,11 @@ BENCHES = (
         (Target("against a bare aiohttp POST echo", "ratio_to_bare", True, 0.7, "x"),),
     ),
     Bench(
+        "WebSocket API orders, durable, 256 connections",
+        ("bench.wsapi",),
+        (Target("against a bare aiohttp WebSocket echo", "ratio_to_bare", True, 0.5, "x"),),
+    ),
+    Bench(
         "WebSocket fan-out to 100 listeners",
         ("bench.fanout",),
         (Target("one frame to 100 listeners", "frames_per_second", True, 300e3, "frames/s"),),
@@ -120,6 +125,7 @@ BENCHES = (
         (Target("p99 of an order against the same with PostgreSQL", "p99_down_to_up", False, 1.1, "x"),),
     ),
     Bench("orders during a flood of logins", ("bench.logins",)),
+    Bench("private events, live and resumed", ("bench.private",)),
 )
 
 

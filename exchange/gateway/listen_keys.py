@@ -15,7 +15,8 @@ from collections.abc import Awaitable, Callable
 from aiohttp import WSCloseCode
 
 from exchange.gateway.errors import Refusal
-from exchange.gateway.private.user_data import Subscription, UserData
+from exchange.gateway.private.subscriptions import Subscription
+from exchange.gateway.private.user_data import UserData
 from exchange.users.keyring import KeyRing
 from exchange.users.keys import Key, draw_secret
 
@@ -82,7 +83,7 @@ class ListenKeys:
     def find(self, text: str) -> Attach | None:
         """How a socket listens by that name; None: there is no such name, or not any more."""
         name = self._names.get(text)
-        if name is None or name.until_s <= self._clock():
+        if name is None or self._is_over(name):
             return None
 
         async def attach(send: Send, close: Close) -> Detach:
@@ -105,13 +106,15 @@ class ListenKeys:
 
     def sweep(self) -> None:
         """End what has lived long enough. Called once a second."""
-        now = self._clock()
-        for name in [name for name in self._names.values() if name.until_s <= now]:
+        for name in [name for name in self._names.values() if self._is_over(name)]:
             self._expire(name)
+
+    def _is_over(self, name: _Name) -> bool:
+        return name.until_s <= self._clock() or time.time_ns() // 1000 >= name.key.expires_us
 
     def _of(self, key: Key, text: str) -> _Name:
         name = self._names.get(text)
-        if name is None or name.key.account != key.account or name.until_s <= self._clock():
+        if name is None or name.key.account != key.account or self._is_over(name):
             raise Refusal(400, -1125, "This listenKey does not exist.")
         return name
 

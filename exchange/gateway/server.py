@@ -86,9 +86,9 @@ async def _never(_request: web.BaseRequest) -> web.StreamResponse:
 class Gateway:
     """The REST edge of one venue: `start`, then `sweep` once a second, then `close` and `stop`."""
 
-    def __init__(self, venue: Venue) -> None:
+    def __init__(self, venue: Venue, ws_api: WsApi | None = None) -> None:
         self.venue = venue
-        self.ws_api = WsApi(venue)
+        self.ws_api = ws_api or WsApi(venue)
         sockets = {"ws-api": self.ws_api.socket, "ws": self._streams, "stream": self._streams}
         self._sockets = {name: self.admitted(socket) for name, socket in sockets.items()}
         self._routes = {(route.method, route.path): route for route in ROUTES}
@@ -177,7 +177,7 @@ class Gateway:
             headers = message.headers
             if route is None and path in PATHS and method in _READING:
                 accepted, known = headers.get("Accept-Encoding", ""), headers.get("If-None-Match", "")
-                return page(path).answer(accepted, known, weight_lines(usage.weight))
+                return (await page(path)).answer(accepted, known, weight_lines(usage.weight))
             if route is None:
                 allow = ", ".join(_READING if path in PATHS else self._methods(path))
                 raise _no_route(allow)

@@ -131,7 +131,7 @@ class MarketData:
         feed = Feed(symbol, name, scales, self._update_id_base, self._tables, self._counts, self._lagging)
         self._feeds[symbol] = feed
         self._named[name] = feed
-        self._source.feeds[stream_symbol(name)] = feed
+        self._source.feeds.setdefault(stream_symbol(name), feed)  # of two names spelled alike the older has it
         for channel, stream in feed.streams().items():
             self._streams[channel, name] = stream
 
@@ -301,10 +301,11 @@ class MarketData:
         self._refuse_after_fault()
         return self._source.tickers
 
-    def depth_snapshot(self, symbol: str, limit: int) -> bytes:
-        """The JSON of `GET /v1/depth`: lastUpdateId, bids and asks with at most `limit` levels (1 to 5 000) a side.
+    def depth_snapshot(self, symbol: str, limit: int, decimals_min: int = 0) -> bytes:
+        """The JSON of GET depth: lastUpdateId, bids and asks with at most `limit` levels (1 to 5 000) a side.
 
-        It lies on the last published boundary and is encoded once for it. Raises MarketDataError.
+        Prices and quantities have all decimals of the symbol, and at least `decimals_min`. It lies on the last boundary
+        that was published and is encoded once for it. Raises MarketDataError.
         """
         self._refuse_after_fault()
         feed = self._named.get(symbol)
@@ -312,7 +313,7 @@ class MarketData:
             raise MarketDataError(-1121, "Invalid symbol.", "GET /v1/exchangeInfo lists the symbols.")
         if not 1 <= limit <= SNAPSHOT_LEVELS_MAX:
             raise MarketDataError(-1130, f"Data sent for parameter 'limit' is not valid: {limit}.", "Send 1 to 5000.")
-        return b"{%b}" % feed.snapshot(limit)
+        return b"{%b}" % feed.snapshot(limit, decimals_min)
 
     async def start(
         self,

@@ -9,11 +9,12 @@ Sources: RFC 6455 section 5.2 (frames); Binance Spot WebSocket streams (field na
 
 from __future__ import annotations
 
+import struct
 from typing import NamedTuple
 
 import orjson
 
-from exchange.marketdata.text import amount_text, decimal_text
+from exchange.marketdata.text import decimal_text
 from exchange.marketdata.windows import DAY_MINUTES, NS_PER_MINUTE, Window
 
 CHANNELS = ("depth", "trades", "ticker")
@@ -24,6 +25,7 @@ NS_PER_US = 1_000
 PERCENT_SCALE = 3
 
 _TEXT, _CLOSE, _PONG = 0x81, 0x88, 0x8A
+_SHORT, _MEDIUM, _LONG = (struct.Struct(head).pack for head in (">BB", ">BBH", ">BBQ"))
 PING_FRAME = b"\x89\x00"
 _SHOWN_CHARACTERS = 40
 
@@ -60,10 +62,10 @@ class Quote(NamedTuple):
 def _frame(first: int, payload: bytes) -> bytes:
     size = len(payload)
     if size < 126:
-        return bytes((first, size)) + payload
+        return _SHORT(first, size) + payload
     if size < 1 << 16:
-        return bytes((first, 126)) + size.to_bytes(2, "big") + payload
-    return bytes((first, 127)) + size.to_bytes(8, "big") + payload
+        return _MEDIUM(first, 126, size) + payload
+    return _LONG(first, 127, size) + payload
 
 
 def text_frame(payload: bytes) -> bytes:
@@ -153,10 +155,10 @@ def ticker(symbol: str, ts_ns: int, scales: tuple[int, int], quote: Quote, windo
     last_id = quote.last_trade_id if window.trades else 0
 
     def price(ticks: int) -> str:
-        return amount_text(ticks, price_scale)
+        return decimal_text(ticks, price_scale)
 
     def quantity(lots: int) -> str:
-        return amount_text(lots, qty_scale)
+        return decimal_text(lots, qty_scale)
 
     return orjson.dumps(
         {
@@ -176,7 +178,7 @@ def ticker(symbol: str, ts_ns: int, scales: tuple[int, int], quote: Quote, windo
             "h": price(window.high_ticks),
             "l": price(window.low_ticks),
             "v": quantity(window.lots),
-            "q": amount_text(window.tick_lots, price_scale + qty_scale),
+            "q": decimal_text(window.tick_lots, price_scale + qty_scale),
             "O": max(ts_ns // NS_PER_MINUTE - DAY_MINUTES + 1, 0) * NS_PER_MINUTE // NS_PER_MS,
             "C": ts_ns // NS_PER_MS,
             "F": window.first_trade_id,

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from exchange.marketdata.text import amount_text
+from exchange.marketdata.text import decimal_text
 from exchange.marketdata.tickers import AVERAGE_MINUTES, Average, Ticker
 
 
@@ -26,15 +26,15 @@ class Shown(NamedTuple):
 
     def price(self, ticks: int) -> str:
         """A price."""
-        return amount_text(ticks, self.price_scale)
+        return decimal_text(ticks, self.price_scale)
 
     def quantity(self, lots: int) -> str:
         """A quantity of the base asset."""
-        return amount_text(lots, self.qty_scale)
+        return decimal_text(lots, self.qty_scale)
 
     def quote(self, tick_lots: int) -> str:
         """An amount of the quote asset."""
-        return amount_text(tick_lots, self.price_scale + self.qty_scale)
+        return decimal_text(tick_lots, self.price_scale + self.qty_scale)
 
 
 def day_ticker(shown: Shown, ticker: Ticker, unit_ns: int) -> dict[str, Any]:

@@ -42,8 +42,8 @@ EVERY = [Named(interval, zone) for interval in INTERVALS for zone in ("", "@+08:
 
 
 def decimals(units: int, scale: int) -> str:
-    """An integer whose last digits stand behind a point, and zeros behind them up to eight decimals."""
-    return f"{units // 10**scale}.{units % 10**scale:0{scale}d}{'0' * (8 - scale)}"
+    """An integer whose last digits stand behind a point."""
+    return f"{units // 10**scale}.{units % 10**scale:0{scale}d}"
 
 
 def candle_of(

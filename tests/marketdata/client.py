@@ -7,7 +7,6 @@ import contextlib
 import functools
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
-from decimal import Decimal
 from typing import Any
 
 import aiohttp
@@ -19,6 +18,7 @@ from exchange.marketdata.connection import Limits
 from exchange.marketdata.market import MarketData
 from exchange.marketdata.private_streams import Attach
 from exchange.marketdata.server import OPEN, Door
+from exchange.marketdata.text import BINANCE_DECIMALS
 from tests.marketdata.venue import Venue, event_count
 
 HOUR_S = 3_600.0
@@ -78,8 +78,8 @@ class Stage:
         self.market._registry.tick(1.0)
 
     def cut(self, symbol: str = "BTC_USDT", limit: int = 5_000) -> dict[str, Any]:
-        """The snapshot that REST answers with."""
-        snapshot: dict[str, Any] = orjson.loads(self.market.depth_snapshot(symbol, limit))
+        """The snapshot that GET /api/v3/depth answers with."""
+        snapshot: dict[str, Any] = orjson.loads(self.market.depth_snapshot(symbol, limit, BINANCE_DECIMALS))
         return snapshot
 
     async def connect(self, path: str = "/ws") -> aiohttp.ClientWebSocketResponse:
@@ -178,7 +178,7 @@ class LocalBook:
         """Both sides in ticks and lots, best first; the test symbols have 2 and 4 decimals."""
         sides = []
         for side, levels in zip(Side, self.sides, strict=True):
-            rows = [(int(Decimal(price) * 10**2), int(Decimal(lots) * 10**4)) for price, lots in levels.items()]
+            rows = [(round(float(price) * 100), round(float(lots) * 10_000)) for price, lots in levels.items()]
             sides.append(sorted(rows, reverse=side == Side.BUY))
         return sides
 

@@ -142,7 +142,7 @@ def test_symbol_added_while_running_gets_a_book() -> None:
     view = venue.run([(CommandKind.ADD_SYMBOL, fields), venue.place(Side.BUY, 700, 3, symbol=3)])
     market.on_events(view, event_count(view))
     market.publish()
-    assert market.depth_snapshot("ETH_BTC", 5).endswith(b'"bids":[["7.00000000","0.00030000"]],"asks":[]}')
+    assert market.depth_snapshot("ETH_BTC", 5).endswith(b'"bids":[["7.00","0.0003"]],"asks":[]}')
 
 
 def test_missing_event_stops_publication_until_seeded_again() -> None:

@@ -269,7 +269,7 @@ async def test_client_that_answers_no_ping_is_disconnected_and_unsolicited_pongs
         for _ in range(6):
             await client.send(b"", opcode=10)
             assert await client.read() == (9, b"")
-        frames = []
+        frames: list[tuple[int, bytes]] = []
         with contextlib.suppress(ConnectionResetError):
             while len(frames) < 9:
                 frames.append(await client.read())

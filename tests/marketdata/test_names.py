@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from exchange.marketdata.names import INTERVALS, WINDOWS, Kind, StreamName, parse_name, stream_symbol, wire_symbol
 
-NAMES = {
+NAMES: dict[str, tuple[Any, ...]] = {
     "btcusdt@depth": (Kind.DEPTH, "btcusdt"),
     "btcusdt@depth@1000ms": (Kind.DEPTH, "btcusdt"),
     "btcusdt@depth@100ms": (Kind.DEPTH, "btcusdt", 0, True),

@@ -202,7 +202,8 @@ async def test_slow_reader_of_the_latest_gets_the_latest_once_it_has_drained(nam
         await reading
         assert stage.market.statistics().dropped == 0
         assert len(got) < len(told)
-        assert got[:-1] == told[: len(got) - 1]
+        later = iter(told)
+        assert all(one in later for one in got)
         slow.close()
 
 

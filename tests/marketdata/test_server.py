@@ -222,7 +222,7 @@ async def test_depth_snapshot_is_encoded_once_a_boundary_and_refuses_what_it_can
         first = market._feeds[1].book.snapshot(2)
         assert market._feeds[1].book.snapshot(2) is first
         book = orjson.loads(market.depth_snapshot("BTC_USDT", 2))
-        assert book["bids"] == [["40.04000000", "0.00010000"], ["40.03000000", "0.00010000"]]
+        assert book["bids"] == [["40.04", "0.0001"], ["40.03", "0.0001"]]
         assert book["asks"] == []
         stage.apply(stage.venue.place(Side.SELL, 6_000, 1))
         assert orjson.loads(market.depth_snapshot("BTC_USDT", 2))["lastUpdateId"] == book["lastUpdateId"] + 1

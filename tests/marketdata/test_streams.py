@@ -71,8 +71,8 @@ async def test_nothing_is_published_when_nothing_changed() -> None:
         await depth.receive_json(), await ticker.receive_json()
         stage.apply(stage.venue.place(Side.BUY, 4_000, 5))
         first = await depth.receive_json()
-        assert (first["U"], first["u"], first["b"]) == (first["u"], first["u"], [["40.00000000", "0.00050000"]])
-        assert (await ticker.receive_json())["b"] == "40.00000000"
+        assert (first["U"], first["u"], first["b"]) == (first["u"], first["u"], [["40.00", "0.0005"]])
+        assert (await ticker.receive_json())["b"] == "40.00"
         encoded = stage.market.statistics().messages_encoded
         view = stage.venue.run(
             [
@@ -104,8 +104,8 @@ async def test_trades_arrive_one_by_one_as_the_engine_made_them() -> None:
                 "E": trade["ts_ns"] // 1_000_000,
                 "s": "BTC_USDT",
                 "t": trade["trade_id"],
-                "p": f"{trade['price_ticks'] / 100:.8f}",
-                "q": f"{trade['qty_lots'] / 10_000:.8f}",
+                "p": f"{trade['price_ticks'] / 100:.2f}",
+                "q": f"{trade['qty_lots'] / 10_000:.4f}",
                 "T": trade["ts_ns"] // 1_000_000,
                 "m": trade["side"] == Side.SELL,
             }
@@ -124,21 +124,14 @@ async def test_ticker_tells_the_window_and_the_best_prices() -> None:
         assert found.pop("E") == found.pop("C") == stage.venue.ts_ns // 1_000_000
         assert found.pop("O") == (stage.venue.ts_ns // 60_000_000_000 - 1_439) * 60_000
         assert found == {
-            "e": "24hrTicker", "s": "BTC_USDT", "p": "5.00000000", "P": "10.000", "w": "53.33000000",
-            "c": "55.00000000", "Q": "0.00200000", "b": "49.00000000", "B": "0.00070000",
-            "a": "55.00000000", "A": "0.00100000", "o": "50.00000000", "h": "55.00000000", "l": "50.00000000",
-            "v": "0.00300000", "q": "0.16000000", "F": 1, "L": 2, "n": 2,
+            "e": "24hrTicker", "s": "BTC_USDT", "p": "5.00", "P": "10.000", "w": "53.33", "c": "55.00", "Q": "0.0020",
+            "b": "49.00", "B": "0.0007", "a": "55.00", "A": "0.0010", "o": "50.00", "h": "55.00", "l": "50.00",
+            "v": "0.0030", "q": "0.160000", "F": 1, "L": 2, "n": 2,
         }  # fmt: skip
         stage.venue.ts_ns += 86_400_000_000_000
         stage.apply(place(sell, 4_800, 7))
         later = await ws.receive_json()
-        assert (later["n"], later["o"], later["c"], later["P"], later["F"]) == (
-            1,
-            "49.00000000",
-            "49.00000000",
-            "0.000",
-            3,
-        )
+        assert (later["n"], later["o"], later["c"], later["P"], later["F"]) == (1, "49.00", "49.00", "0.000", 3)
 
 
 @on_uvloop

@@ -48,7 +48,7 @@ def signed_call(
         strict = functools.partial(strict_text, request.method, connection.host, WS_API_PATH, "", text.payload)
         call = authenticate(face, keys, [_api_key(params)], text, permission, unit_ns, client, strict)
         connection.is_known = True
-    _check_names(params, allowed)
+    check_params(params, allowed)
     return call
 
 
@@ -65,7 +65,7 @@ def route_call(venue: Venue, connection: Connection, route: Route, request: Requ
         call = keyed(face, keys, [_api_key(params)], params, route.permission, unit_ns, connection.client)
     else:
         call = anonymous(face, params, unit_ns)
-    _check_names(params, route.parameters)
+    check_params(params, route.parameters)
     return call
 
 
@@ -76,7 +76,8 @@ def _api_key(params: Params) -> str:
     return api_key
 
 
-def _check_names(params: Params, allowed: frozenset[str]) -> None:
+def check_params(params: Params, allowed: frozenset[str]) -> None:
+    """Take out what is for no handler, and refuse what else is not known. Raises Refusal."""
     params.pop(API_KEY, None)
     params.pop(SHOW_LIMITS, None)
     check_names(params, allowed)

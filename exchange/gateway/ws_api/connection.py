@@ -33,7 +33,7 @@ class Limits(NamedTuple):
     message_bytes_max: int = 16_384  # of one client message
     messages_per_second: int = 5_000  # client messages of one connection, pings and pongs included
     in_flight_max: int = 256  # requests of one connection that are not answered yet
-    buffer_bytes: int = 1 << 20  # of answers and events that wait for one reader
+    buffer_bytes: int = 1 << 20  # waiting for one reader, in the process and again in the kernel
     subscriptions_max: int = 10_000  # user data streams of one connection, one after the other or at once
     ping_s: float = 20.0
     pong_s: float = 60.0
@@ -65,7 +65,7 @@ class Session(NamedTuple):
 
 
 class Connection:
-    """One client. `host` is the Host of its handshake. Times in units of `unit_ns`; `shows_limits`: it wants `rateLimits`."""
+    """One client. `host` is the Host of its handshake, `unit_ns` its unit of times; it may want no `rateLimits`."""
 
     def __init__(
         self,

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import socket
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -74,7 +75,7 @@ class WsApi:
         self._limits = limits
         self._rate_limits = RateLimits(venue.limits)
         self._sessions = Sessions(venue)
-        self._methods = self._every_method()
+        self.methods = self._every_method()
         self._addresses: Counter[Address] = Counter()
         self._tasks: dict[Request, asyncio.Task[None]] = {}
         """What is in flight; the event loop alone would not keep it alive."""
@@ -117,6 +118,8 @@ class WsApi:
             writer = await response.prepare(request)
             transport = request.transport
             if transport is not None:
+                kernel: socket.socket = transport.get_extra_info("socket")
+                kernel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._limits.buffer_bytes)
                 connection = Connection(
                     transport,
                     address,
@@ -213,7 +216,7 @@ class WsApi:
         named, method = messages.NO_ID, _NO_METHOD
         try:
             request = messages.read(message)
-            named, method = request.id, self._methods.get(request.method, _NO_METHOD)
+            named, method = request.id, self.methods.get(request.method, _NO_METHOD)
             shows_limits = calls.shows_limits(request.params, shows_limits)
             limits.enter(usage, method.weight)
             if method.weight.more is not None:

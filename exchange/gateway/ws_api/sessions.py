@@ -16,11 +16,10 @@ from aiohttp import WSCloseCode
 
 from exchange.gateway.catalogue import SIGNED
 from exchange.gateway.errors import mandatory
-from exchange.gateway.parameters import check_names
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import denied
 from exchange.gateway.venue import Venue
-from exchange.gateway.ws_api.calls import API_KEY, signed_call
+from exchange.gateway.ws_api.calls import API_KEY, check_params, signed_call
 from exchange.gateway.ws_api.connection import Connection, Session
 from exchange.gateway.ws_api.messages import Request
 from exchange.users.keys import Key, KeyKind
@@ -53,12 +52,12 @@ class Sessions:
 
     async def status(self, connection: Connection, request: Request) -> Reply:
         """session.status: who the connection is."""
-        check_names(request.params, _PLAIN)
+        check_params(request.params, _PLAIN)
         return self._status(connection)
 
     async def logout(self, connection: Connection, request: Request) -> Reply:
         """session.logout: forget it; the streams of the session end, those that were signed for go on."""
-        check_names(request.params, _PLAIN)
+        check_params(request.params, _PLAIN)
         self._end_session(connection)
         return self._status(connection)
 

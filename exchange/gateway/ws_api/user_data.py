@@ -13,12 +13,11 @@ from __future__ import annotations
 from exchange.gateway.catalogue import FROM_SEQUENCE, SIGNED, SUBSCRIPTION_ID
 from exchange.gateway.errors import Refusal, mandatory
 from exchange.gateway.faces import BINANCE
-from exchange.gateway.parameters import check_names
-from exchange.gateway.private.user_data import Subscription
+from exchange.gateway.private.subscriptions import Subscription
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call, keyed
 from exchange.gateway.venue import Venue
-from exchange.gateway.ws_api.calls import API_KEY, signed_call
+from exchange.gateway.ws_api.calls import API_KEY, check_params, signed_call
 from exchange.gateway.ws_api.connection import Channel, Connection
 from exchange.gateway.ws_api.messages import Request
 from exchange.gateway.ws_api.sessions import Sessions
@@ -99,7 +98,7 @@ class UserStreams:
         if session is None:
             raise Refusal(401, -1002, "You are not authorized to execute this request.")
         params = request.params
-        check_names(params, _OF_SESSION)
+        check_params(params, _OF_SESSION)
         face, keys = self._venue.faces[BINANCE], self._venue.keys
         names = [session.key.api_key]
         call = keyed(face, keys, names, params, Permission.READ, connection.unit_ns, connection.client)
@@ -115,7 +114,7 @@ class UserStreams:
     async def unsubscribe(self, connection: Connection, request: Request) -> Reply:
         """userDataStream.unsubscribe: one stream of the connection, or all."""
         params, live = request.params, _live(connection)
-        check_names(params, _UNSUBSCRIBE)
+        check_params(params, _UNSUBSCRIBE)
         if SUBSCRIPTION_ID.name in params:
             number = SUBSCRIPTION_ID.read(params)
             if number not in live:
@@ -128,7 +127,7 @@ class UserStreams:
 
     async def subscriptions(self, connection: Connection, request: Request) -> Reply:
         """session.subscriptions: the streams of the connection."""
-        check_names(request.params, _NOTHING)
+        check_params(request.params, _NOTHING)
         return Reply([{"subscriptionId": number} for number in _live(connection)])
 
     async def _begin(self, connection: Connection, call: Call, *, is_of_session: bool) -> Reply:

@@ -1,0 +1,144 @@
+"""listenKeys: making, refreshing and ending one over REST and over a socket, and what a socket hears by it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from exchange.gateway.listen_keys import LIFE_S, REVOKED, ListenKeys
+from exchange.gateway.private.user_data import UserData
+from exchange.users.keys import Permission
+from tests.gateway.ws_api.client import PATIENCE_S, Client, Identity, Json
+from tests.gateway.ws_api.stage import ALICE, Stage
+from tests.gateway.ws_api.test_methods import ORDER
+
+PATH = "/api/v3/userDataStream"
+UNKNOWN = (400, -1125, "This listenKey does not exist.")
+
+
+class Ear:
+    """A socket of the market data server."""
+
+    def __init__(self) -> None:
+        self.heard: list[Json] = []
+        self.closed: list[tuple[int, str]] = []
+
+    def send(self, payload: bytes) -> None:
+        self.heard.append(json.loads(payload))
+
+    def close(self, code: int, reason: str) -> None:
+        self.closed.append((code, reason))
+
+
+async def keyed(stage: Stage, method: str, api_key: str, **params: str) -> tuple[int, Json]:
+    """A request with the name of a key and no signature."""
+    return await stage.keyed(method, PATH, api_key, params)
+
+
+async def test_listen_key_lives_over_rest(stage: Stage, alice: Identity) -> None:
+    status, made = await keyed(stage, "POST", alice.api_key)
+    assert (status, len(made["listenKey"])) == (200, 60)
+    assert await keyed(stage, "POST", alice.api_key) == (200, made)
+    assert await keyed(stage, "PUT", alice.api_key, **made) == (200, {})
+    assert await keyed(stage, "DELETE", alice.api_key, **made) == (200, {})
+    for method in ("PUT", "DELETE"):
+        status, body = await keyed(stage, method, alice.api_key, **made)
+        assert (status, body["code"], body["msg"]) == UNKNOWN
+
+
+async def test_listen_key_lives_over_a_socket(client: Client, alice: Identity) -> None:
+    made = await client.result("userDataStream.start", {"apiKey": alice.api_key})
+    both = {"apiKey": alice.api_key, **made}
+    assert await client.result("userDataStream.ping", both) == {}
+    assert await client.result("userDataStream.stop", both) == {}
+    assert await client.refused("userDataStream.ping", both) == UNKNOWN
+
+
+async def test_listen_key_wants_a_key_that_may_read(stage: Stage, alice: Identity) -> None:
+    _, trader = await stage.key(ALICE, Permission.TRADE)
+    assert (await keyed(stage, "POST", trader.api_key))[1]["code"] == -2015
+    assert (await keyed(stage, "POST", "k" * 64))[1]["code"] == -2015
+    assert (await keyed(stage, "POST", "k"))[1]["code"] == -2014
+    assert (await keyed(stage, "PUT", alice.api_key))[1]["code"] == -1102
+    assert (await keyed(stage, "POST", alice.api_key, listenKey="x"))[1]["code"] == -1103
+
+
+async def test_listen_key_of_another_account_is_none(stage: Stage, alice: Identity, bob: Identity) -> None:
+    _, made = await keyed(stage, "POST", alice.api_key)
+    assert (await keyed(stage, "DELETE", bob.api_key, **made))[1]["code"] == -1125
+    assert (await keyed(stage, "PUT", alice.api_key, **made))[0] == 200
+
+
+async def listening(stage: Stage, api_key: str) -> tuple[Ear, str]:
+    """A socket that listens by a new name."""
+    _, made = await keyed(stage, "POST", api_key)
+    attach = stage.gateway.venue.listen_keys.find(made["listenKey"])
+    assert attach is not None
+    ear = Ear()
+    await attach(ear.send, ear.close)
+    return ear, made["listenKey"]
+
+
+async def test_socket_hears_bare_events_until_it_leaves(stage: Stage, client: Client, alice: Identity) -> None:
+    name = (await client.result("userDataStream.start", {"apiKey": alice.api_key}))["listenKey"]
+    attach = stage.gateway.venue.listen_keys.find(name)
+    assert attach is not None
+    ear = Ear()
+    detach = await attach(ear.send, ear.close)
+    await client.result("order.place", alice.signed(**ORDER))
+    async with asyncio.timeout(PATIENCE_S):
+        while len(ear.heard) < 2:
+            await client.result("ping")
+    assert [event["e"] for event in ear.heard] == ["executionReport", "outboundAccountPosition"]
+    detach()
+    detach()
+    assert stage.gateway.venue.user_data.statistics().subscriptions == 0
+
+
+async def test_ended_listen_key_tells_its_sockets(stage: Stage, alice: Identity) -> None:
+    ear, name = await listening(stage, alice.api_key)
+    await keyed(stage, "DELETE", alice.api_key, listenKey=name)
+    (event,) = ear.heard
+    assert (event["e"], event["listenKey"]) == ("listenKeyExpired", name)
+    assert ear.closed == [(1008, "the listenKey has ended; make a new one")]
+    assert stage.gateway.venue.listen_keys.find(name) is None
+    assert stage.gateway.venue.user_data.statistics().subscriptions == 0
+
+
+async def test_revoked_key_ends_its_listen_key(stage: Stage, alice: Identity) -> None:
+    ear, name = await listening(stage, alice.api_key)
+    await stage.keys.revoke(alice.api_key)
+    (event,) = ear.heard
+    assert (event["e"], event["reason"]) == ("eventStreamTerminated", REVOKED)
+    assert ear.closed == [(1008, REVOKED)]
+    assert stage.gateway.venue.listen_keys.find(name) is None
+
+
+async def test_listen_key_lives_an_hour_from_its_last_refresh(stage: Stage, alice: Identity) -> None:
+    now = [0.0]
+    user_data: UserData = stage.gateway.venue.user_data
+    listen_keys = ListenKeys(stage.keys, user_data, lambda: now[0])
+    key = stage.keys.find(alice.api_key)
+    assert key is not None
+    name = listen_keys.start(key)
+    ear = Ear()
+    attach = listen_keys.find(name)
+    assert attach is not None
+    await attach(ear.send, ear.close)
+    now[0] = LIFE_S - 1
+    listen_keys.refresh(key, name)
+    now[0] = 2 * LIFE_S - 2
+    listen_keys.sweep()
+    assert ear.heard == []
+    now[0] = 2 * LIFE_S - 1
+    assert listen_keys.find(name) is None
+    listen_keys.sweep()
+    assert [event["e"] for event in ear.heard] == ["listenKeyExpired"]
+    assert listen_keys.start(key) != name
+
+
+@pytest.mark.parametrize("name", ["", "x", "a" * 60, "btcusdt@trade"])
+async def test_name_that_is_no_listen_key_is_none(stage: Stage, name: str) -> None:
+    assert stage.gateway.venue.listen_keys.find(name) is None
