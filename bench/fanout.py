@@ -204,7 +204,7 @@ class Bench:
             self._readers.kill()
             await self._readers.wait()
         bare.close()
-        await server.stop()
+        await server.stop(limits.close_s)
         if written != ROUNDS * len(frames) * self._listeners:
             raise Wrong(f"{written} messages written are not {ROUNDS} rounds of {len(frames)}.")
         if self.counts.dropped or len(self._joined) != self._listeners + self._slow:

@@ -160,8 +160,9 @@ async def _stop(parts: Parts, settings: Settings) -> None:
     try:
         parts.gateway.close()
         parts.user_data.close("The venue stops.")
-        await parts.market_data.stop()
-        await parts.gateway.stop(settings.stop_timeout_s / 2)
+        # At the same time: each port serves sockets of both.
+        goodbye_s = settings.stop_timeout_s / 2
+        await asyncio.gather(parts.market_data.stop(goodbye_s), parts.gateway.stop(goodbye_s))
     finally:
         await parts.pipeline.stop(max(0.1, deadline_s - time.monotonic()))
         await parts.backoffice.stop()

@@ -41,7 +41,7 @@ from exchange.gateway.strict import request_text
 from exchange.gateway.venue import Venue, shutting_down
 from exchange.gateway.weights import FREE, UNKNOWN
 from exchange.gateway.ws_api.server import WsApi
-from exchange.marketdata.server import Door
+from exchange.marketdata.server import SHUTDOWN_S_MIN, SHUTDOWN_WAITS, Door
 
 log = logging.getLogger("exchange.gateway")
 Headers = CIMultiDictProxy[str]
@@ -130,12 +130,13 @@ class Gateway:
             self._listener.close()
 
     async def stop(self, timeout_s: float) -> None:
-        """After `close`: let the requests in flight be answered, close the rest after `timeout_s`."""
+        """After `close`: let the requests in flight be answered, close the rest; done within about `timeout_s`."""
         self.close()
+        deadline = time.monotonic() + timeout_s
         await self.ws_api.stop(timeout_s)
         if self._server is not None:
             self._server.pre_shutdown()
-            await self._server.shutdown(timeout_s)
+            await self._server.shutdown(max(SHUTDOWN_S_MIN, deadline - time.monotonic()) / SHUTDOWN_WAITS)
 
     def sweep(self) -> None:
         """Answer what has waited too long, and cut off clients that do not read. Called once a second."""

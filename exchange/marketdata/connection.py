@@ -66,6 +66,12 @@ class Connection:
         self._transport.close()
         self._loop.call_later(self._limits.close_s, self._transport.abort)
 
+    def abort(self) -> None:
+        """Leave every stream and end the transport, whatever waits in it."""
+        self._beat_timer.cancel()
+        self.listener.leave_all()
+        self._transport.abort()
+
     def _beat(self) -> None:
         now = self._loop.time()
         if now - self.heard_at >= PINGS_UNANSWERED_MAX * self._limits.ping_s:

@@ -46,6 +46,7 @@ from exchange.marketdata.variants import Source, VariantStream
 from exchange.marketdata.warmup import load_windows
 
 INTERVAL_S = 0.1
+STOP_S = 5.0
 LEVEL_SLOTS = 1 << 14
 LEVELS_PER_EVENT = 2
 _NOTHING_WRONG = ""
@@ -345,15 +346,15 @@ class MarketData:
     def _now_ns(self) -> int:
         return int(self._header["ts_ns"][0])
 
-    async def stop(self) -> None:
-        """Publish what is left, say goodbye to every client and stop listening."""
+    async def stop(self, timeout_s: float = STOP_S) -> None:
+        """Publish what is left, say goodbye to every client and stop listening, within about `timeout_s`."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self._server is not None:
             self.publish()
             self._registry.stop()
-            await self._server.stop()
+            await self._server.stop(timeout_s)
         self._loop = None
 
     def _join(self, name: str, listener: Listener) -> VariantStream | None:

@@ -33,6 +33,9 @@ OWN_PATH = "/ws"
 """Where our own protocol is expected until a message shows that it is not."""
 COMBINED_PATH = "/stream"
 PATHS = ("/ws", COMBINED_PATH)
+SHUTDOWN_WAITS = 2
+"""So often may aiohttp's shutdown wait for the time that it is given."""
+SHUTDOWN_S_MIN = 0.1
 UNITS_NS = {"MILLISECOND": NS_PER_MS, "MICROSECOND": NS_PER_US}
 
 
@@ -92,8 +95,13 @@ class StreamServer:
         self._server = await loop.create_server(self._web, sock=listening)
         return int(listening.getsockname()[1])
 
-    async def stop(self) -> None:
-        """Stop listening, tell every client, and wait at most `close_s` for their goodbye."""
+    async def stop(self, timeout_s: float) -> None:
+        """Stop listening, tell every client, and wait at most `close_s` for their goodbye; done within `timeout_s`.
+
+        The sockets of others on this port have the rest of that time to end.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
         self._is_stopping = True
         self._server.close()
         for connection in tuple(self.connections):
@@ -102,12 +110,13 @@ class StreamServer:
                 connection.listener.reply(messages.text_frame(methods.shutdown_message(now)))
         self.close_all(WSCloseCode.GOING_AWAY, "the exchange stops")
         try:
-            async with asyncio.timeout(self._limits.close_s):
+            async with asyncio.timeout(min(self._limits.close_s, timeout_s)):
                 await self._nobody.wait()
         except TimeoutError:
             for connection in tuple(self.connections):
-                connection.end()
-        await self._web.shutdown(self._limits.close_s)
+                connection.abort()
+        self._web.pre_shutdown()
+        await self._web.shutdown(max(SHUTDOWN_S_MIN, deadline - loop.time()) / SHUTDOWN_WAITS)
 
     def close_all(self, code: int, reason: str) -> None:
         """Close every connection with a reason."""

@@ -158,6 +158,11 @@ class Connection:
         self.write(close_frame(code, reason))
         self._loop.call_later(self._limits.close_s, self._transport.abort)
 
+    def abort(self) -> None:
+        """End the transport now, whatever waits in it."""
+        self.is_closing = True
+        self._transport.abort()
+
     def end(self) -> None:
         """The task of the connection is over: end the transport, by force if its peer does not read what waits."""
         self.is_closing = True

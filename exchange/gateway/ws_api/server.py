@@ -205,7 +205,7 @@ class WsApi:
                 await self._nobody.wait()
         except TimeoutError:
             for connection in tuple(self.connections):
-                connection.end()
+                connection.abort()
 
     # ---- requests -------------------------------------------------------------------------------------------------
 
