@@ -49,8 +49,10 @@ def read_call(message: object) -> Call:
     method, params = message.get("method"), message.get("params")
     if "method" not in message:
         raise _invalid("missing field `method`", call_id)
+    if not isinstance(method, str):
+        raise _invalid("method must be a string", call_id)
     if method not in METHODS:
-        shown = method[:NAME_CHARACTERS_MAX] if isinstance(method, str) else orjson.dumps(method).decode()[:40]
+        shown = method[:NAME_CHARACTERS_MAX]
         raise _invalid(f"unknown variant `{shown}`, expected one of {', '.join(METHODS)}", call_id)
     if method in ("SUBSCRIBE", "UNSUBSCRIBE"):
         return Call(method, call_id, _read_names(params, call_id), is_combined=False)

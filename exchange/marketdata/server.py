@@ -14,6 +14,7 @@ Sources: RFC 6455 section 7 (closing); IANA WebSocket close codes; aiohttp 3.14 
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
@@ -29,6 +30,9 @@ from exchange.marketdata.messages import NS_PER_MS, NS_PER_US
 from exchange.marketdata.protocols import Market, Protocols
 from exchange.marketdata.streams import Variant
 
+log = logging.getLogger("exchange.marketdata")
+_UNHEARD = logging.Logger("aiohttp.server", logging.CRITICAL + 1)
+"""aiohttp would log a stack trace for all that is not HTTP. What our own code does not expect is logged by us."""
 OWN_PATH = "/ws"
 """Where our own protocol is expected until a message shows that it is not."""
 COMBINED_PATH = "/stream"
@@ -80,6 +84,7 @@ class StreamServer:
         self._web = web.Server(
             self._dispatch,
             access_log=None,
+            logger=_UNHEARD,
             keepalive_timeout=limits.handshake_s,
             lingering_time=1.0,
             max_headers=64,
@@ -124,7 +129,14 @@ class StreamServer:
             connection.listener.close(code, reason)
 
     async def _dispatch(self, request: web.BaseRequest) -> web.StreamResponse:
-        return await self._others.get(request.path.split("/")[1], self._ours)(request)
+        try:
+            return await self._others.get(request.path[1:].partition("/")[0], self._ours)(request)
+        except ConnectionError:
+            # The client has gone; aiohttp finds that out by itself.
+            return web.Response()
+        except Exception:
+            log.exception("a socket failed unexpectedly")
+            return refused(500, -1000, "The request could not be answered; the operator's log says why.")
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         return await self._admitted(request, self._door.address(request), is_binance=request.path != OWN_PATH)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 
 import orjson
 import pytest
@@ -10,9 +12,11 @@ import pytest
 from exchange.core.codes import Side
 from exchange.marketdata.connection import Limits
 from exchange.marketdata.market import MarketDataError
-from tests.marketdata.client import CLOSE_S, StubbornClient, closing, on_uvloop, staged
+from tests.marketdata.client import CLOSE_S, HANDSHAKE, StubbornClient, closing, on_uvloop, staged
 
 LIMITS = Limits(close_s=CLOSE_S)
+GONE = 50
+"""Clients that are gone at once; a few of them are in the middle of a handshake then."""
 SUBSCRIBE = '{"action":"subscribe","channel":"depth","symbol":"BTC_USDT"}'
 NEEDED = "was not sent, was empty/null, or malformed: send a text."
 NOT_JSON = (-1135, "The message is not valid JSON.")
@@ -191,6 +195,39 @@ async def test_plain_http_gets_an_error_with_a_code() -> None:
             async with stage.session.get(f"http://127.0.0.1:{stage.port}{path}") as response:
                 assert response.status == status
                 assert (await response.json())["code"] == -1000
+
+
+@pytest.mark.parametrize(
+    ("target", "status"), [("OPTIONS *", b"404"), ("CONNECT localhost:80", b"404"), ("GET x", b"400")]
+)
+@on_uvloop
+async def test_target_that_is_no_path_is_refused_and_is_no_fault(
+    target: str, status: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with staged(LIMITS) as stage:
+        reader, writer = await asyncio.open_connection("127.0.0.1", stage.port)
+        writer.write(f"{target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        assert (await reader.read()).split()[1] == status
+        writer.close()
+        await writer.wait_closed()
+    assert not caplog.records
+
+
+@on_uvloop
+async def test_client_that_is_gone_before_the_answer_to_its_handshake_is_no_fault(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    head = "".join(f"{name}: {value}\r\n" for name, value in {"Upgrade": "websocket", **HANDSHAKE}.items())
+    async with staged(LIMITS) as stage:
+        for _ in range(GONE):
+            with socket.create_connection(("127.0.0.1", stage.port)) as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                client.sendall(f"GET /ws/btcusdt@trade HTTP/1.1\r\nHost: localhost\r\n{head}\r\n".encode())
+                await asyncio.sleep(0)
+        await (await stage.subscribe("trades")).close()
+        while stage.market.statistics().connections:  # noqa: ASYNC110  a connection tells nobody that it has ended
+            await asyncio.sleep(0)
+    assert not caplog.records
 
 
 @on_uvloop
