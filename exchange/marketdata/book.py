@@ -23,6 +23,10 @@ SIGN = (-1, 1)
 """By side: the best BUY is the highest price, the best SELL the lowest."""
 
 
+SNAPSHOTS_MAX = 8
+"""Kept at one time: a client that asks for every limit there is must not fill the memory of a quiet market."""
+
+
 class Level(NamedTuple):
     """One published price level."""
 
@@ -58,12 +62,14 @@ class Book:
         return text
 
     def snapshot(self, limit: int, decimals_min: int = 0) -> bytes:
-        """The members `"lastUpdateId":…,"bids":[…],"asks":[…]`, at most `limit` levels a side; kept until a change."""
+        """The members `"lastUpdateId":…,"bids":[…],"asks":[…]`, at most `limit` levels a side. A few are kept."""
         key = (limit, decimals_min)
         known = self._snapshots.get(key)
         if known is None:
             bids, asks = (self._first_text(side, limit, decimals_min) for side in Side)
             known = b'"lastUpdateId":%d,"bids":[%b],"asks":[%b]' % (self.update_id, bids, asks)
+            if len(self._snapshots) >= SNAPSHOTS_MAX:
+                del self._snapshots[next(iter(self._snapshots))]
             self._snapshots[key] = known
         return known
 

@@ -8,6 +8,9 @@ Every answer is written before the first message of the stream that it acknowled
 
 from __future__ import annotations
 
+import asyncio
+import functools
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -20,6 +23,9 @@ from exchange.marketdata.messages import RequestError
 from exchange.marketdata.methods import Call, CallError
 from exchange.marketdata.streams import Listener, Stream, Variant
 from exchange.marketdata.variants import VariantStream
+
+TURN_S = 0.001
+"""A new stream costs up to 0.3 ms, and a client may name a thousand."""
 
 
 class Market(NamedTuple):
@@ -43,9 +49,10 @@ class Protocols:
     def __init__(self, limits: Limits, market: Market) -> None:
         self._limits = limits
         self._market = market
+        self._turn = asyncio.Lock()
 
-    def answer(self, connection: Connection, text: str) -> None:
-        """Do what a client message says and answer it."""
+    async def answer(self, connection: Connection, text: str) -> None:
+        """Do what a client message says and answer it. Raises nothing."""
         try:
             message = orjson.loads(text)
         except orjson.JSONDecodeError as error:
@@ -55,32 +62,49 @@ class Protocols:
             is_own = "action" in message
         if not is_own:
             connection.is_binance = True
-            self._serve_call(connection, message)
+            await self._serve_call(connection, message)
         elif len(text.encode()) > self._limits.message_bytes_max:
             sentence = f"message too big; current limit is {self._limits.message_bytes_max} bytes"
             connection.listener.close(WSCloseCode.MESSAGE_TOO_BIG, sentence)
         else:
             self._serve_request(connection, message)
 
-    def subscribe(self, connection: Connection, names: list[str], *, keeps_unknown: bool) -> None:
+    async def subscribe(self, connection: Connection, names: list[str], *, keeps_unknown: bool) -> None:
         """Let a connection hear these public streams too; no name comes twice."""
         new = [name for name in names if name not in connection.names]
         if len(connection.names) + len(new) > self._limits.subscriptions_max:
             self._too_many(connection)
             return
-        for name in new:
-            if connection.listener.is_closing:
-                return
-            stream = self._market.join(name, connection.listener)
-            if stream is not None or keeps_unknown:
-                connection.names[name] = stream
+
+        def join(name: str) -> None:
+            if not connection.listener.is_closing:
+                stream = self._market.join(name, connection.listener)
+                if stream is not None or keeps_unknown:
+                    connection.names[name] = stream
+
+        await self._in_turns(join, new)
         self._market.on_join()
+
+    async def _in_turns(self, do: Callable[[str], None], names: list[str]) -> None:
+        """`do` all names; of whatever clients ask for, no more than TURN_S in a turn of the event loop."""
+        left = iter(names)
+        is_done = False
+        while not is_done:
+            async with self._turn:
+                end = time.perf_counter() + TURN_S
+                for name in left:
+                    do(name)
+                    if time.perf_counter() > end:
+                        await asyncio.sleep(0)
+                        break
+                else:
+                    is_done = True
 
     def _too_many(self, connection: Connection) -> None:
         sentence = f"too many subscriptions; current limit is {self._limits.subscriptions_max}"
         connection.listener.close(WSCloseCode.POLICY_VIOLATION, sentence)
 
-    def _serve_call(self, connection: Connection, message: object) -> None:
+    async def _serve_call(self, connection: Connection, message: object) -> None:
         listener = connection.listener
         try:
             if isinstance(message, orjson.JSONDecodeError):
@@ -89,9 +113,15 @@ class Protocols:
         except CallError as error:
             listener.reply(messages.text_frame(methods.error_message(error)))
             return
-        listener.reply(messages.text_frame(methods.result_message(self._result(connection, call), call.call_id)))
-        if call.method == "SUBSCRIBE":
-            self.subscribe(connection, call.names, keeps_unknown=True)
+        if call.method == "UNSUBSCRIBE":
+            await self._in_turns(functools.partial(self._leave, connection), call.names)
+        answer = messages.text_frame(methods.result_message(self._result(connection, call), call.call_id))
+        if call.method == "SUBSCRIBE" and listener.has_room():
+            release = listener.hold()
+            await self.subscribe(connection, call.names, keeps_unknown=True)
+            release(answer)
+        else:
+            listener.reply(answer)
 
     def _result(self, connection: Connection, call: Call) -> object:
         if call.method == "LIST_SUBSCRIPTIONS":
@@ -100,16 +130,13 @@ class Protocols:
             return connection.listener.variant.is_wrapped
         if call.method == "SET_PROPERTY":
             self._set_combined(connection, call.is_combined)
-        elif call.method == "UNSUBSCRIBE":
-            self._unsubscribe(connection, call.names)
         return None
 
     @staticmethod
-    def _unsubscribe(connection: Connection, names: list[str]) -> None:
-        for name in names:
-            stream = connection.names.pop(name, None)
-            if stream is not None:
-                stream.leave(connection.listener)
+    def _leave(connection: Connection, name: str) -> None:
+        stream = connection.names.pop(name, None)
+        if stream is not None:
+            stream.leave(connection.listener)
 
     @staticmethod
     def _set_combined(connection: Connection, is_wrapped: bool) -> None:

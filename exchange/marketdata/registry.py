@@ -7,13 +7,16 @@ so it costs nothing and forgets what it told last.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 
 from exchange.marketdata import book_streams, kline_streams, ticker_streams, trade_streams
 from exchange.marketdata.names import Kind, StreamName, parse_name
 from exchange.marketdata.streams import Listener
 from exchange.marketdata.variants import Source, VariantStream
 
+TURN_S = 0.002
+"""Of one turn of the event loop for streams that speak once a second: thousands would block it for long."""
 Factory = Callable[[Source, StreamName], VariantStream | None]
 
 FACTORIES: dict[Kind, Factory] = {
@@ -40,7 +43,7 @@ class Registry:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._streams: dict[str, VariantStream] = {}
-        self._timers: dict[float, asyncio.TimerHandle] = {}
+        self._timers: dict[float, asyncio.Handle] = {}
 
     def join(self, text: str, listener: Listener) -> VariantStream | None:
         """Let `listener` hear the stream of this name; None when there is no such stream."""
@@ -71,15 +74,31 @@ class Registry:
         self._timers[period_s] = loop.call_at(when, self._on_timer, loop, when, period_s)
 
     def _on_timer(self, loop: asyncio.AbstractEventLoop, when: float, period_s: float) -> None:
-        if any(stream.period_s == period_s for stream in self._streams.values()):
-            self._schedule(loop, max(when + period_s, loop.time()), period_s)
-            self.tick(period_s)
+        streams = self._of_pace(period_s)
+        if streams:
+            self._tick_some(loop, when, period_s, iter(streams))
         else:
             del self._timers[period_s]
 
+    def _tick_some(
+        self, loop: asyncio.AbstractEventLoop, when: float, period_s: float, streams: Iterator[VariantStream]
+    ) -> None:
+        """Let the next ones tell what is new, and the rest in the next turns of the loop."""
+        end = time.perf_counter() + TURN_S
+        for stream in streams:
+            if stream.has_listeners:
+                stream.tick()
+            if time.perf_counter() > end:
+                self._timers[period_s] = loop.call_soon(self._tick_some, loop, when, period_s, streams)
+                return
+        self._schedule(loop, max(when + period_s, loop.time()), period_s)
+
+    def _of_pace(self, period_s: float) -> list[VariantStream]:
+        return [stream for stream in self._streams.values() if stream.period_s == period_s]
+
     def tick(self, period_s: float) -> None:
         """Let the streams of this pace tell what is new."""
-        for stream in [stream for stream in self._streams.values() if stream.period_s == period_s]:
+        for stream in self._of_pace(period_s):
             stream.tick()
 
     def stop(self) -> None:

@@ -31,7 +31,8 @@ from exchange.marketdata.protocols import Market, Protocols
 from exchange.marketdata.streams import Variant
 
 log = logging.getLogger("exchange.marketdata")
-_UNHEARD = logging.Logger("aiohttp.server", logging.CRITICAL + 1)
+_unheard = logging.getLogger("exchange.marketdata.http")
+_unheard.setLevel(logging.CRITICAL + 1)
 """aiohttp would log a stack trace for all that is not HTTP. What our own code does not expect is logged by us."""
 OWN_PATH = "/ws"
 """Where our own protocol is expected until a message shows that it is not."""
@@ -84,7 +85,7 @@ class StreamServer:
         self._web = web.Server(
             self._dispatch,
             access_log=None,
-            logger=_UNHEARD,
+            logger=_unheard,
             keepalive_timeout=limits.handshake_s,
             lingering_time=1.0,
             max_headers=64,
@@ -195,7 +196,7 @@ class StreamServer:
         self.connections.add(connection)
         self._nobody.clear()
         try:
-            self._protocols.subscribe(connection, names, keeps_unknown=False)
+            await self._protocols.subscribe(connection, names, keeps_unknown=False)
             while await self._next(response, connection):
                 pass
         finally:
@@ -224,7 +225,7 @@ class StreamServer:
         elif message.type is WSMsgType.PING:
             listener.reply(messages.pong_frame(message.data))
         elif message.type is WSMsgType.TEXT:
-            self._protocols.answer(connection, message.data)
+            await self._protocols.answer(connection, message.data)
         elif message.type is not WSMsgType.PONG:
             listener.close(WSCloseCode.UNSUPPORTED_DATA, "messages must be text")
         return True

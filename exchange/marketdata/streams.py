@@ -56,6 +56,7 @@ class Listener:
 
     __slots__ = (
         "_on_close",
+        "_transport",
         "backlog",
         "buffer_bytes",
         "drained_bytes",
@@ -68,8 +69,9 @@ class Listener:
     def __init__(self, transport: Transport, buffer_bytes: int, on_close: Callable[[], None]) -> None:
         self.buffer_bytes = buffer_bytes
         self.drained_bytes = buffer_bytes // DRAINED_SHARE
-        self.write = transport.write
-        self.backlog = transport.get_write_buffer_size
+        self._transport = transport
+        self.write: Callable[[bytes], None] = transport.write
+        self.backlog: Callable[[], int] = transport.get_write_buffer_size
         self.subscriptions: set[Stream] = set()
         self.variant = Variant(NS_PER_MS, is_wrapped=False)
         self.is_closing = False
@@ -77,10 +79,26 @@ class Listener:
 
     def reply(self, frame: bytes) -> None:
         """Write an answer; a client that does not read its answers is closed like any slow reader."""
-        if self.backlog() > self.buffer_bytes:
+        if not self.has_room():
             self.close(SLOW_READER, f"slow_consumer: more than {self.buffer_bytes} bytes of answers wait to be read")
         elif not self.is_closing:
             self.send(frame)
+
+    def has_room(self) -> bool:
+        """Whether it reads its answers."""
+        return self.backlog() <= self.buffer_bytes
+
+    def hold(self) -> Callable[[bytes], None]:
+        """Keep what is written from now on back; returns how to write it, with an answer before it."""
+        transport, held = self._transport, bytearray()
+        self.write = held.extend
+        self.backlog = lambda: len(held) + transport.get_write_buffer_size()
+
+        def release(answer: bytes) -> None:
+            self.write, self.backlog = transport.write, transport.get_write_buffer_size
+            self.send(answer + held)
+
+        return release
 
     def send(self, frame: bytes) -> None:
         """Write a frame; nothing happens when the connection is lost and its task does not know it yet."""

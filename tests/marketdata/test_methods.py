@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from exchange.core.codes import Side
+from exchange.marketdata import protocols
 from exchange.marketdata.connection import Limits
 from exchange.marketdata.server import Door, Socket, refused
 from tests.marketdata.client import CLOSE_S, Stage, StubbornClient, closing, on_uvloop, staged
@@ -354,3 +355,26 @@ async def test_two_listeners_serve_one_market() -> None:
             async with stage.session.get(f"http://{address[0]}:{address[1]}/ws/x") as response:
                 assert (response.status, orjson.loads(await response.read())["code"]) == (426, -1000)
         await other.cleanup()
+
+
+@on_uvloop
+async def test_call_that_names_many_streams_lets_others_have_their_turns_and_is_answered_first() -> None:
+    names = [TRADE, *(f"symbol{k}usdt@kline_15m" for k in range(100))]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(protocols, "TURN_S", 0.0)
+        async with staged(LIMITS) as stage:
+            ws = await stage.connect()
+            assert stage.market._server is not None
+            (connection,) = stage.market._server.connections
+            for method, last in (("SUBSCRIBE", len(names)), ("UNSUBSCRIBE", 0)):
+                await ws.send_json({"method": method, "params": names, "id": 1})
+                seen = set()
+                while (count := len(connection.names)) != last:
+                    if method == "SUBSCRIBE" and TRADE in connection.names and count not in seen:
+                        trade_once(stage)
+                    seen.add(count)
+                    await asyncio.sleep(0)
+                assert len(seen) > len(names) // 2
+                assert await ws.receive_json() == {"result": None, "id": 1}
+                if method == "SUBSCRIBE":
+                    assert [(await ws.receive_json())["t"] for _ in range(len(seen) - 1)] == [*range(1, len(seen))]

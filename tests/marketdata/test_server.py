@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from exchange.core.codes import Side
+from exchange.marketdata.book import SNAPSHOTS_MAX
 from exchange.marketdata.connection import Limits
 from exchange.marketdata.market import MarketDataError
 from tests.marketdata.client import CLOSE_S, HANDSHAKE, StubbornClient, closing, on_uvloop, staged
@@ -228,6 +229,15 @@ async def test_client_that_is_gone_before_the_answer_to_its_handshake_is_no_faul
         while stage.market.statistics().connections:  # noqa: ASYNC110  a connection tells nobody that it has ended
             await asyncio.sleep(0)
     assert not caplog.records
+
+
+@on_uvloop
+async def test_snapshots_of_every_size_fill_no_memory_while_the_book_rests() -> None:
+    async with staged(LIMITS) as stage:
+        stage.apply(*(stage.venue.place(Side.BUY, 5_000 - k, 1) for k in range(50)))
+        for limit in range(1, 200):
+            assert len(stage.cut(limit=limit)["bids"]) == min(limit, 50)
+        assert len(stage.market._feeds[1].book._snapshots) == SNAPSHOTS_MAX
 
 
 @on_uvloop
