@@ -125,6 +125,7 @@ BENCHES = (
         (Target("p99 of an order against the same with PostgreSQL", "p99_down_to_up", False, 1.1, "x"),),
     ),
     Bench("orders during a flood of logins", ("bench.logins",)),
+    Bench("private events, live and resumed", ("bench.private",)),
 )
 
 
