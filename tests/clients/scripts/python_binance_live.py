@@ -56,6 +56,8 @@ class Live:
     async def listening(self, socket: Any) -> AsyncIterator[Heard]:
         """A socket that is open and read."""
         async with socket as opened:
+            # How long it waits for a message before it looks whether it is to close; ten seconds by default.
+            (opened._socket if isinstance(opened, DepthCacheManager) else opened).TIMEOUT = 0.5
             heard = Heard(opened)
             try:
                 yield heard

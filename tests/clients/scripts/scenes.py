@@ -16,8 +16,8 @@ import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple, TypeVar
 
-SCENE_S = 60
-WAIT_S = 20
+SCENE_S = 120
+WAIT_S = 30
 
 Value = TypeVar("Value")
 
