@@ -36,7 +36,7 @@ class RateLimits:
         return self._full % self._full_numbers((short, day, weight))
 
 
-def _picked(limits: list[dict[str, Any]]) -> Callable[[Numbers], Any]:
+def _picked(limits: list[dict[str, Any]]) -> Callable[[Numbers], tuple[int, ...] | int]:
     """What takes the numbers of these limits out of all three."""
     places = [("SECOND", "DAY", "MINUTE").index(limit["interval"]) for limit in limits]
     return operator.itemgetter(*places) if places else lambda _numbers: ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import pathlib
+from collections.abc import Callable
 
 import pytest
 
@@ -17,7 +18,7 @@ SUBSCRIBE, UNSUBSCRIBE = "userDataStream.subscribe.signature", "userDataStream.u
 SMALL = ORDER | {"quantity": "0.001"}
 
 
-def is_report(number: int, order_id: int) -> object:
+def is_report(number: int, order_id: int) -> Callable[[Json], bool]:
     """Finds the report of an order in a stream."""
     return lambda event: (
         event["subscriptionId"] == number
