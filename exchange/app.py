@@ -57,6 +57,7 @@ class Parts(NamedTuple):
 
     pipeline: Pipeline
     market_data: MarketData
+    user_data: UserData
     gateway: Gateway
     timekeeper: Timekeeper
     backoffice: Backoffice
@@ -122,7 +123,7 @@ async def _start(
     for line in _banner(directory, settings, pipeline.last_sequence, http_port, ws_port, backoffice.drawn):
         say(line)
     timekeeper = Timekeeper(pipeline, hash_every=settings.hash_every, hash_interval_s=settings.hash_interval_s)
-    return Parts(pipeline, market_data, gateway, timekeeper, backoffice)
+    return Parts(pipeline, market_data, user_data, gateway, timekeeper, backoffice)
 
 
 def _banner(
@@ -158,6 +159,7 @@ async def _stop(parts: Parts, settings: Settings) -> None:
     deadline_s = time.monotonic() + settings.stop_timeout_s
     try:
         parts.gateway.close()
+        parts.user_data.close("The venue stops.")
         await parts.market_data.stop()
         await parts.gateway.stop(settings.stop_timeout_s / 2)
     finally:

@@ -192,9 +192,10 @@ class CommandRing:
             done += count
 
     def answered_until_ns(self, now_ns: int) -> int:
-        """Every command with an earlier time, past and to come, has been answered."""
+        """Every command with an earlier time, past and to come, has been answered, though the clock be set back."""
         if self.replied == self.stamped:
-            return max(self.ts_ns, now_ns)
+            self.ts_ns = max(self.ts_ns, now_ns)
+            return self.ts_ns
         oldest = (self.replied + 1) & self.mask
         return int(STAMP.unpack_from(self.memory, oldest * RECORD_BYTES)[1])
 

@@ -153,13 +153,18 @@ def client_id_text(event: OrderEvent) -> str:
     return event.client_id.rstrip(b"\0").decode("ascii")
 
 
+def cancel_id_of(order_id: int) -> str:
+    """The client id of a cancel that was sent without one. An order is canceled once, so its account has it once."""
+    return f"cancel-{order_id}"
+
+
 def canceled(rules: Rules, event: OrderEvent, cancel_client_id: str, unit_ns: int) -> Json:
-    """The answer to a cancel of one order, from its ORDER_CLOSED."""
+    """The answer to a cancel of one order, from its ORDER_CLOSED; `cancel_client_id` may be empty."""
     names = {
         "origClientOrderId": client_id_text(event),
         "orderId": event.order_id,
         "orderListId": -1,
-        "clientOrderId": cancel_client_id,
+        "clientOrderId": cancel_client_id or cancel_id_of(event.order_id),
     }
     return _canceled_or_reduced(rules, event, event.filled_lots + event.qty_lots, names, unit_ns)
 

@@ -68,7 +68,7 @@ FIRST_ORDER_ID = Integer("orderId", "From this order on, oldest first.", default
 ONE_ORDER_ID = Integer("orderId", "Only of this order.", low=1, default=0)
 NEW_QTY = Amount("newQty", "The new total quantity, filled part included; smaller than before.", required=True)
 
-AMENDED_ORDER_ID = Integer("orderId", "The order's id.", low=1)
+AMENDED_ORDER_ID = Integer("orderId", "The order's id.", required=True, low=1)
 FROM_EXECUTION_ID = Integer("fromExecutionId", "From this execution on.", default=0)
 PREVENTED_MATCH_ID = Integer("preventedMatchId", "Only this one.", low=1, default=0)
 FROM_PREVENTED_MATCH_ID = Integer("fromPreventedMatchId", "With `orderId`: from this one on.", default=0)

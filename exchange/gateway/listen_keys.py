@@ -15,7 +15,8 @@ from collections.abc import Awaitable, Callable
 from aiohttp import WSCloseCode
 
 from exchange.gateway.errors import Refusal
-from exchange.gateway.private.user_data import Subscription, UserData
+from exchange.gateway.private.subscriptions import Subscription
+from exchange.gateway.private.user_data import UserData
 from exchange.users.keyring import KeyRing
 from exchange.users.keys import Key, draw_secret
 

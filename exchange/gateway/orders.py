@@ -30,7 +30,7 @@ from exchange.gateway.errors import CANCEL_REJECTED, Refusal, mandatory, refused
 from exchange.gateway.fees import of_order, rates
 from exchange.gateway.fields import ClientId, Integer
 from exchange.gateway.parameters import Params
-from exchange.gateway.placing import Placement, new_client_id, placement
+from exchange.gateway.placing import Placement, placement
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
 from exchange.gateway.symbols import Rules
@@ -99,10 +99,10 @@ async def cancel(venue: Venue, call: Call) -> Reply:
     params = call.params
     rules = symbol_rules(call)
     order_id, named = named_order(params)
-    cancel_id = CANCEL_NAME.read(params) or new_client_id()
+    cancel_id = CANCEL_NAME.read(params)
     command = target(CommandKind.CANCEL, call.key.account, symbol=rules.symbol, order_id=order_id, client_id=named)
     call.check_age()
-    (events,) = await venue.run((command,), cancel=True)
+    (events,) = await venue.run((command,), cancel=True, cancel_id=cancel_id)
     try:
         event = _first_event(events, CommandKind.CANCEL)
     except Refusal as refusal:
@@ -120,7 +120,7 @@ async def cancel_all(venue: Venue, call: Call) -> Reply:
     if first.kind != _CLOSED:
         raise Refusal(400, CANCEL_REJECTED, UNKNOWN_ORDER)
     closed = [order_event(events, at) for at in range(0, len(events) - RECORD_BYTES, RECORD_BYTES)]
-    return Reply([answers.canceled(rules, one, new_client_id(), call.unit_ns) for one in closed], first.sequence)
+    return Reply([answers.canceled(rules, one, "", call.unit_ns) for one in closed], first.sequence)
 
 
 async def reduce(venue: Venue, call: Call) -> Reply:
@@ -148,7 +148,7 @@ async def cancel_replace(venue: Venue, call: Call) -> Reply:
     params = call.params
     mode = CANCEL_REPLACE_MODE.read(params)
     order_id, named = named_order(params, CANCEL_ORDER_ID, CANCEL_ORIG_CLIENT_ORDER_ID)
-    cancel_id = CANCEL_NEW_CLIENT_ORDER_ID.read(params) or new_client_id()
+    cancel_id = CANCEL_NEW_CLIENT_ORDER_ID.read(params)
     when_exceeded = ORDER_RATE_LIMIT_EXCEEDED_MODE.read(params)
     form = placement(call)
     account, symbol = call.key.account, form.rules.symbol
@@ -156,12 +156,12 @@ async def cancel_replace(venue: Venue, call: Call) -> Reply:
     linked = target(CommandKind.CANCEL, account, symbol=symbol, order_id=order_id, client_id=named, flags=flags)
     call.check_age()
     try:
-        canceling, placing = await venue.place(account, (linked, form.command))
+        canceling, placing = await venue.place(account, (linked, form.command), cancel_id)
     except Refusal as refusal:
         if refusal.code != TOO_MANY_ORDERS or when_exceeded != CANCEL_ONLY:
             raise
         alone = target(CommandKind.CANCEL, account, symbol=symbol, order_id=order_id, client_id=named)
-        (canceling,) = await venue.run((alone,), cancel=True)
+        (canceling,) = await venue.run((alone,), cancel=True, cancel_id=cancel_id)
         raise _only_canceled(form, canceling, cancel_id, call.unit_ns, refusal) from None
     return _replaced(form, canceling, placing, cancel_id, call.unit_ns, mode)._replace(placed_by=account)
 

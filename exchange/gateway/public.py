@@ -95,6 +95,7 @@ async def depth(venue: Venue, call: Call) -> Reply:
     """GET depth: the published book; `lastUpdateId` is a boundary of the WebSocket diffs."""
     rules = symbol_rules(call)
     try:
-        return Reply(venue.market_data.depth_snapshot(rules.view.name, LEVELS.read(call.params)))
+        levels = LEVELS.read(call.params)
+        return Reply(venue.market_data.depth_snapshot(rules.view.name, levels, call.face.book_decimals_min))
     except MarketDataError as error:
         raise Refusal(503, error.code, f"{error.detail} {error.hint}", retry_after_s=RETRY_AFTER_S) from None

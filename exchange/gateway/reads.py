@@ -24,7 +24,7 @@ SEQUENCES_PER_EVENT = 4
 
 
 async def get_order(venue: Venue, call: Call) -> Reply:
-    """GET order: an open one, one in the window of closed orders, or an older one."""
+    """GET order: an order, open, in the window of closed ones, or older."""
     rules = symbol_rules(call)
     order_id, named = named_order(call.params)
     view, sequence = venue.read(readers.find_order, call.key.account, order_id, named)

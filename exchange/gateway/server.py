@@ -177,7 +177,7 @@ class Gateway:
             headers = message.headers
             if route is None and path in PATHS and method in _READING:
                 accepted, known = headers.get("Accept-Encoding", ""), headers.get("If-None-Match", "")
-                return page(path).answer(accepted, known, weight_lines(usage.weight))
+                return (await page(path)).answer(accepted, known, weight_lines(usage.weight))
             if route is None:
                 allow = ", ".join(_READING if path in PATHS else self._methods(path))
                 raise _no_route(allow)

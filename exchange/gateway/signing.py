@@ -180,9 +180,9 @@ def keyed(
     unit_ns: int,
     client: Callable[[], Address],
 ) -> Call:
-    """The call of whoever knows the name of a key; nothing is signed. Raises Refusal."""
+    """The call of whoever knows the name of a key; nothing is signed, so a strict key is refused. Raises Refusal."""
     key = _named(keys, api_keys)
-    if key is None:
+    if key is None or key.scheme is Scheme.STRICT:
         raise denied()
     now_us = time.time_ns() // 1000
     _check_right(key, permission, now_us, client)

@@ -17,12 +17,12 @@ async def start(venue: Venue, call: Call) -> Reply:
 
 
 async def refresh(venue: Venue, call: Call) -> Reply:
-    """PUT userDataStream: another 60 minutes."""
+    """PUT userDataStream: let the listenKey live for another 60 minutes."""
     venue.listen_keys.refresh(call.key, LISTEN_KEY.text(call.params))
     return Reply({})
 
 
 async def stop(venue: Venue, call: Call) -> Reply:
-    """DELETE userDataStream."""
+    """DELETE userDataStream: end the listenKey."""
     venue.listen_keys.stop(call.key, LISTEN_KEY.text(call.params))
     return Reply({})

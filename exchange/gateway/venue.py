@@ -76,10 +76,11 @@ class Venue:
         """A reader of `exchange/core/readers.py` on the live state, and the sequence that its result is current to."""
         return self.pipeline.read(function, *args)
 
-    async def run(self, commands: Sequence[bytes], *, cancel: bool = False) -> list[bytes]:
+    async def run(self, commands: Sequence[bytes], *, cancel: bool = False, cancel_id: str = "") -> list[bytes]:
         """The event slots of each command of one linked run, once durable. Raises Refusal.
 
-        `cancel` lets it take a slot of the share that is reserved for cancels.
+        `cancel` lets it take a slot of the share that is reserved for cancels. `cancel_id` is the client id that the
+        first command, a CANCEL, was sent with.
         """
         try:
             futures = self.pipeline.submit(commands, cancel=cancel)
@@ -89,6 +90,8 @@ class Venue:
             raise shutting_down() from None
         except Refused:
             raise Refusal(503, -1008, OVERLOADED, retry_after_s=RETRY_AFTER_S) from None
+        if cancel_id:
+            self.user_data.name_cancel(self.pipeline.last_sequence - len(commands) + 1, cancel_id)
         self._waiting.append((time.monotonic() + self.settings.order_timeout_s, futures[-1]))
         try:
             last = await futures[-1]  # a run is answered in order, and it is the last one that is told when it is late
@@ -96,11 +99,11 @@ class Venue:
         except OutcomeUnknown as error:
             raise unknown_outcome(error.detail) from None
 
-    async def place(self, account: int, commands: Sequence[bytes]) -> list[bytes]:
+    async def place(self, account: int, commands: Sequence[bytes], cancel_id: str = "") -> list[bytes]:
         """`run` for commands with one new order of an account among them. Raises Refusal."""
         self.limits.orders.enter(account)
         try:
-            return await self.run(commands)
+            return await self.run(commands, cancel_id=cancel_id)
         finally:
             self.limits.orders.leave(account)
 

@@ -38,7 +38,7 @@ class Book:
         self.update_id = update_id
         self._scales = (price_scale, qty_scale)
         self._sides: tuple[SortedDict[int, Level], SortedDict[int, Level]] = (SortedDict(), SortedDict())
-        self._snapshots: dict[int, bytes] = {}
+        self._snapshots: dict[tuple[int, int], bytes] = {}
 
     def apply(self, side: int, prices: Any, lots: Any) -> bytes:
         """Set levels of one side (i8 arrays, zero lots remove) and return them as JSON text, as a diff carries them.
@@ -57,22 +57,33 @@ class Book:
         self._snapshots.clear()
         return text
 
-    def snapshot(self, limit: int) -> bytes:
+    def snapshot(self, limit: int, decimals_min: int = 0) -> bytes:
         """The members `"lastUpdateId":…,"bids":[…],"asks":[…]`, at most `limit` levels a side; kept until a change."""
-        known = self._snapshots.get(limit)
+        key = (limit, decimals_min)
+        known = self._snapshots.get(key)
         if known is None:
-            bids, asks = (b",".join([level.text for level in islice(s.values(), limit)]) for s in self._sides)
+            bids, asks = (self._first_text(side, limit, decimals_min) for side in Side)
             known = b'"lastUpdateId":%d,"bids":[%b],"asks":[%b]' % (self.update_id, bids, asks)
-            self._snapshots[limit] = known
+            self._snapshots[key] = known
         return known
 
-    def changes(self, side: int, prices: Iterable[int]) -> bytes:
+    def _first_text(self, side: Side, limit: int, decimals_min: int) -> bytes:
+        levels = self._sides[side]
+        if not decimals_min:
+            return b",".join([level.text for level in islice(levels.values(), limit)])
+        prices = np.array([*islice(levels.keys(), limit)], dtype=np.int64) * SIGN[side]
+        lots = np.array([level.lots for level in islice(levels.values(), limit)], dtype=np.int64)
+        return levels_text(prices, lots, *self._scales, decimals_min)[0]
+
+    def changes(self, side: int, prices: Iterable[int], decimals_min: int) -> bytes:
         """These levels of one side as JSON text, best first, as they are now; zero lots where there is none."""
         sign = SIGN[side]
         levels = self._sides[side]
         keys = sorted(price * sign for price in prices)
         lots = [levels[key].lots if key in levels else 0 for key in keys]
-        return levels_text(np.array(keys, dtype=np.int64) * sign, np.array(lots, dtype=np.int64), *self._scales)[0]
+        return levels_text(
+            np.array(keys, dtype=np.int64) * sign, np.array(lots, dtype=np.int64), *self._scales, decimals_min
+        )[0]
 
     def best(self, side: Side) -> tuple[int, int]:
         """(price_ticks, lots) of the best level; zeros when the side is empty."""

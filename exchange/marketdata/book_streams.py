@@ -14,7 +14,7 @@ from exchange.core.codes import Side
 from exchange.marketdata import messages
 from exchange.marketdata.feed import Diff, Feed
 from exchange.marketdata.names import StreamName, wire_symbol
-from exchange.marketdata.text import decimal_text
+from exchange.marketdata.text import BINANCE_DECIMALS, binance_text, levels_text
 from exchange.marketdata.variants import Encode, PacedStream, Source, VariantStream
 
 EVERY_BOOK_S = 0.0
@@ -44,7 +44,13 @@ class FastDepth(VariantStream):
 
     def take_diff(self, diff: Diff) -> None:
         """Tell it."""
-        self.publish([partial(messages.depth_update, self._symbol, *diff[:-1])])
+        texts = [b"", b""]
+        for side, prices, lots in diff.changes:
+            texts[side] = levels_text(prices, lots, *self._feed.scales, BINANCE_DECIMALS)[0]
+        self._tell(diff.ts_ns, diff.first_id, diff.last_id, texts[Side.BUY], texts[Side.SELL])
+
+    def _tell(self, ts_ns: int, first_id: int, last_id: int, bids: bytes, asks: bytes) -> None:
+        self.publish([partial(messages.depth_update, self._symbol, ts_ns, first_id, last_id, bids, asks)])
 
     def flush(self) -> None:
         """Nothing waits here."""
@@ -71,12 +77,11 @@ class SlowDepth(FastDepth):
         book = self._feed.book
         if book.update_id == self._told_id:
             return
-        bids, asks = (book.changes(side, self._changed[side]) for side in Side)
+        bids, asks = (book.changes(side, self._changed[side], BINANCE_DECIMALS) for side in Side)
         first_id, self._told_id = self._told_id + 1, book.update_id
         for prices in self._changed:
             prices.clear()
-        ts_ns, last_id = self._feed.boundary_ts_ns, book.update_id
-        self.publish([partial(messages.depth_update, self._symbol, ts_ns, first_id, last_id, bids, asks)])
+        self._tell(self._feed.boundary_ts_ns, first_id, book.update_id, bids, asks)
 
     def flush(self) -> None:
         """Tell what waits before its time."""
@@ -90,7 +95,7 @@ def partial_depth(source: Source, name: StreamName) -> PacedStream:
 
     def make() -> Encode | None:
         nonlocal shown
-        members = feed.book.snapshot(name.levels)
+        members = feed.book.snapshot(name.levels, BINANCE_DECIMALS)
         levels = members.partition(b",")[2]
         if levels == shown:
             return None
@@ -119,7 +124,7 @@ def book_ticker(source: Source, name: StreamName) -> PacedStream:
 
 def _book_ticker(feed: Feed, update_id: int, best: tuple[int, int, int, int]) -> bytes:
     bid, bid_lots, ask, ask_lots = (
-        decimal_text(value, scale).encode() for value, scale in zip(best, feed.scales * 2, strict=True)
+        binance_text(value, scale) for value, scale in zip(best, feed.scales * 2, strict=True)
     )
     return b'{"u":%d,"s":"%b","b":"%b","B":"%b","a":"%b","A":"%b"}' % (
         update_id, wire_symbol(feed.name).encode(), bid, bid_lots, ask, ask_lots,

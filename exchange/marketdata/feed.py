@@ -38,8 +38,6 @@ class Diff(NamedTuple):
     ts_ns: int
     first_id: int
     last_id: int
-    bids: bytes  # levels as JSON, joined by commas
-    asks: bytes
     changes: list[tuple[int, Any, Any]]  # (side, prices, lots)
 
 
@@ -169,23 +167,26 @@ class Feed:
     def publish_depth(self, changes: list[tuple[int, Any, Any]], ts_ns: int) -> None:
         """Apply the (side, prices, lots) that changed to the book and publish them as one diff."""
         first_id = self.book.update_id + 1
-        sides = [b"", b""]
+        texts = [b"", b""]
         for side, prices, lots in changes:
-            sides[side] = self.book.apply(side, prices, lots)
+            texts[side] = self.book.apply(side, prices, lots)
         self.boundary_ts_ns = ts_ns
         self._depth_frame = b""
-        diff = Diff(ts_ns, first_id, self.book.update_id, sides[Side.BUY], sides[Side.SELL], changes)
+        last_id = self.book.update_id
         if self.depth.listeners:
-            message = messages.depth_update(self._wire_name, ts_ns, first_id, diff.last_id, diff.bids, diff.asks)
+            message = messages.depth_update(
+                self._wire_name, ts_ns, first_id, last_id, texts[Side.BUY], texts[Side.SELL]
+            )
             self.depth.publish(messages.text_frame(message), 1)
+        diff = Diff(ts_ns, first_id, last_id, changes)
         for taker in tuple(self._depth_takers):
             taker.take_diff(diff)
 
-    def snapshot(self, limit: int) -> bytes:
+    def snapshot(self, limit: int, decimals_min: int) -> bytes:
         """The book for REST, on a boundary of every stream of diffs: the slow ones are told what they lack first."""
         for taker in tuple(self._depth_takers):
             taker.flush()
-        return self.book.snapshot(limit)
+        return self.book.snapshot(limit, decimals_min)
 
     def publish_ticker(self) -> None:
         """Publish the ticker if somebody listens and anything in it but the time has changed."""

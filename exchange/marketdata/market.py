@@ -40,6 +40,7 @@ from exchange.marketdata.protocols import Market
 from exchange.marketdata.registry import Registry
 from exchange.marketdata.server import OPEN, Door, StreamServer, refused
 from exchange.marketdata.streams import ConflatedStream, Counts, Listener, Stream
+from exchange.marketdata.text import levels_text
 from exchange.marketdata.tickers import Tickers
 from exchange.marketdata.variants import Source, VariantStream
 from exchange.marketdata.warmup import load_windows
@@ -124,14 +125,15 @@ class MarketData:
         self._private: Callable[[str], Attach | None] = lambda _name: None
         for view in symbols:
             self._add(view.symbol, view.name, (view.price_scale, view.qty_scale))
+        # Compiled now, if they are not yet, and not when the first order comes.
         self._fold(view_batch(memoryview(bytes(RECORD_BYTES)), 0))
-        self._drain()
+        levels_text(*self._drain()[1:], 1, 1)
 
     def _add(self, symbol: int, name: str, scales: tuple[int, int]) -> None:
         feed = Feed(symbol, name, scales, self._update_id_base, self._tables, self._counts, self._lagging)
         self._feeds[symbol] = feed
         self._named[name] = feed
-        self._source.feeds[stream_symbol(name)] = feed
+        self._source.feeds.setdefault(stream_symbol(name), feed)  # of two names spelled alike the older has it
         for channel, stream in feed.streams().items():
             self._streams[channel, name] = stream
 
@@ -301,10 +303,11 @@ class MarketData:
         self._refuse_after_fault()
         return self._source.tickers
 
-    def depth_snapshot(self, symbol: str, limit: int) -> bytes:
-        """The JSON of `GET /v1/depth`: lastUpdateId, bids and asks with at most `limit` levels (1 to 5 000) a side.
+    def depth_snapshot(self, symbol: str, limit: int, decimals_min: int = 0) -> bytes:
+        """The JSON of GET depth: lastUpdateId, bids and asks with at most `limit` levels (1 to 5 000) a side.
 
-        It lies on the last published boundary and is encoded once for it. Raises MarketDataError.
+        Prices and quantities have all decimals of the symbol, and at least `decimals_min`. It lies on the last boundary
+        that was published and is encoded once for it. Raises MarketDataError.
         """
         self._refuse_after_fault()
         feed = self._named.get(symbol)
@@ -312,7 +315,7 @@ class MarketData:
             raise MarketDataError(-1121, "Invalid symbol.", "GET /v1/exchangeInfo lists the symbols.")
         if not 1 <= limit <= SNAPSHOT_LEVELS_MAX:
             raise MarketDataError(-1130, f"Data sent for parameter 'limit' is not valid: {limit}.", "Send 1 to 5000.")
-        return b"{%b}" % feed.snapshot(limit)
+        return b"{%b}" % feed.snapshot(limit, decimals_min)
 
     async def start(
         self,

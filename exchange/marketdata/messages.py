@@ -9,6 +9,7 @@ Sources: RFC 6455 section 5.2 (frames); Binance Spot WebSocket streams (field na
 
 from __future__ import annotations
 
+import struct
 from typing import NamedTuple
 
 import orjson
@@ -24,6 +25,7 @@ NS_PER_US = 1_000
 PERCENT_SCALE = 3
 
 _TEXT, _CLOSE, _PONG = 0x81, 0x88, 0x8A
+_SHORT, _MEDIUM, _LONG = (struct.Struct(head).pack for head in (">BB", ">BBH", ">BBQ"))
 PING_FRAME = b"\x89\x00"
 _SHOWN_CHARACTERS = 40
 
@@ -60,10 +62,10 @@ class Quote(NamedTuple):
 def _frame(first: int, payload: bytes) -> bytes:
     size = len(payload)
     if size < 126:
-        return bytes((first, size)) + payload
+        return _SHORT(first, size) + payload
     if size < 1 << 16:
-        return bytes((first, 126)) + size.to_bytes(2, "big") + payload
-    return bytes((first, 127)) + size.to_bytes(8, "big") + payload
+        return _MEDIUM(first, 126, size) + payload
+    return _LONG(first, 127, size) + payload
 
 
 def text_frame(payload: bytes) -> bytes:

@@ -54,10 +54,20 @@ class Variant(NamedTuple):
 class Listener:
     """One connection, as streams see it. `write` raises RuntimeError (uvloop's) once the transport is closed."""
 
-    __slots__ = ("_on_close", "backlog", "buffer_bytes", "is_closing", "subscriptions", "variant", "write")
+    __slots__ = (
+        "_on_close",
+        "backlog",
+        "buffer_bytes",
+        "drained_bytes",
+        "is_closing",
+        "subscriptions",
+        "variant",
+        "write",
+    )
 
     def __init__(self, transport: Transport, buffer_bytes: int, on_close: Callable[[], None]) -> None:
         self.buffer_bytes = buffer_bytes
+        self.drained_bytes = buffer_bytes // DRAINED_SHARE
         self.write = transport.write
         self.backlog = transport.get_write_buffer_size
         self.subscriptions: set[Stream] = set()
@@ -190,7 +200,7 @@ class ConflatedStream(Stream):
 
     def catch_up(self) -> None:
         """Send one fresh frame to every listener that has drained, and count it in again."""
-        drained = [who for who in self.behind if who.backlog() <= who.buffer_bytes // DRAINED_SHARE]
+        drained = [who for who in self.behind if who.backlog() <= who.drained_bytes]
         for listener in drained:
             del self.behind[listener]
             if frame := self._fresh():

@@ -1,7 +1,8 @@
 """Decimals as text: integers and a scale to the digits that the API shows, one at a time or a whole diff in one call.
 
 Owns the two writers (plain Python and compiled), which a test holds equal. Never rounds: the scale is the number of
-decimals that are written. Values are not negative, but for `decimal_text`, which also writes changes of a price.
+decimals that a value has; zeros follow them where more are wanted. Values are not negative, but for `decimal_text`,
+which also writes changes of a price.
 """
 
 from __future__ import annotations
@@ -13,9 +14,18 @@ import numpy as np
 from exchange.core.compile import inlined, kernel
 
 LEVEL_TEXT_BYTES = 64
-"""Room for one level: two decimals of at most 20 digits and a point, and seven signs around them."""
+"""Room for one level: two decimals of at most 28 signs, and seven signs around them."""
+
+BINANCE_DECIMALS = 8
+"""Binance shows at least so many. Its clients compare texts: a level is gone when its quantity reads 0.00000000."""
 
 _ZERO, _POINT, _QUOTE, _COMMA, _OPEN, _CLOSE = (ord(sign) for sign in '0.",[]')
+
+
+def binance_text(value: int, scale: int) -> bytes:
+    """`value * 10^-scale` as Binance shows it: binance_text(1234, 2) is "12.34000000"."""
+    point = "." if scale == 0 else ""
+    return f"{decimal_text(value, scale)}{point}{'0' * (BINANCE_DECIMALS - scale)}".encode()
 
 
 def decimal_text(value: int, scale: int) -> str:
@@ -27,7 +37,7 @@ def decimal_text(value: int, scale: int) -> str:
 
 
 @inlined
-def _write_decimal(text: Any, at: int, value: int, scale: int) -> int:
+def _write_decimal(text: Any, at: int, value: int, scale: int, decimals_min: int) -> int:
     digits = 1
     left = value // 10
     while left != 0:
@@ -44,11 +54,19 @@ def _write_decimal(text: Any, at: int, value: int, scale: int) -> int:
         text[place] = _ZERO + left % 10
         left //= 10
         place -= 1
+    if scale == 0 and decimals_min != 0:
+        text[end] = _POINT
+        end += 1
+    for _ in range(scale, decimals_min):
+        text[end] = _ZERO
+        end += 1
     return end
 
 
 @kernel
-def _write_levels(text: Any, starts: Any, ends: Any, prices: Any, lots: Any, price_scale: int, qty_scale: int) -> int:
+def _write_levels(
+    text: Any, starts: Any, ends: Any, prices: Any, lots: Any, price_scale: int, qty_scale: int, decimals_min: int
+) -> int:
     at = 0
     for k in range(len(prices)):
         if k != 0:
@@ -57,11 +75,11 @@ def _write_levels(text: Any, starts: Any, ends: Any, prices: Any, lots: Any, pri
         starts[k] = at
         text[at] = _OPEN
         text[at + 1] = _QUOTE
-        at = _write_decimal(text, at + 2, prices[k], price_scale)
+        at = _write_decimal(text, at + 2, prices[k], price_scale, decimals_min)
         text[at] = _QUOTE
         text[at + 1] = _COMMA
         text[at + 2] = _QUOTE
-        at = _write_decimal(text, at + 3, lots[k], qty_scale)
+        at = _write_decimal(text, at + 3, lots[k], qty_scale, decimals_min)
         text[at] = _QUOTE
         text[at + 1] = _CLOSE
         at += 2
@@ -69,10 +87,12 @@ def _write_levels(text: Any, starts: Any, ends: Any, prices: Any, lots: Any, pri
     return at
 
 
-def levels_text(prices: Any, lots: Any, price_scale: int, qty_scale: int) -> tuple[bytes, list[int], list[int]]:
+def levels_text(
+    prices: Any, lots: Any, price_scale: int, qty_scale: int, decimals_min: int = 0
+) -> tuple[bytes, list[int], list[int]]:
     """Levels as JSON, `["price","quantity"]` joined by commas, and where each of them starts and ends in it."""
     text = np.empty(len(prices) * LEVEL_TEXT_BYTES, dtype=np.uint8)
     starts = np.empty(len(prices), dtype=np.int64)
     ends = np.empty(len(prices), dtype=np.int64)
-    used = _write_levels(text, starts, ends, prices, lots, price_scale, qty_scale)
+    used = _write_levels(text, starts, ends, prices, lots, price_scale, qty_scale, decimals_min)
     return text[:used].tobytes(), starts.tolist(), ends.tolist()

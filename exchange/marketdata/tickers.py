@@ -91,6 +91,10 @@ class Tickers:
 
     def __init__(self, tables: Tables, feeds: Mapping[int, Feed], now_ns: Callable[[], int]) -> None:
         self._tables = tables
+        names = ("last_price_ticks", "last_lots", "last_trade_id", "last_ts_ns")
+        self._last_price_ticks, self._last_lots, self._last_trade_id, self._last_ts_ns = (
+            tables.rows[name] for name in names
+        )
         self._feeds = feeds
         self.now_ns = now_ns
         self._remembered: dict[tuple[int, int], tuple[tuple[int, int], Window, int]] = {}
@@ -98,9 +102,8 @@ class Tickers:
     def ticker(self, symbol: int, minutes: int, *, with_best: bool = True) -> Ticker:
         """The ticker of a symbol over a window of 1 minute to 7 days."""
         now_ns = self.now_ns()
-        row = self._tables.rows[symbol]
-        last_price_ticks = int(row["last_price_ticks"])
-        window, previous = self._window(symbol, minutes, now_ns // NS_PER_MINUTE, int(row["last_trade_id"]))
+        last_price_ticks, last_trade_id = int(self._last_price_ticks[symbol]), int(self._last_trade_id[symbol])
+        window, previous = self._window(symbol, minutes, now_ns // NS_PER_MINUTE, last_trade_id)
         if not window.trades:
             window = window._replace(
                 open_ticks=last_price_ticks,
@@ -113,8 +116,8 @@ class Tickers:
         return Ticker(
             window,
             last_price_ticks,
-            int(row["last_lots"]),
-            int(row["last_trade_id"]),
+            int(self._last_lots[symbol]),
+            last_trade_id,
             previous,
             self.best(symbol) if with_best else NO_BEST,
             max(now_ns // NS_PER_MINUTE - minutes, 0) * NS_PER_MINUTE,
@@ -123,11 +126,10 @@ class Tickers:
 
     def average(self, symbol: int) -> Average:
         """The average price of the last AVERAGE_MINUTES; the last price where nothing was traded in them."""
-        row = self._tables.rows[symbol]
-        last_id = int(row["last_trade_id"])
-        window, _ = self._window(symbol, AVERAGE_MINUTES, self.now_ns() // NS_PER_MINUTE, last_id)
-        price_ticks = window.tick_lots // window.lots if window.lots else int(row["last_price_ticks"])
-        return Average(price_ticks, int(row["last_ts_ns"]))
+        minute, last_trade_id = self.now_ns() // NS_PER_MINUTE, int(self._last_trade_id[symbol])
+        window, _ = self._window(symbol, AVERAGE_MINUTES, minute, last_trade_id)
+        price_ticks = window.tick_lots // window.lots if window.lots else int(self._last_price_ticks[symbol])
+        return Average(price_ticks, int(self._last_ts_ns[symbol]))
 
     def best(self, symbol: int) -> Best:
         """The best prices of the published book."""
@@ -136,12 +138,11 @@ class Tickers:
 
     def key(self, symbol: int) -> tuple[int, int, int]:
         """Changes when anything in a ticker of the symbol does, but its times; the last one with the book."""
-        last_trade_id = int(self._tables.rows[symbol]["last_trade_id"])
-        return self.now_ns() // NS_PER_MINUTE, last_trade_id, self._feeds[symbol].book.update_id
+        return self.now_ns() // NS_PER_MINUTE, int(self._last_trade_id[symbol]), self._feeds[symbol].book.update_id
 
     def last_price_ticks(self, symbol: int) -> int:
         """The price of the last trade; 0: there was none."""
-        return int(self._tables.rows[symbol]["last_price_ticks"])
+        return int(self._last_price_ticks[symbol])
 
     def _window(self, symbol: int, minutes: int, minute: int, last_trade_id: int) -> tuple[Window, int]:
         """The window that ends with `minute`, and the last price before it."""
@@ -151,7 +152,12 @@ class Tickers:
             return known[1], known[2]
         tables = self._tables
         window = minutes_window(tables.minutes, symbol, minute - minutes, minute)
-        previous = close_before(tables.rows, tables.minutes, symbol, minute - minutes)
+        if not window.trades:
+            previous = int(self._last_price_ticks[symbol])
+        elif window.first_trade_id == 1:
+            previous = 0
+        else:
+            previous = close_before(tables.rows, tables.minutes, symbol, minute - minutes)
         if minutes in _REMEMBERED_MINUTES:
             self._remembered[symbol, minutes] = key, window, previous
         return window, previous

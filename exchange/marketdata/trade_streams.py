@@ -14,7 +14,7 @@ from typing import NamedTuple
 from exchange.core.codes import Side
 from exchange.marketdata.feed import Trade
 from exchange.marketdata.names import StreamName, wire_symbol
-from exchange.marketdata.text import decimal_text
+from exchange.marketdata.text import binance_text
 from exchange.marketdata.variants import Source, VariantStream
 
 _BOOLEAN = (b"false", b"true")
@@ -50,7 +50,7 @@ class TradePrints(VariantStream):
 
     def _texts(self, price_ticks: int, qty_lots: int) -> tuple[bytes, bytes]:
         price_scale, qty_scale = self._feed.scales
-        return decimal_text(price_ticks, price_scale).encode(), decimal_text(qty_lots, qty_scale).encode()
+        return binance_text(price_ticks, price_scale), binance_text(qty_lots, qty_scale)
 
     def _encode_trade(self, trade: Trade, unit_ns: int) -> bytes:
         time = trade.ts_ns // unit_ns

@@ -92,13 +92,14 @@ class VariantStream:
 
     def publish(self, messages: Sequence[Encode]) -> None:
         """Tell these messages to everybody: one write a listener however many they are."""
-        payloads: dict[int, list[bytes]] = {}
+        encoded: dict[int, list[bytes]] = {}
         for variant, stream in self._variants.items():
             if stream.listeners:
-                if variant.unit_ns not in payloads:
-                    payloads[variant.unit_ns] = [encode(variant.unit_ns) for encode in messages]
-                frames = [self._frame(payload, variant) for payload in payloads[variant.unit_ns]]
-                stream.publish(frames[0] if len(frames) == 1 else b"".join(frames), len(frames))
+                payloads = encoded.get(variant.unit_ns)
+                if payloads is None:
+                    payloads = encoded[variant.unit_ns] = [encode(variant.unit_ns) for encode in messages]
+                frames = b"".join([self._frame(payload, variant) for payload in payloads])
+                stream.publish(frames, len(payloads))
 
     def _frame(self, payload: bytes, variant: Variant) -> bytes:
         return text_frame(self._prefix + payload + b"}" if variant.is_wrapped else payload)

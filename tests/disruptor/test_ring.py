@@ -56,6 +56,8 @@ def test_answered_until_is_the_time_of_the_oldest_command_that_waits_or_now() ->
     assert commands.answered_until_ns(9_000) == 7_000
     commands.replied = 102
     assert commands.answered_until_ns(9_000) == 9_000
+    commands.put([TICK], 8_000)  # the clock was set back
+    assert commands.answered_until_ns(8_000) == 9_000
 
 
 def test_put_many_across_the_end_of_the_ring_equals_put() -> None:

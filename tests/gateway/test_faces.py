@@ -28,14 +28,14 @@ def place(trader: Trader, **changes: object) -> Any:
 
 def test_order_is_one_order_under_both_faces_and_each_spells_its_symbol(traders: Pair) -> None:
     alice, _ = traders
-    placed = place(alice, newClientOrderId="one").json
+    placed = place(alice, newClientOrderId="of-both").json
     assert placed["symbol"] == "BTCUSDT"
     theirs = alice.call("GET", "/api/v3/order", symbol="BTCUSDT", orderId=placed["orderId"]).json
     ours = alice.call("GET", "/v1/order", symbol="BTC_USDT", orderId=placed["orderId"]).json
     assert theirs == {**ours, "symbol": "BTCUSDT"}
     assert alice.call("GET", "/api/v3/openOrders").json == [theirs]
-    canceled = alice.call("DELETE", "/api/v3/order", symbol="BTCUSDT", origClientOrderId="one").json
-    assert (canceled["symbol"], canceled["status"], canceled["origClientOrderId"]) == ("BTCUSDT", "CANCELED", "one")
+    canceled = alice.call("DELETE", "/api/v3/order", symbol="BTCUSDT", origClientOrderId="of-both").json
+    assert (canceled["symbol"], canceled["status"], canceled["origClientOrderId"]) == ("BTCUSDT", "CANCELED", "of-both")
 
 
 @pytest.mark.parametrize(("path", "symbol"), [("/api/v3", "BTC_USDT"), ("/v1", "BTCUSDT"), ("/api/v3", "btcusdt")])

@@ -16,7 +16,7 @@ import pytest
 from exchange.gateway.errors import Refusal
 from exchange.gateway.faces import OURS, faces
 from exchange.gateway.parameters import Signed, parse
-from exchange.gateway.signing import authenticate
+from exchange.gateway.signing import authenticate, keyed
 from exchange.gateway.strict import WS_API_PATH, request_text, strict_text
 from exchange.users.keys import Key, KeyKind, Permission, Scheme
 from tests.gateway.test_signing import API_KEY, PRIVATE, SECRET, nowhere
@@ -167,6 +167,19 @@ def test_strict_key_counts_nowhere_that_does_not_say_what_was_sent(payload: byte
     with pytest.raises(Refusal) as caught:
         authenticate(FACE, OneKey(strict_key(KeyKind.HMAC)), [API_KEY], signed, Permission.READ, 1_000_000, nowhere)
     assert caught.value.code == -1022
+
+
+@pytest.mark.usefixtures("clock")
+@pytest.mark.parametrize(("scheme", "counts"), [(Scheme.PLAIN, True), (Scheme.STRICT, False)])
+def test_name_of_a_strict_key_alone_is_never_enough(scheme: Scheme, counts: bool) -> None:
+    key = strict_key(KeyKind.HMAC, scheme)
+    ask = functools.partial(keyed, FACE, OneKey(key), [API_KEY], {}, Permission.READ, 1_000_000, nowhere)
+    if counts:
+        assert ask().key is key
+        return
+    with pytest.raises(Refusal) as caught:
+        ask()
+    assert (caught.value.status, caught.value.code) == (401, -2015)
 
 
 @pytest.mark.usefixtures("clock")

@@ -18,9 +18,12 @@ from exchange.marketdata.connection import Limits
 from exchange.marketdata.market import MarketData
 from exchange.marketdata.private_streams import Attach
 from exchange.marketdata.server import OPEN, Door
+from exchange.marketdata.text import BINANCE_DECIMALS
 from tests.marketdata.venue import Venue, event_count
 
 HOUR_S = 3_600.0
+DEADLINE_S = 300.0
+"""Of one test, however busy the machine is."""
 CLOSE_S = 0.2
 """The time that a stop waits for clients that do not read any more."""
 HANDSHAKE = {"Connection": "Upgrade", "Sec-WebSocket-Key": "A" * 22 + "==", "Sec-WebSocket-Version": "13"}
@@ -37,11 +40,11 @@ async def closing(ws: aiohttp.ClientWebSocketResponse) -> tuple[Any, Any]:
 
 
 def on_uvloop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Run an async test on the loop that the exchange runs on."""
+    """Run an async test on the loop that the exchange runs on; a message that never comes fails it."""
 
     @functools.wraps(test)
     def run(*args: Any, **kwargs: Any) -> None:
-        uvloop.run(test(*args, **kwargs))
+        uvloop.run(asyncio.wait_for(test(*args, **kwargs), DEADLINE_S))
 
     return run
 
@@ -77,8 +80,8 @@ class Stage:
         self.market._registry.tick(1.0)
 
     def cut(self, symbol: str = "BTC_USDT", limit: int = 5_000) -> dict[str, Any]:
-        """The snapshot that REST answers with."""
-        snapshot: dict[str, Any] = orjson.loads(self.market.depth_snapshot(symbol, limit))
+        """The snapshot that GET /api/v3/depth answers with."""
+        snapshot: dict[str, Any] = orjson.loads(self.market.depth_snapshot(symbol, limit, BINANCE_DECIMALS))
         return snapshot
 
     async def connect(self, path: str = "/ws") -> aiohttp.ClientWebSocketResponse:
@@ -177,7 +180,7 @@ class LocalBook:
         """Both sides in ticks and lots, best first; the test symbols have 2 and 4 decimals."""
         sides = []
         for side, levels in zip(Side, self.sides, strict=True):
-            rows = [(int(price.replace(".", "")), int(lots.replace(".", ""))) for price, lots in levels.items()]
+            rows = [(round(float(price) * 100), round(float(lots) * 10_000)) for price, lots in levels.items()]
             sides.append(sorted(rows, reverse=side == Side.BUY))
         return sides
 

@@ -129,7 +129,7 @@ async def test_both_names_of_the_slow_stream_and_later_listeners_hear_the_same_d
         stage.apply(stage.venue.place(Side.BUY, 4_001, 1), stage.venue.place(Side.BUY, 4_000, 2))
         stage.tick()
         told = await first.receive_json()
-        assert told["b"] == [["40.01", "0.0001"], ["40.00", "0.0003"]]
+        assert told["b"] == [["40.01000000", "0.00010000"], ["40.00000000", "0.00030000"]]
         assert told["u"] - told["U"] == 2
         assert await second.receive_json() == told
         other_name = await second.receive_json()
@@ -147,7 +147,7 @@ async def test_level_that_came_and_went_within_a_second_is_told_as_gone() -> Non
         stage.tick()
         stage.tick()
         told = await ws.receive_json()
-        assert (told["U"], told["u"], told["b"], told["a"]) == (at + 1, at + 2, [["40.00", "0.0000"]], [])
+        assert (told["U"], told["u"], told["b"], told["a"]) == (at + 1, at + 2, [["40.00000000", "0.00000000"]], [])
         stage.apply(stage.venue.place(Side.BUY, 4_000, 1))
         stage.tick()
         assert (await ws.receive_json())["U"] == at + 3
@@ -173,6 +173,6 @@ async def test_stream_of_the_latest_tells_how_things_are_when_joined(path: str) 
         ws = await stage.connect(path)
         at = stage.update_id(BTC_USDT)
         assert await ws.receive_json() in (
-            {"lastUpdateId": at, "bids": [["40.00", "0.0001"]], "asks": []},
-            {"u": at, "s": "BTCUSDT", "b": "40.00", "B": "0.0001", "a": "0.00", "A": "0.0000"},
+            {"lastUpdateId": at, "bids": [["40.00000000", "0.00010000"]], "asks": []},
+            {"u": at, "s": "BTCUSDT", "b": "40.00000000", "B": "0.00010000", "a": "0.00000000", "A": "0.00000000"},
         )

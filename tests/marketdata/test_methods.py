@@ -169,7 +169,7 @@ async def test_property_changes_the_form_of_what_follows_and_leaves_no_hole() ->
         stage.tick()
         wrapped = await ws.receive_json()
         assert wrapped["stream"] == names[0]
-        assert (wrapped["data"]["u"], wrapped["data"]["b"]) == (at, [["40.00", "0.0001"]])
+        assert (wrapped["data"]["u"], wrapped["data"]["b"]) == (at, [["40.00000000", "0.00010000"]])
         trade_once(stage, 5_000)
         assert (await ws.receive_json())["data"]["f"] == 2
         await stage.call(ws, "SET_PROPERTY", "combined", False)
@@ -269,7 +269,7 @@ async def test_client_that_answers_no_ping_is_disconnected_and_unsolicited_pongs
         for _ in range(6):
             await client.send(b"", opcode=10)
             assert await client.read() == (9, b"")
-        frames = []
+        frames: list[tuple[int, bytes]] = []
         with contextlib.suppress(ConnectionResetError):
             while len(frames) < 9:
                 frames.append(await client.read())

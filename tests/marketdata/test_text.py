@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from exchange.marketdata.messages import close_frame, text_frame
-from exchange.marketdata.text import LEVEL_TEXT_BYTES, decimal_text, levels_text
+from exchange.marketdata.text import BINANCE_DECIMALS, LEVEL_TEXT_BYTES, binance_text, decimal_text, levels_text
 
 VALUES = [0, 1, 9, 10, 99, 100, 12_345, 10**17, 10**18, 10**18 - 1, (1 << 62) - 1]
 
@@ -28,6 +28,18 @@ def test_both_decimal_writers_for_every_scale_agree_with_decimal(scale: int) -> 
         assert Decimal(written[0]) == Decimal(price).scaleb(-scale)
         assert len(written[0].partition(".")[2]) == scale
     assert orjson.loads(b"[" + text + b"]")[-1] == written
+
+
+@pytest.mark.parametrize("scale", [0, 1, 7, 8, 9, 18])
+def test_both_writers_show_at_least_binances_decimals(scale: int) -> None:
+    values = np.array([*VALUES, (1 << 63) - 1], dtype=np.int64)
+    text, starts, ends = levels_text(values, values[::-1].copy(), scale, 18 - scale, BINANCE_DECIMALS)
+    assert len(text) <= len(values) * LEVEL_TEXT_BYTES
+    for price, quantity, start, end in zip(values.tolist(), values[::-1].tolist(), starts, ends, strict=True):
+        written = orjson.loads(text[start:end])
+        assert written == [binance_text(price, scale).decode(), binance_text(quantity, 18 - scale).decode()]
+        assert Decimal(written[0]) == Decimal(price).scaleb(-scale)
+        assert len(written[0].partition(".")[2]) == max(scale, BINANCE_DECIMALS)
 
 
 def test_negative_change_keeps_its_sign_when_it_is_below_one() -> None:

@@ -26,10 +26,10 @@ from exchange.marketdata.windows import (
     second_window,
 )
 from journal.reader import records
-from tests.persistence.journaled import JournaledVenue, crowd, opening, traffic
+from tests.persistence.journaled import STEP_NS, JournaledVenue, crowd, opening, traffic
 
 COUNT = 2_000 if INTERPRETED else 12_000
-SEGMENT_BYTES = 1 << 17
+SEGMENT_BYTES = 1 << 16
 SIZES = (1, 6, 60, 333, DAY_MINUTES, 4 * DAY_MINUTES, MINUTE_SLOTS)
 
 
@@ -100,7 +100,7 @@ def test_only_the_segments_of_the_last_seven_days_are_read(tmp_path: pathlib.Pat
     venue = JournaledVenue(tmp_path / "long", SEGMENT_BYTES)
     venue.apply(opening())
     venue.apply(traffic(COUNT))
-    late_ns = time_of(venue) + 6 * DAY_MINUTES * NS_PER_MINUTE + 23 * 60 * NS_PER_MINUTE
+    late_ns = time_of(venue) + MINUTE_SLOTS * NS_PER_MINUTE - COUNT * STEP_NS // 5
     tables = new_tables()
     read = load_windows(tables, events_of(venue), venue.engine.state, late_ns)
     assert read < venue.event // 2

@@ -59,7 +59,10 @@ LAYERS: dict[str, set[str]] = {
     "exchange.market_replay": {"exchange.core", "exchange.disruptor"},
     "exchange.warm": {*_ENGINE, "exchange.marketdata"},
     "exchange.backoffice": {*_ENGINE, *_PEOPLE, *_EDGES, "exchange.control", "exchange.settings", "exchange.datadir"},
-    "exchange.app": {*_ENGINE, *_SERVICES, *_PEOPLE, *_EDGES, "exchange.control", "exchange.backoffice"},
+    "exchange.app": {
+        *{*_ENGINE, *_SERVICES, *_PEOPLE, *_EDGES},
+        *{"exchange.control", "exchange.backoffice", "exchange.progress"},
+    },
     "exchange.cli": {
         *{*_ENGINE, *_SERVICES, *_PEOPLE, *_EDGES},
         *{"exchange.app", "exchange.market_replay", "exchange.warm", "exchange.operator_cli"},

@@ -8,11 +8,13 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from exchange.gateway.openapi.market_answers import (
     AssetName,
+    Change,
     Decimal,
     Filter,
     Id,
     Nothing,
     OrderTypeName,
+    RateLimit,
     StpModeName,
     SymbolName,
     Time,
@@ -24,7 +26,6 @@ SideName = Literal["BUY", "SELL"]
 TimeInForceName = Literal["GTC", "IOC", "FOK", "GTD"]
 StatusName = Literal["NEW", "PARTIALLY_FILLED", "FILLED", "CANCELED", "EXPIRED", "EXPIRED_IN_MATCH"]
 NoList = Annotated[int, Meta(ge=-1, le=-1, description="Always -1: there are no order lists.")]
-Change = Annotated[str, Meta(pattern=r"^-?[0-9]+(\.[0-9]+)?$")]
 
 
 class Fill(Struct, forbid_unknown_fields=True):
@@ -134,17 +135,18 @@ class Order(Struct, forbid_unknown_fields=True):
 
 
 class AmendedOrder(Struct, forbid_unknown_fields=True):
-    """The order as the amendment left it."""
+    """The order as the amendment left it; three names differ from those of other answers, as Binance has it."""
 
     symbol: SymbolName
     orderId: Id
     orderListId: NoList
+    origClientOrderId: ClientId
     clientOrderId: ClientId
     price: Decimal
-    origQty: Decimal
+    qty: Decimal
     executedQty: Decimal
-    origQuoteOrderQty: Decimal
-    cummulativeQuoteQty: Decimal
+    quoteOrderQty: Decimal
+    cumulativeQuoteQty: Decimal
     status: StatusName
     timeInForce: TimeInForceName
     type: OrderTypeName
@@ -207,6 +209,57 @@ class Account(Struct, forbid_unknown_fields=True):
     permissions: list[str]
     uid: Id
     sequence: Annotated[int, Meta(ge=0, description="Of the last private event that the balances include.")]
+
+
+class Commission(Struct, forbid_unknown_fields=True):
+    """What the account pays on a symbol, as fractions."""
+
+    symbol: SymbolName
+    standardCommission: CommissionRates
+    specialCommission: CommissionRates
+    taxCommission: CommissionRates
+    discount: Discount
+
+
+class OrderCount(RateLimit, forbid_unknown_fields=True):
+    """The unfilled orders of the account in a window, and how many it may have."""
+
+    count: Annotated[int, Meta(ge=0)]
+
+
+class Amendment(Struct, forbid_unknown_fields=True):
+    """How the quantity of an order became smaller."""
+
+    symbol: SymbolName
+    orderId: Id
+    executionId: Id
+    origClientOrderId: ClientId
+    newClientOrderId: ClientId
+    origQty: Decimal
+    newQty: Decimal
+    time: Time
+
+
+class PreventedMatch(Struct, forbid_unknown_fields=True):
+    """A match of the account with itself that was stopped."""
+
+    symbol: SymbolName
+    preventedMatchId: Id
+    takerOrderId: Id
+    makerSymbol: SymbolName
+    makerOrderId: Id
+    tradeGroupId: Id
+    selfTradePreventionMode: StpModeName
+    price: Decimal
+    takerPreventedQuantity: Decimal
+    makerPreventedQuantity: Decimal
+    transactTime: Time
+
+
+class ListenKey(Struct, forbid_unknown_fields=True):
+    """The name of a user data stream."""
+
+    listenKey: str
 
 
 class MyFilters(Struct, forbid_unknown_fields=True):

@@ -111,8 +111,8 @@ def _tag(route: Route, row: Operation) -> str:
 def _operation(route: Route, row: Operation, schemas: dict[str, Json]) -> Json:
     name = re.sub(r"[^a-zA-Z0-9]+", "_", f"{route.method.lower()}{route.path}")
     made: Json = {"operationId": name, "summary": summary(route), "tags": [_tag(route, row)]}
-    if route.permission is not None:
-        made["description"] = f"Needs an API key that may `{route.permission}`."
+    needed = f"Needs an API key that may `{route.permission}`. " if route.permission is not None else ""
+    made["description"] = needed + _weight(route)
     fields = _shown(route)
     if route.method in ("POST", "PUT") or route.access in (Access.FORM, Access.BEARER):
         if fields:
@@ -121,10 +121,21 @@ def _operation(route: Route, row: Operation, schemas: dict[str, Json]) -> Json:
         made["parameters"] = [_parameter(route, field) for field in fields]
     if route.access is Access.SIGNED:
         made["security"] = [{"apiKey": [], "signature": []}]
+    elif route.access is Access.KEYED:
+        made["security"] = [{"apiKey": []}]
     elif route.access is Access.BEARER:
         made["security"] = [{"session": []}]
     made["responses"] = _responses(route, row, schemas)
     return made
+
+
+def _weight(route: Route) -> str:
+    """What a request counts against the limit of its address."""
+    weight = route.weight
+    if weight.free:
+        return "Weighs nothing."
+    failed = f", and {weight.failed} when it is refused" if weight.failed else ""
+    return f"Weighs {weight.base}{' or more' if weight.more is not None else ''}{failed}."
 
 
 def _shown(route: Route) -> list[Field]:

@@ -1,4 +1,4 @@
-"""What the public routes answer, as types: the schemas of the OpenAPI document, and what tests decode real answers with.
+"""What the public routes answer, as types: the schemas of the OpenAPI document, with which tests decode real answers.
 
 Field names are the protocol's, so they are not Python's. Never used to make an answer: a type that made the answers
 could not be wrong about them.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from exchange.gateway.amounts import AMOUNT_PATTERN
 
@@ -17,6 +17,7 @@ Id = Annotated[int, Meta(ge=1, extra_json_schema={"format": "int64"})]
 Time = Annotated[
     int, Meta(ge=0, description="Since 1970, in the unit of the request: milliseconds without X-MBX-TIME-UNIT.")
 ]
+Change = Annotated[str, Meta(pattern=r"^-?[0-9]+(\.[0-9]+)?$")]
 SymbolName = Annotated[str, Meta(pattern="^[A-Z0-9_]{1,32}$")]
 AssetName = Annotated[str, Meta(pattern="^[A-Z0-9]{1,16}$")]
 OrderTypeName = Literal["LIMIT", "MARKET", "LIMIT_MAKER"]
@@ -30,7 +31,7 @@ class Nothing(Struct, forbid_unknown_fields=True):
 class HistoryHealth(Struct, forbid_unknown_fields=True):
     """How far the projection into PostgreSQL is. It has no more than `state` where there is none."""
 
-    state: Literal["following", "waiting", "stopped", "unavailable"] | UnsetType = UNSET
+    state: Literal["starting", "following", "waiting", "stopped", "unavailable"] | UnsetType = UNSET
     database: Literal["up", "down"] | UnsetType = UNSET
     sequence: int | UnsetType = UNSET
     lagCommands: int | UnsetType = UNSET
@@ -176,16 +177,16 @@ class Trade(Struct, forbid_unknown_fields=True):
 
 
 class AggTrade(Struct, forbid_unknown_fields=True):
-    """Fills of one order at one price: id, price, quantity, first and last trade id, time, whether the buyer made."""
+    """Fills of one order at one price, as one."""
 
-    a: Id
-    p: Decimal
-    q: Decimal
-    f: Id
-    l: Id  # noqa: E741  # the protocol's name
-    T: Time
-    m: bool
-    M: bool
+    id: Id = field(name="a")
+    price: Decimal = field(name="p")
+    quantity: Decimal = field(name="q")
+    first_trade_id: Id = field(name="f")
+    last_trade_id: Id = field(name="l")
+    time: Time = field(name="T")
+    is_buyer_maker: bool = field(name="m")
+    is_best_match: bool = field(name="M")
 
 
 class Candle(Struct, forbid_unknown_fields=True, array_like=True):
@@ -203,3 +204,54 @@ class Candle(Struct, forbid_unknown_fields=True, array_like=True):
     taker_buy_volume: Decimal
     taker_buy_quote_volume: Decimal
     unused: Literal["0"]
+
+
+class AveragePrice(Struct, forbid_unknown_fields=True):
+    """The average price of the last minutes, weighted by quantity."""
+
+    mins: int
+    price: Decimal
+    closeTime: Time
+
+
+class Ticker(Struct, forbid_unknown_fields=True):
+    """Statistics of a window. A change and an average are of FULL, best prices and last quantity of FULL of a day."""
+
+    symbol: SymbolName
+    openPrice: Decimal
+    highPrice: Decimal
+    lowPrice: Decimal
+    lastPrice: Decimal
+    volume: Decimal
+    quoteVolume: Decimal
+    openTime: Time
+    closeTime: Time
+    firstId: Annotated[int, Meta(ge=-1, description="Of the first trade; -1 when there was none.")]
+    lastId: Annotated[int, Meta(ge=-1, description="Of the last trade; -1 when there was none.")]
+    count: Annotated[int, Meta(ge=0)]
+    priceChange: Change | UnsetType = UNSET
+    priceChangePercent: Change | UnsetType = UNSET
+    weightedAvgPrice: Decimal | UnsetType = UNSET
+    prevClosePrice: Decimal | UnsetType = UNSET
+    lastQty: Decimal | UnsetType = UNSET
+    bidPrice: Decimal | UnsetType = UNSET
+    bidQty: Decimal | UnsetType = UNSET
+    askPrice: Decimal | UnsetType = UNSET
+    askQty: Decimal | UnsetType = UNSET
+
+
+class Price(Struct, forbid_unknown_fields=True):
+    """The price of the last trade."""
+
+    symbol: SymbolName
+    price: Decimal
+
+
+class BookTicker(Struct, forbid_unknown_fields=True):
+    """The best prices of the published book."""
+
+    symbol: SymbolName
+    bidPrice: Decimal
+    bidQty: Decimal
+    askPrice: Decimal
+    askQty: Decimal

@@ -5,7 +5,7 @@ Owns one row a route, by method and path without the face. A route without a row
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 from msgspec import Meta
 
@@ -45,6 +45,9 @@ def _beside(answer: Any, *problems: Problem, is_read: bool = False) -> Operation
 
 
 _NO_ORDER = Problem(400, -2013, "Order does not exist.")
+_NO_LISTEN_KEY = Problem(400, -1125, "This listenKey does not exist.")
+_ONE = TypeVar("_ONE")
+_ONE_OR_MORE = _ONE | list[_ONE]  # one for `symbol`, several for `symbols` and for all
 _NO_WALLET = Problem(
     400, -1020, "This operation is not supported: the venue takes no deposits and makes no withdrawals."
 )
@@ -56,27 +59,48 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/ping"): _market(market.Nothing),
     ("GET", "/time"): _market(market.ServerTime),
     ("GET", "/exchangeInfo"): _market(market.ExchangeInfo, *told.COMBINATION),
-    ("GET", "/depth"): _market(market.Depth, Problem(503, -1001, "{what happened} {what to do}")),
+    ("GET", "/depth"): _market(market.Depth, *told.MARKET_DATA),
     ("GET", "/trades"): _market(list[market.Trade], *told.HISTORY),
     ("GET", "/historicalTrades"): _market(list[market.Trade], *told.HISTORY),
     ("GET", "/aggTrades"): _market(list[market.AggTrade], *told.HISTORY, *told.COMBINATION),
     ("GET", "/klines"): _market(list[market.Candle], *told.HISTORY, *told.NOT_VALID),
-    ("POST", "/order"): _account(account.Placed, *told.ORDER_FORM, *told.PLACE),
+    ("GET", "/uiKlines"): _market(list[market.Candle], *told.HISTORY, *told.NOT_VALID),
+    ("GET", "/avgPrice"): _market(market.AveragePrice, *told.MARKET_DATA),
+    ("GET", "/ticker/24hr"): _market(_ONE_OR_MORE[market.Ticker], *told.MARKET_DATA, *told.COMBINATION),
+    ("GET", "/ticker"): _market(
+        _ONE_OR_MORE[market.Ticker],
+        *(*told.MARKET_DATA, *told.COMBINATION, *told.MANDATORY),
+        Problem(400, -1101, "Too many parameters sent for this endpoint."),
+        Problem(400, -2016, "No trading window could be found for the symbol. Try ticker/24hrs instead."),
+    ),
+    ("GET", "/ticker/price"): _market(_ONE_OR_MORE[market.Price], *told.MARKET_DATA, *told.COMBINATION),
+    ("GET", "/ticker/bookTicker"): _market(_ONE_OR_MORE[market.BookTicker], *told.MARKET_DATA, *told.COMBINATION),
+    ("POST", "/order"): _account(account.Placed, *told.ORDER_FORM, *told.PLACE, *told.UNFILLED),
     ("POST", "/order/test"): _account(account.Tested, *told.ORDER_FORM),
     ("DELETE", "/order"): _account(account.Canceled, *told.CANCEL, *told.TWO_IDS),
-    ("GET", "/order"): _account(account.Order, *told.MANDATORY, _NO_ORDER),
+    ("GET", "/order"): _account(account.Order, *told.MANDATORY, _NO_ORDER, *told.HISTORY),
     ("PUT", "/order/amend/keepPriority"): _account(
         account.Amended, *told.CANCEL, *told.refused("INVALID_REDUCTION", "QUANTITY_OFF_LOT")
     ),
     ("POST", "/order/cancelReplace"): _account(
         account.Replaced,
-        *(*told.ORDER_FORM, *told.COMMAND),
+        *(*told.ORDER_FORM, *told.COMMAND, *told.UNFILLED),
+        Problem(429, -2021, "Order cancel-replace partially failed."),
+        Problem(429, -2022, "Order cancel-replace failed."),
         Problem(409, -2021, "Order cancel-replace partially failed."),
         Problem(400, -2022, "Order cancel-replace failed."),
     ),
     ("DELETE", "/openOrders"): _account(list[account.Canceled], *told.CANCEL),
     ("GET", "/openOrders"): _account(list[account.Order]),
     ("GET", "/account"): _account(account.Account),
+    ("GET", "/account/commission"): _account(account.Commission),
+    ("GET", "/rateLimit/order"): _account(list[account.OrderCount]),
+    ("GET", "/order/amendments"): _account(list[account.Amendment], *told.HISTORY),
+    ("GET", "/myPreventedMatches"): _account(list[account.PreventedMatch], *told.HISTORY, *told.COMBINATION),
+    ("GET", "/myAllocations"): _account(_NOTHING, *told.SYMBOL)._replace(is_read=False),
+    ("POST", "/userDataStream"): _account(account.ListenKey),
+    ("PUT", "/userDataStream"): _account(market.Nothing, _NO_LISTEN_KEY),
+    ("DELETE", "/userDataStream"): _account(market.Nothing, _NO_LISTEN_KEY),
     ("GET", "/myFilters"): _account(account.MyFilters),
     ("GET", "/allOrders"): _account(list[account.Order], *told.HISTORY, *told.WINDOW),
     ("GET", "/myTrades"): _account(list[account.AccountTrade], *told.HISTORY, *told.WINDOW, *told.COMBINATION),

@@ -1,12 +1,14 @@
-"""The pages for people and the two documents, as HTTP answers: /docs, /docs/..., /openapi.json.
+"""The pages for people and the two documents, as HTTP answers: /docs, /docs/..., /openapi.json, /asyncapi.json.
 
 Owns their heads: content types, caching, and what a browser may do there. Everything a page needs is served from
-`assets/`: nothing is loaded from elsewhere, no script stands in a page, nothing is sent elsewhere. Swagger UI is the
-release named in `SWAGGER_UI`, kept as the bytes that browsers get. Pages are made at the first request for one.
+`assets/`: nothing is loaded from elsewhere, no script stands in a page, nothing is sent elsewhere. Swagger UI is
+release 5.35.0, whose two files are kept as the bytes that browsers get. A page is made at the first request for it, by
+a thread, because a document takes longer than orders may wait.
 """
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import gzip
 import hashlib
@@ -15,10 +17,10 @@ from typing import NamedTuple
 
 import orjson
 
+from exchange.gateway.openapi import asyncapi, streams_page
 from exchange.gateway.openapi.document import document
 from exchange.gateway.replies import Answer, date_line, status_line
 
-SWAGGER_UI = "5.35.0"
 _ASSETS = pathlib.Path(__file__).parent / "assets"
 _HTML, _CSS, _SCRIPT = b"text/html; charset=utf-8", b"text/css; charset=utf-8", b"text/javascript; charset=utf-8"
 _JSON = b"application/json"
@@ -88,12 +90,18 @@ _PAGES = {
     "/docs/page.js": lambda: _asset("page.js", _SCRIPT),
     "/docs/swagger-ui/swagger-ui.css": lambda: _zipped_asset("swagger-ui/swagger-ui.css", _CSS),
     "/docs/swagger-ui/swagger-ui-bundle.js": lambda: _zipped_asset("swagger-ui/swagger-ui-bundle.js", _SCRIPT),
+    "/docs/streams": lambda: _page(_HTML, streams_page.html(asyncapi.document()).encode()),
     "/openapi.json": lambda: _document(document()),
+    "/asyncapi.json": lambda: _document(asyncapi.document()),
 }
 PATHS = frozenset(_PAGES)
 
 
 @functools.cache
-def page(path: str) -> Page:
-    """The page at a path of PATHS."""
+def _made(path: str) -> Page:
     return _PAGES[path]()
+
+
+async def page(path: str) -> Page:
+    """The page at a path of PATHS."""
+    return await asyncio.to_thread(_made, path)

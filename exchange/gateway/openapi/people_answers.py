@@ -108,6 +108,7 @@ class ApiKey(Struct, forbid_unknown_fields=True):
     apiKey: str
     account: Id
     type: Literal["HMAC", "ED25519"]
+    signature: Literal["plain", "strict"]
     permissions: list[Literal["read", "trade", "withdraw"]]
     addresses: list[str]
     label: str

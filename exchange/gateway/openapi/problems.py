@@ -57,9 +57,22 @@ _EMPTY_IDS = {
     "origClientOrderId": Problem(400, -1119, "Original client order ID was empty."),
 }
 _STOPPING = Problem(503, -1016, "This service is shutting down.")
-_SIGNED = (
+_LIMITED = (
+    *(
+        Problem(429, -1003, text)
+        for text in (
+            "Too much request weight used; {current limit}",
+            "Too many requests; {current limit}",
+        )
+    ),
+    Problem(418, -1003, "Way too much request weight used; IP banned until {time}. {what to do}"),
+)
+_KEYED = (
     Problem(401, -2014, "API-key format invalid."),
     Problem(401, -2015, "Invalid API-key, IP, or permissions for action."),
+)
+_SIGNED = (
+    *_KEYED,
     Problem(400, -1021, "Timestamp for this request is outside of the recvWindow."),
     Problem(400, -1021, "Timestamp for this request was 1000ms ahead of the server's time."),
     Problem(400, -1022, "Signature for this request is not valid."),
@@ -74,12 +87,16 @@ _FORM = (
 )
 
 MANDATORY = told(mandatory("{name}"))
+SYMBOL = (*MANDATORY, *told(invalid_symbol()))
 NOT_VALID = told(not_valid("{name}"))
 COMBINATION = (Problem(400, -1128, "Combination of optional parameters invalid."),)
 HISTORY = (
     Problem(503, -1001, "There is no PostgreSQL here, and so no history."),
     Problem(503, -1001, "History is not available at the moment; trading goes on."),
     Problem(503, -1001, "This part of history took too long to read; ask for less of it."),
+    Problem(
+        503, -1001, "Older amendments and prevented matches are still being read from the journal; ask again later."
+    ),
     Problem(503, -1001, "History has come to sequence {sequence} and not yet to {sequence}; ask again."),
     Problem(503, -1008, "Too many requests ask for history; ask again later."),
 )
@@ -103,6 +120,8 @@ PLACE = (
         "VENUE_FULL", "TOO_MANY_LEVELS", "WOULD_TAKE", "INSUFFICIENT_BALANCE", "TOO_MANY_ORDERS", "INVALID_EXPIRY"
     ),
 )
+UNFILLED = (Problem(429, -1015, "Too many new orders; {current limit}"),)
+MARKET_DATA = (Problem(503, -1001, "{what happened} {what to do}"),)
 DUPLICATES = {
     OURS: refused("CLIENT_ORDER_ID_CONFLICT"),
     BINANCE: (Problem(400, NEW_ORDER_REJECTED, DUPLICATE_ORDER),),
@@ -158,8 +177,12 @@ def _deduced(route: Route, *, is_read: bool) -> Iterator[Problem]:
         yield from _of_field(field)
     if route.access is not Access.PUBLIC:
         yield _STOPPING
+    if not route.weight.free:
+        yield from _LIMITED
     if route.access is Access.SIGNED:
         yield from _SIGNED
+    elif route.access is Access.KEYED:
+        yield from _KEYED
     elif route.access is not Access.PUBLIC:
         yield from _FORM
     if route.access is Access.BEARER:

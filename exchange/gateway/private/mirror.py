@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from exchange.core.codes import CloseReason, CommandKind, EventKind, OrderStatus, RejectCode
 from exchange.core.readers import OrderView
-from exchange.gateway.answers import Json
+from exchange.gateway.answers import Json, cancel_id_of
 from exchange.gateway.private import changes, messages, orders
 from exchange.gateway.private.changes import Changes
 from exchange.gateway.private.messages import Message
@@ -239,11 +239,6 @@ def _sides(event: Prevented) -> tuple[tuple[bool, int, int, int], ...]:
         (True, event.taker_order_id, event.taker_prevented_lots, event.taker_leaves_lots),
         (False, event.maker_order_id, event.maker_prevented_lots, event.maker_leaves_lots),
     )
-
-
-def cancel_id_of(order_id: int) -> str:
-    """The client id of a cancel that came without one. An order is canceled once, so it is unique in its account."""
-    return f"cancel-{order_id}"
 
 
 def orders_changed(events: Iterable[Event], account: int) -> tuple[set[int], set[int]]:

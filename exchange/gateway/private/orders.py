@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from exchange.core.readers import OrderView
-from exchange.gateway.answers import client_id_text
 from exchange.gateway.wire import OrderEvent, Trade
 
 
@@ -53,7 +52,7 @@ def of_event(event: OrderEvent) -> Order:
         event.quote_atoms,
         0 if event.quote_atoms else event.qty_lots,
         event.ts_ns,
-        client_id_text(event),
+        event.client_id.rstrip(b"\0").decode("ascii", "replace"),  # as the engine's readers do
         event.qty_lots,
     )
 

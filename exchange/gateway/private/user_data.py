@@ -12,26 +12,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from exchange.core import readers
 from exchange.core.codes import EventFlag, EventKind, Limit
 from exchange.core.readers import OrderView
-from exchange.core.records import RECORD_BYTES
+from exchange.core.records import RECORD_BYTES, slots
 from exchange.core.state import LIMIT_MAX, State
 from exchange.disruptor.interest import pick, view_events_of
+from exchange.disruptor.replies import BATCH_SLOTS
 from exchange.gateway.errors import Refusal, not_valid
 from exchange.gateway.faces import joined
 from exchange.gateway.private import past
-from exchange.gateway.private.messages import MESSAGES_PER_EVENT, Message, encode, last_sequence, restated, terminated
+from exchange.gateway.private.messages import MESSAGES_PER_EVENT, Message, encode, last_sequence
 from exchange.gateway.private.mirror import Mirror, accounts_of, decode, mirror_of
 from exchange.gateway.private.resume import Told, closed_orders, orders_needed, tell_again
+from exchange.gateway.private.subscriptions import Sink, Subscription
 from exchange.gateway.symbols import Reference
 from exchange.gateway.wire import FLAGS_AT, KIND_AT
 from journal.errors import Refused
@@ -47,13 +49,6 @@ _SLICE = 256
 _FOUND_AT_ONCE = 16
 """Orders asked of the engine under one hold, 0.2 ms."""
 _ADDING = (EventKind.ASSET_ADDED, EventKind.SYMBOL_ADDED)
-
-
-class Sink(Protocol):
-    """Where the messages of one subscription go."""
-
-    def event(self, payload: bytes, sequence: int) -> None:
-        """Take one message, a JSON object without envelope. Does not wait and does not raise."""
 
 
 class Limits(NamedTuple):
@@ -79,41 +74,6 @@ class Statistics(NamedTuple):
     accounts: int
     subscriptions: int
     encoded: int
-
-
-class Subscription:
-    """One listener's place in the stream of one account."""
-
-    def __init__(self, account: int, sink: Sink, unit_ns: int, sequence: int) -> None:
-        self.account = account
-        self.unit_ns = unit_ns
-        self.sequence = sequence
-        """Where the stream stood at the beginning: everything after it comes."""
-        self.known = sequence
-        """The last sequence that the listener has."""
-        self.backlog: deque[tuple[bytes, int, int]] | None = None
-        """Messages that came while the subscription is not caught up; None: it is."""
-        self.ended = ""
-        """Why it is no more."""
-        self.is_given = False
-        """Whether who subscribed has it: before that, the end is a Refusal."""
-        self._sink = sink
-
-    def send(self, payload: bytes, sequence: int, previous: int) -> None:
-        """Give a message to the listener, unless it has it.
-
-        `previous` of an account's very first live message is only where its stream began. To who resumed from before
-        that it is restated as what they have, or they would see a gap that is none.
-        """
-        if sequence > self.known and not self.ended:
-            self._sink.event(restated(payload, self.known) if previous > self.known else payload, sequence)
-            self.known = sequence
-
-    def end(self, reason: str) -> None:
-        """Tell the listener that nothing more comes, and why."""
-        self.ended = reason
-        if self.is_given:
-            self._sink.event(terminated(time.time_ns(), self.unit_ns, reason, self.known), self.known)
 
 
 class _Feed:
@@ -161,11 +121,13 @@ class UserData:
         self._told_now: dict[int, _Feed] = {}
         self._marked = np.zeros(LIMIT_MAX[Limit.ACCOUNTS] + 1, np.uint8)
         self._carried = np.zeros(1, np.int64)
-        self._found = np.zeros(0, np.int64)
+        self._found = np.zeros(BATCH_SLOTS, np.int64)
+        pick(view_events_of(slots(1), 1), self._marked, self._carried, self._found)  # compiled now, not for a listener
         self._cancel_ids: dict[int, str] = {}
         self._resuming = asyncio.Semaphore(limits.resumes)
+        # A thread can not be stopped: that of a listener who has gone away takes a place here until it is done.
+        self._threads = ThreadPoolExecutor(limits.resumes, "resume")
         self._waiting = 0
-        self._catching_up: set[asyncio.Task[None]] = set()
         self._subscriptions = 0
         self._encoded = 0
 
@@ -177,7 +139,7 @@ class UserData:
         """Remember the client id that the CANCEL of this sequence was sent with; right after it was submitted.
 
         The engine does not know it. It is remembered for the last ones only, and not across a restart: then, and for a
-        cancel without one, the report has `mirror.cancel_id_of` the order.
+        cancel without one, the report has `answers.cancel_id_of` the order.
         """
         self._cancel_ids[sequence] = cancel_id
         if len(self._cancel_ids) > self._limits.cancel_ids:
@@ -250,7 +212,7 @@ class UserData:
         """Send `sink` everything of an account from now on, or everything behind a sequence. Raises Refusal.
 
         Nothing is sent before the caller waits for something: it can answer first. `drain` is awaited between slices of
-        what was missed.
+        what was missed; it does not raise.
         """
         if self._subscriptions >= self._limits.subscriptions:
             raise Refusal(503, -1008, _FULL)
@@ -271,9 +233,7 @@ class UserData:
                 raise
             if subscription.ended:
                 raise Refusal(503, -1001, subscription.ended)
-            task = asyncio.create_task(self._catch_up(subscription, missed, drain))
-            self._catching_up.add(task)
-            task.add_done_callback(self._catching_up.discard)
+            subscription.catching_up = asyncio.create_task(self._catch_up(subscription, missed, drain))
         subscription.is_given = True
         return subscription
 
@@ -283,6 +243,8 @@ class UserData:
             return
         subscription.ended = "The listener has left."
         subscription.backlog = None
+        if subscription.catching_up:
+            subscription.catching_up.cancel()
         account, unit_ns = subscription.account, subscription.unit_ns
         feed = self._feeds[account]
         feed.by_unit[unit_ns].remove(subscription)
@@ -306,16 +268,16 @@ class UserData:
                 self.unsubscribe(subscription)
                 subscription.end(reason)
 
-    def terminate_all(self, reason: str) -> None:
-        """The venue stops."""
+    def close(self, reason: str) -> None:
+        """The venue stops: tell everyone."""
         for account in tuple(self._feeds):
             self.terminate(account, reason)
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _begin(self, account: int) -> _Feed:
         """A live stream that begins where the engine stands, which may be ahead of the events that came here."""
         (event_count, open_orders, balances), _ = self._read(_standing, account)
         if not self._feeds:
-            self._carried[0] = 0
             self._renew_reference()
         mirror = mirror_of(account, self._reference, self._cancel_ids, open_orders, balances)
         feed = self._feeds[account] = _Feed(mirror, event_count)
@@ -332,15 +294,22 @@ class UserData:
         if self._waiting >= self._limits.resumes_waiting:
             raise Refusal(503, -1008, _BUSY)
         mirror = mirror.copy(self._read(_spelled)[0])
+        in_thread = asyncio.get_running_loop().run_in_executor
         self._waiting += 1
         try:
             async with self._resuming:
-                seen = await asyncio.to_thread(
-                    past.events_between, self._events_dir, mirror.account, first, joined, self._limits.reading
+                seen = await in_thread(
+                    self._threads,
+                    past.events_between,
+                    self._events_dir,
+                    mirror.account,
+                    first,
+                    joined,
+                    self._limits.reading,
                 )
                 closed = await self._closed(mirror.account, orders_needed(mirror, seen))
-                return await asyncio.to_thread(
-                    tell_again, mirror, seen, closed, subscription.sequence, subscription.unit_ns
+                return await in_thread(
+                    self._threads, tell_again, mirror, seen, closed, subscription.sequence, subscription.unit_ns
                 )
         except past.TooOld:
             raise Refusal(400, CAN_NOT_RESUME, _TOO_OLD) from None

@@ -13,7 +13,7 @@ from __future__ import annotations
 from exchange.gateway.catalogue import FROM_SEQUENCE, SIGNED, SUBSCRIPTION_ID
 from exchange.gateway.errors import Refusal, mandatory
 from exchange.gateway.faces import BINANCE
-from exchange.gateway.private.user_data import Subscription
+from exchange.gateway.private.subscriptions import Subscription
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call, keyed
 from exchange.gateway.venue import Venue

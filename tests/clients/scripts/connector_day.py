@@ -55,8 +55,12 @@ class Ear:
 
     async def once(self, test: Callable[[Any], bool]) -> Any:
         """The first message that passes the test, when it has come."""
-        await eventually(lambda: any(test(message) for message in self.heard), True)
-        return next(message for message in self.heard if test(message))
+        await eventually(lambda: any(map(test, self._objects())), True)
+        return next(filter(test, self._objects()))
+
+    def _objects(self) -> list[Any]:
+        """All but the tickers of all symbols, which come as an array."""
+        return [message for message in self.heard if isinstance(message, dict)]
 
     async def reply(self, name: int | str) -> Any:
         """The answer to the request of this id."""

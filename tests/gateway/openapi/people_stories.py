@@ -37,7 +37,7 @@ def _form(who: Somebody, password: str = PASSWORD) -> dict[str, str]:
 
 
 async def _ask(stage: Stage, route: Route, who: Somebody, password: str = PASSWORD, **changes: str) -> Answer:
-    """A request of somebody with every parameter that the route must have, and `changes`; earlier tries are forgotten."""
+    """A request of somebody with every parameter that must be there, and `changes`; earlier tries are forgotten."""
     stage.office.patience.now_s += 100_000
     return await _ask_again(stage, route, who, password, **changes)
 
@@ -73,7 +73,7 @@ async def _reset_token(stage: Stage, who: Somebody) -> str:
 
 
 async def wrong(stage: Stage, route: Route, missing: Kinds) -> AsyncIterator[Answer]:
-    """A wrong password, a code that is missing or wrong, names of nothing, a second factor that is not as it must be."""
+    """A wrong password, a code that is missing or wrong, names of nothing, a second factor that does not fit."""
     if not missing & {(400, -2102), (401, -1002), (401, -2101), (404, -2103), (409, -2104)}:
         return
     yield await _ask(stage, route, stage.person, WRONG)

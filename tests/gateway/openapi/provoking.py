@@ -9,13 +9,26 @@ import time
 from collections.abc import AsyncIterator
 from urllib.parse import urlencode
 
+from exchange.gateway.limits import PATIENCE, Limits, Rates
 from exchange.gateway.routes import SIGNATURE, Access, Route
 from tests.gateway.openapi import people_stories, trading_stories
 from tests.gateway.openapi.stage import Answer, Stage, base, changed
 
 Kind = tuple[int, int]
 _NOBODYS_KEY = "n" * 64
-_BAD = ("", "nope", "0", "1", "99999999999999999999", "0.0000000000001", "0.000000001", "0.001", "+15:00", "not/legal", '["X","X"]')
+_BAD = (
+    "",
+    "nope",
+    "0",
+    "1",
+    "99999999999999999999",
+    "0.0000000000001",
+    "0.000000001",
+    "0.001",
+    "+15:00",
+    "not/legal",
+    '["X","X"]',
+)
 _TOGETHER = (
     {"symbol": "ETH_BTC", "symbols": '["ETH_BTC"]'},
     {"startTime": "1", "endTime": "90000001"},
@@ -33,7 +46,8 @@ async def answers_of(stage: Stage, route: Route, missing: set[Kind]) -> AsyncIte
         yield answer
     async for answer in _of_fields(stage, route, missing):
         yield answer
-    stories = trading_stories.STORIES if route.access in (Access.PUBLIC, Access.SIGNED) else people_stories.STORIES
+    is_of_people = route.access in (Access.FORM, Access.BEARER)
+    stories = people_stories.STORIES if is_of_people else trading_stories.STORIES
     for story in stories:
         if not missing:
             return
@@ -59,9 +73,18 @@ async def _of_any(stage: Stage, route: Route, missing: set[Kind]) -> AsyncIterat
     if in_body:
         yield await stage.send(route, "email=in-an-address")
     yield await stage.ask(route, {**base(stage, route), "nobodyKnowsThis": "1"})
-    if route.access is Access.SIGNED:
+    for count in (1, PATIENCE + 1):
+        limits = Limits(Rates(weight_per_minute=1))
+        with changed(stage.venue, limits=limits):
+            await stage.ask(route, {"nobodyKnowsThis": "1"})
+            for usage in limits._usages.values():
+                usage.weight = usage.cancels = 100
+                usage.refused = count - 1
+            yield await stage.ask(route, {})
+    if route.access in (Access.SIGNED, Access.KEYED):
         yield await stage.ask(route, {}, headers={"X-MBX-APIKEY": "short"})
         yield await stage.ask(route, {}, headers={"X-MBX-APIKEY": _NOBODYS_KEY})
+    if route.access is Access.SIGNED:
         yield await stage.ask(route, {"timestamp": "1"})
         yield await stage.ask(route, {"timestamp": str(time.time_ns() // 1_000_000 + 3_600_000)})
         yield await stage.ask(route, {"recvWindow": "x"})

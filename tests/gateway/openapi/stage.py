@@ -21,6 +21,7 @@ from exchange.core.kernel import Engine
 from exchange.gateway import demo
 from exchange.gateway.faces import BINANCE
 from exchange.gateway.history_reading import History
+from exchange.gateway.private.user_data import UserData
 from exchange.gateway.routes import Access, Route
 from exchange.gateway.server import Gateway
 from exchange.gateway.venue import Venue
@@ -43,6 +44,7 @@ ENVIRON = {
     "EXCHANGE_KYC_URL": "http://127.0.0.1:9/nobody-listens-here",
 }
 LIMIT = {"side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01", "price": "10000"}
+_OF_ONE_ORDER = ("/order", "/order/amendments", "/myPreventedMatches")
 WAIT_S = 30.0
 
 
@@ -74,11 +76,16 @@ class Stage:
         """Somebody with a second factor."""
 
     async def send(
-        self, route: Route, query: str = "", body: bytes = b"", headers: Mapping[str, str] = {}, token: str | None = None
+        self,
+        route: Route,
+        query: str = "",
+        body: bytes = b"",
+        headers: Mapping[str, str] = {},
+        token: str | None = None,
     ) -> Answer:
         """Exactly this request; whose it is goes into the headers that the route needs."""
         given = dict(headers)
-        if route.access is Access.SIGNED:
+        if route.access in (Access.SIGNED, Access.KEYED):
             given.setdefault("X-MBX-APIKEY", self.api_key)
         elif route.access is Access.BEARER:
             given.setdefault("Authorization", f"Bearer {self.person.token if token is None else token}")
@@ -134,7 +141,7 @@ def base(stage: Stage, route: Route) -> dict[str, str]:
         "cancelOrderId": "999999",
     }
     wanted = {"symbol"} if route.method == "GET" else set(asked)
-    wanted |= {"interval"} | ({"orderId"} if route.path.endswith("/order") else set())
+    wanted |= {"interval"} | ({"orderId"} if route.path.endswith(_OF_ONE_ORDER) else set())
     return {name: value for name, value in asked.items() if name in wanted & route.parameters}
 
 
@@ -167,7 +174,9 @@ async def open_stage(target: Target, folder: pathlib.Path) -> AsyncIterator[Stag
         market_data = MarketData(interval_s=1.0)
         market_data.seed(pipeline._engine.state)
         history = History(office.database, Watermark(lambda: None), 0.05)
-        venue = Venue(settings, pipeline, office.keys, market_data, history=history, users=office.users)
+        state = pipeline._engine.state
+        user_data = UserData(pipeline.read, folder / "events", int(state.header[0].event_count))
+        venue = Venue(settings, pipeline, office.keys, market_data, user_data, history=history, users=office.users)
         gateway = Gateway(venue)
         stage = Stage(office, venue, gateway, http)
         stage.port = await gateway.start("127.0.0.1", 0)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import pathlib
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 from exchange.core.codes import CommandKind
 from exchange.core.kernel import Engine
@@ -14,6 +14,7 @@ from exchange.disruptor.errors import Refused
 from exchange.disruptor.pipeline import Pipeline
 from exchange.gateway.history_reading import History
 from exchange.gateway.routes import ROUTES, Route
+from exchange.gateway.unfilled import UnfilledOrders
 from exchange.gateway.wire import target
 from exchange.persistence.watermark import Watermark
 from journal.format import Stream
@@ -52,14 +53,20 @@ async def _place(stage: Stage, route: Route, **changes: str) -> Answer:
 async def not_well(stage: Stage, route: Route, missing: Kinds) -> AsyncIterator[Answer]:
     """History and market data that can not be had, a crowd that reads or trades, a pipeline that is silent."""
     venue, form = stage.venue, base(stage, route)
+    if (route.method, route.path.removeprefix(route.face)) == ("GET", "/order"):
+        form = {"symbol": form["symbol"], "origClientOrderId": "forgotten"}
     if (503, -1001) in missing:
         nothing = History(None, Watermark(lambda: None), 0.0)
-        with changed(venue, history=nothing), changed(venue.market_data, fault="It stopped."):
+        with changed(venue, history=nothing), changed(venue.market_data, fault="It stopped."), has_forgotten(stage):
             yield await stage.ask(route, form)
     if (503, -1008) in missing:
         async with every_place(venue.history):
-            with changed(venue, pipeline=standing_pipeline(is_full=True)):
-                yield await stage.ask(route, form)
+            if route.method == "GET":
+                with has_forgotten(stage):
+                    yield await stage.ask(route, form)
+            else:
+                with changed(venue, pipeline=standing_pipeline(is_full=True)):
+                    yield await stage.ask(route, form)
     if (503, -1006) in missing:
         with changed(venue, pipeline=standing_pipeline(is_full=False)):
             asked = asyncio.create_task(stage.ask(route, form))
@@ -68,6 +75,18 @@ async def not_well(stage: Stage, route: Route, missing: Kinds) -> AsyncIterator[
                     venue.give_up_on_late()
                     await asyncio.sleep(0.01)
             yield await asked
+
+
+@contextlib.contextmanager
+def has_forgotten(stage: Stage) -> Iterator[None]:
+    """The engine knows that it has forgotten closed orders."""
+    header = stage.venue.pipeline._engine.state.header
+    before = int(header[0].closed_first)
+    header[0].closed_first = 1
+    try:
+        yield
+    finally:
+        header[0].closed_first = before
 
 
 @contextlib.asynccontextmanager
@@ -103,4 +122,17 @@ async def of_orders(stage: Stage, route: Route, missing: Kinds) -> AsyncIterator
         yield await stage.ask(route, form | beyond | {"cancelOrderId": str(placed.json["orderId"])})
 
 
-STORIES: tuple[Story, ...] = (not_well, of_orders)
+async def too_many(stage: Stage, route: Route, missing: Kinds) -> AsyncIterator[Answer]:
+    """The account has as many unfilled orders as it may."""
+    form = base(stage, route)
+    if (429, -1015) in missing:
+        placed = await _place(stage, route)
+        with changed(stage.venue.limits, orders=UnfilledOrders(0, 0)):
+            yield await stage.ask(route, form)
+            if "orderRateLimitExceededMode" in route.parameters:
+                form["orderRateLimitExceededMode"] = "CANCEL_ONLY"
+                yield await stage.ask(route, form)
+                yield await stage.ask(route, form | {"cancelOrderId": str(placed.json["orderId"])})
+
+
+STORIES: tuple[Story, ...] = (not_well, of_orders, too_many)

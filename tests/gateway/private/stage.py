@@ -141,7 +141,14 @@ def reference_of(state: State) -> Reference:
 
 async def caught_up(user_data: UserData) -> None:
     """Wait until every subscription that resumes has what it missed."""
-    await asyncio.gather(*user_data._catching_up)
+    tasks = [
+        subscription.catching_up
+        for feed in user_data._feeds.values()
+        for subscriptions in feed.by_unit.values()
+        for subscription in subscriptions
+        if subscription.catching_up
+    ]
+    await asyncio.gather(*tasks)
 
 
 # ---- one symbol, two accounts -------------------------------------------------------------------------------------

@@ -10,9 +10,20 @@ import pytest
 
 from exchange.core.codes import CommandKind, Side
 from exchange.gateway.errors import Refusal
-from exchange.gateway.private.user_data import DEFAULT_LIMITS, Limits, Subscription
+from exchange.gateway.private.subscriptions import Subscription
+from exchange.gateway.private.user_data import DEFAULT_LIMITS, Limits
 from tests.core.plans import command
-from tests.gateway.private.stage import MAKER, MIDDLE_TICKS, TAKER, Ear, Stage, limit_order, small_venue, stamped
+from tests.gateway.private.stage import (
+    MAKER,
+    MIDDLE_TICKS,
+    TAKER,
+    Ear,
+    Stage,
+    caught_up,
+    limit_order,
+    small_venue,
+    stamped,
+)
 
 
 def _venue(directory: Path, limits: Limits = DEFAULT_LIMITS) -> Stage:
@@ -96,8 +107,9 @@ async def test_listener_that_leaves_amid_a_command_and_comes_back_gets_no_half_o
 async def test_command_that_nobody_heard_the_end_of_is_forgotten(tmp_path: Path) -> None:
     stage = _venue(tmp_path)
     _rest(stage, "a")
+    _rest(stage, "b")
     one = await stage.user_data.subscribe(MAKER, Ear())
-    stage.run(stamped(stage, limit_order(TAKER, Side.BUY, MIDDLE_TICKS, 20, "taker")))
+    stage.run(stamped(stage, limit_order(TAKER, Side.BUY, MIDDLE_TICKS, 30, "taker")))
     stage.hand_over(2)
     stage.user_data.unsubscribe(one)
     stage.hand_over()
@@ -105,9 +117,6 @@ async def test_command_that_nobody_heard_the_end_of_is_forgotten(tmp_path: Path)
     await stage.user_data.subscribe(TAKER, ear)
     _rest(stage, "meets the taker")
     assert [body.get("x") for body in ear.bodies] == ["TRADE", None]
-    stage.run(stamped(stage, command(CommandKind.CANCEL, "taker", account=TAKER)))
-    _rest(stage, "rests")
-    assert len(ear.heard) == 2
     stage.close()
 
 
@@ -147,7 +156,7 @@ async def test_end_of_a_stream_says_why_and_where_to_resume(tmp_path: Path) -> N
     assert stage.user_data.statistics()[:2] == (1, 1)
     _rest(stage, "two")
     assert len(ears[0].heard) == 3
-    stage.user_data.terminate_all("The venue stops.")
+    stage.user_data.close("The venue stops.")
     assert [body["reason"] for body in ears[2].bodies] == ["The venue stops."]
     assert stage.user_data.statistics()[:2] == (0, 0)
     stage.close()
@@ -228,16 +237,17 @@ async def test_listener_that_does_not_catch_up_is_told_where_to_resume(tmp_path:
     stage = _venue(tmp_path, limits=Limits(backlog=3))
     ear = Ear()
     taken = asyncio.Event()
-    await stage.user_data.subscribe(MAKER, ear, from_sequence=0, drain=taken.wait)
+    subscription = await stage.user_data.subscribe(MAKER, ear, from_sequence=0, drain=taken.wait)
     await ear.hears(1)
     missed = len(ear.heard)
     _rest(stage, "one")
     _rest(stage, "two")
     assert [body["e"] for body in ear.bodies[missed:]] == ["eventStreamTerminated"]
     assert ear.heard[-1][1] == ear.heard[-2][1]
-    taken.set()
     heard = len(ear.heard)
-    await asyncio.gather(*stage.user_data._catching_up)
+    assert subscription.catching_up
+    with pytest.raises(asyncio.CancelledError):
+        await subscription.catching_up  # although `drain` still waits
     assert (len(ear.heard), stage.user_data.statistics()[:2]) == (heard, (0, 0))
     stage.close()
 
@@ -257,7 +267,7 @@ async def test_missed_messages_come_before_those_that_came_meanwhile(tmp_path: P
     _rest(stage, "meanwhile too")
     assert len(ear.heard) == 5
     taken.set()
-    await asyncio.gather(*stage.user_data._catching_up)
+    await caught_up(stage.user_data)
     _rest(stage, "live")
     assert ear.heard == witness.heard[1:]
     stage.close()

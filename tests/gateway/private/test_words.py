@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from exchange.core import readers
 from exchange.core.codes import (
     CloseReason,
     CommandFlag,
@@ -282,6 +283,14 @@ async def test_refused_order_that_has_no_words_is_silent(scene: Scene) -> None:
         scene.does(ask(10, "ask", **{field: 99}))
     scene.does(ask(price_ticks=-1))
     assert scene.ears[MAKER].heard == []
+
+
+async def test_client_id_that_is_no_text_is_shown_as_the_readers_show_it(scene: Scene) -> None:
+    order = ask()
+    order[92:96] = [0xC3, 0x28, 0x00, 0x41]
+    scene.does(order)
+    (view,) = readers.open_orders(scene.stage.engine.state, MAKER)
+    assert scene.report(MAKER)["c"] == view.client_id
 
 
 async def test_reasons_cover_every_way_to_close() -> None:

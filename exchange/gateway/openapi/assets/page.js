@@ -3,7 +3,7 @@
 
 const CLOCK = "/v1/time";
 const OURS = new Set(["timestamp", "signature"]); // the page fills these in
-const signedOperations = new Set();
+const keyedOperations = new Map(); // "GET /v1/account" -> whether it is signed
 let aheadMs = 0; // how far the server's clock is ahead of this one
 
 function forms(operation) {
@@ -29,9 +29,11 @@ function withoutSamples(description) {
 function withoutSignature(description) {
   for (const [path, operations] of Object.entries(description.paths)) {
     for (const [method, operation] of Object.entries(operations)) {
-      if (!(operation.security || []).some((scheme) => "signature" in scheme)) continue;
-      signedOperations.add(`${method.toUpperCase()} ${path}`);
+      const [scheme = {}] = operation.security || [];
+      if (!("apiKey" in scheme)) continue;
+      keyedOperations.set(`${method.toUpperCase()} ${path}`, "signature" in scheme);
       delete operation.security;
+      if (!("signature" in scheme)) continue;
       if (operation.parameters) operation.parameters = operation.parameters.filter(({ name }) => !OURS.has(name));
       for (const schema of forms(operation)) {
         for (const name of OURS) delete schema.properties[name];
@@ -58,9 +60,12 @@ async function prepare(request) {
   if (typeof request.body === "string") request.body = request.body.split("&").filter((pair) => !pair.endsWith("=")).join("&");
   const url = new URL(request.url, location.href);
   const method = request.method.toUpperCase();
-  if (!signedOperations.has(`${method} ${url.pathname}`)) return request;
+  const isSigned = keyedOperations.get(`${method} ${url.pathname}`);
+  if (isSigned === undefined) return request;
   const key = document.getElementById("key").value.trim();
   const secret = document.getElementById("secret").value.trim();
+  request.headers["X-MBX-APIKEY"] = key;
+  if (key && !isSigned) return request;
   if (!key || !secret) throw new Error("Type an API key and its secret at the top of the page first.");
   const isForm = method === "POST" || method === "PUT";
   const query = isForm ? url.search.slice(1) : stamped(url.search.slice(1));
@@ -68,7 +73,6 @@ async function prepare(request) {
   const signature = `&signature=${await hmac(secret, query + body)}`;
   request.url = `${url.origin}${url.pathname}${query ? `?${query}` : ""}${isForm ? "" : signature}`;
   if (isForm) request.body = body + signature;
-  request.headers["X-MBX-APIKEY"] = key;
   return request;
 }
 

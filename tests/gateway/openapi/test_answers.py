@@ -1,0 +1,206 @@
+"""Real answers of a real server are what the document says: every route is asked, and decoded by its type, strictly."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+import pyotp
+import pytest
+
+from exchange.gateway.faces import BINANCE, OURS
+from exchange.gateway.openapi.operations import operation
+from exchange.gateway.openapi.people_answers import Error
+from exchange.gateway.routes import ROUTES, Access, Route
+from exchange.users.signatures import signed_form
+from tests.gateway.running import Answer, Exchange, Trader
+
+SECRET = "the-secret-of-the-identity-service"
+PASSWORD, OTHER_PASSWORD = "a stone in the river", "another stone in the river"
+EMAIL = "carol@example.org"
+NONE = {"selfTradePreventionMode": "NONE"}
+BESIDE = "/sapi/v1/"
+Json = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
+    """An exchange of this module, whose identity service is a webhook."""
+    environ = {
+        "EXCHANGE_KYC_PROVIDER": "webhook",
+        "EXCHANGE_KYC_SECRET": SECRET,
+        "EXCHANGE_KYC_URL": "http://127.0.0.1:9/nobody",
+    }
+    running = Exchange(tmp_path_factory.mktemp("answers") / "var", environ=environ).start()
+    yield running
+    assert running.stop() == 0, running.errors
+
+
+class Visitor:
+    """Asks routes, and decodes every answer by the type that the document names."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.alice, self.bob = exchange.trader("alice"), exchange.trader("bob")
+        self.port = exchange.ports["http"]
+        self.routes = {(route.method, route.path): route for route in ROUTES}
+        self.asked: set[tuple[str, str]] = set()
+        self.token = ""
+
+    def __call__(self, method: str, path: str, trader: Trader | None = None, /, **form: object) -> Any:
+        """The JSON of a success."""
+        route = self.routes[method, path]
+        answer = self.send(route, trader or self.alice, {name: str(value) for name, value in form.items()})
+        types = operation(route).answers
+        assert answer.status in types, answer
+        self.asked.add((method, path))
+        msgspec.json.decode(json.dumps(answer.json), type=types[answer.status], strict=True)
+        return answer.json
+
+    def send(self, route: Route, trader: Trader, form: dict[str, str]) -> Answer:
+        """A request of whoever the route is for."""
+        headers: dict[str, str] = {}
+        if route.access is Access.SIGNED:
+            return trader.signed_form(route.method, route.path, form)
+        if route.access is Access.KEYED:
+            headers = {"X-MBX-APIKEY": trader.api_key}
+        if route.access is Access.BEARER:
+            headers = {"Authorization": f"Bearer {self.token}"}
+        if route.access is Access.PUBLIC or route.method == "PUT" or route.access is Access.KEYED:
+            return trader.send(route.method, f"{route.path}?{urlencode(form)}" if form else route.path, b"", headers)
+        return trader.send(route.method, route.path, urlencode(form).encode(), headers)
+
+
+def trade(ask: Visitor, face: str, symbol: str) -> None:
+    """Every way in which an order comes, changes and ends; every read of what became of it."""
+    order = {"symbol": symbol, "type": "LIMIT", "timeInForce": "GTC"}
+    sale = {**order, "side": "SELL", "quantity": "0.05", "price": "60000"}
+    purchase = {**order, "side": "BUY", "quantity": "0.01", "price": "60000"}
+    path = f"{face}/order"
+    assert ask("POST", path, **sale)["fills"] == []
+    assert len(ask("POST", path, ask.bob, **purchase)["fills"]) == 1
+    assert "fills" not in ask("POST", path, ask.bob, **purchase, newOrderRespType="RESULT")
+    assert "status" not in ask("POST", path, ask.bob, **purchase, newOrderRespType="ACK")
+    ask("POST", path, ask.bob, symbol=symbol, side="BUY", type="MARKET", quoteOrderQty="600")
+    until = int(time.time() + 3_600) * 1_000
+    cheap = {**order, "side": "BUY", "quantity": "0.01", "price": "10000"}
+    resting = ask(
+        "POST", path, **{**cheap, "timeInForce": "GTD"}, goodTillDate=until, newClientOrderId=f"{face[1:3]}-x"
+    )
+    assert ask("GET", path, symbol=symbol, orderId=resting["orderId"])["goodTillDate"] == until
+    ask("PUT", f"{path}/amend/keepPriority", symbol=symbol, orderId=resting["orderId"], newQty="0.006")
+    assert ask("GET", f"{face}/openOrders")
+    replaced = ask(
+        *("POST", f"{path}/cancelReplace"),
+        **cheap,
+        cancelReplaceMode="STOP_ON_FAILURE",
+        cancelOrderId=resting["orderId"],
+    )
+    ask("DELETE", path, symbol=symbol, orderId=replaced["newOrderResponse"]["orderId"])
+    ask("POST", path, **cheap)
+    assert ask("DELETE", f"{face}/openOrders", symbol=symbol)
+    assert ask("POST", f"{path}/test", **cheap) == {}
+    assert ask("POST", f"{path}/test", **cheap, computeCommissionRates="true")
+    ask("POST", path, **{**sale, "side": "BUY", "price": "50000"}, **NONE)
+    prevented = ask("POST", path, **{**sale, "price": "50000"}, selfTradePreventionMode="EXPIRE_TAKER")
+    ask("DELETE", f"{face}/openOrders", symbol=symbol)
+    ask("GET", f"{face}/account")
+    ask("GET", f"{face}/account/commission", symbol=symbol)
+    ask("GET", f"{face}/rateLimit/order")
+    ask("GET", f"{face}/myFilters", symbol=symbol)
+    assert ask("GET", f"{face}/allOrders", symbol=symbol)
+    assert ask("GET", f"{face}/myTrades", symbol=symbol)
+    assert ask("GET", f"{face}/order/amendments", symbol=symbol, orderId=resting["orderId"])
+    assert ask("GET", f"{face}/myPreventedMatches", symbol=symbol, orderId=prevented["orderId"])
+    assert ask("GET", f"{face}/myAllocations", symbol=symbol) == []
+
+
+def look(ask: Visitor, face: str, symbol: str) -> None:
+    """Every public read of a market in which something was traded, and of one in which nothing was."""
+    for name in ("ping", "time", "exchangeInfo"):
+        ask("GET", f"{face}/{name}")
+    ask(
+        "POST", f"{face}/order", symbol=symbol, side="BUY", type="LIMIT", timeInForce="GTC", quantity="1", price="10000"
+    )
+    ask("GET", f"{face}/depth", symbol=symbol)
+    ask("DELETE", f"{face}/openOrders", symbol=symbol)
+    for name in ("trades", "historicalTrades", "aggTrades"):
+        assert ask("GET", f"{face}/{name}", symbol=symbol)
+    for name in ("klines", "uiKlines"):
+        assert ask("GET", f"{face}/{name}", symbol=symbol, interval="1s")
+    ask("GET", f"{face}/avgPrice", symbol=symbol)
+    names = json.dumps([symbol, symbol.replace("BTC", "ETH")], separators=(",", ":"))
+    for path in ("/ticker/24hr", "/ticker", "/ticker/price", "/ticker/bookTicker"):
+        assert isinstance(ask("GET", face + path, symbol=symbol), dict)
+        assert len(ask("GET", face + path, symbols=names)) == 2
+    for path in ("/ticker/24hr", "/ticker"):
+        ask("GET", face + path, symbols=names, type="MINI")
+
+
+def live(ask: Visitor) -> None:
+    """Somebody comes, turns on a second factor, makes and revokes a key, is checked, and goes."""
+    ask("POST", "/v1/user/register", email=EMAIL, password=PASSWORD)
+    ask.token = ask("POST", "/v1/user/login", email=EMAIL, password=PASSWORD)["token"]
+    assert ask("GET", "/v1/user")["email"] == EMAIL
+    assert len(ask("GET", "/v1/user/sessions")) == 1
+    ask("DELETE", "/v1/user/sessions")
+    ask("POST", "/v1/user/password", password=PASSWORD, newPassword=OTHER_PASSWORD)
+    codes = pyotp.TOTP(ask("POST", "/v1/user/totp", password=OTHER_PASSWORD)["secret"])
+    recovery = ask("POST", "/v1/user/totp/confirm", code=codes.now())["recoveryCodes"]
+    made = ask("POST", "/v1/user/keys", password=OTHER_PASSWORD, code=recovery[0], permissions="read,trade")
+    ask("GET", "/v1/user/keys")
+    ask("DELETE", "/v1/user/keys", apiKey=made["apiKey"])
+    ask("DELETE", "/v1/user/totp", password=OTHER_PASSWORD, code=recovery[1])
+    ask("POST", "/v1/user/password/reset", email=EMAIL)
+    ask("POST", "/v1/user/logout")
+
+
+def beside(ask: Visitor) -> None:
+    """What clients ask while they load."""
+    for route in ROUTES:
+        is_beside = route.face == BINANCE and not route.path.startswith(BINANCE)
+        if is_beside and operation(route).answers:
+            ask(route.method, route.path)
+    name = ask("POST", "/api/v3/userDataStream")["listenKey"]
+    ask("PUT", "/api/v3/userDataStream", listenKey=name)
+    ask("DELETE", "/api/v3/userDataStream", listenKey=name)
+
+
+OF_THE_STAGE = {
+    ("POST", "/v1/user/password/reset/confirm"),  # needs a letter
+    ("POST", "/v1/user/kyc"),  # needs an identity service
+    ("POST", "/v1/kyc/webhook"),
+}
+"""What only a venue within reach answers."""
+
+
+def test_every_answer_is_of_the_type_that_the_document_names(exchange: Exchange) -> None:
+    ask = Visitor(exchange)
+    ask("GET", "/health")
+    for face, symbol in ((OURS, "BTC_USDT"), (BINANCE, "BTCUSDT")):
+        trade(ask, face, symbol)
+        look(ask, face, symbol)
+    assert ask("GET", "/v1/ledger")
+    beside(ask)
+    live(ask)
+    answering = {(route.method, route.path) for route in ROUTES if operation(route).answers}
+    assert answering - ask.asked - OF_THE_STAGE == set(), "add a request for these"
+
+
+def test_errors_are_of_the_type_that_the_document_names(exchange: Exchange) -> None:
+    alice = exchange.trader("alice")
+    form = {"symbol": "BTC_USDT", "side": "BUY", "type": "MARKET", "quantity": "1"}
+    refused = [
+        alice.public("/v1/depth"),
+        alice.public("/nowhere"),
+        alice.call("POST", "/v1/order/cancelReplace", **form, cancelReplaceMode="ALLOW_FAILURE", cancelOrderId=999_999),
+    ]
+    for answer in refused:
+        assert answer.status >= 400
+        assert msgspec.json.decode(json.dumps(answer.json), type=Error, strict=True).code < 0
+    assert "data" in refused[-1].json
+    assert SECRET not in "".join(exchange.errors)
+    assert signed_form(SECRET, {"a": 1}).startswith(b"a=1&")
