@@ -96,6 +96,17 @@ async def test_unsubscribe_ends_one_stream_or_all(client: Client, alice: Identit
     assert len(client.events) == 2
 
 
+async def test_stream_that_the_venue_ends_is_over(stage: Stage, client: Client) -> None:
+    key, identity = await stage.key()
+    await client.result(SUBSCRIBE, identity.signed())
+    stage.gateway.venue.user_data.terminate(key.account, "The stream is too far behind.")
+    ended = await client.heard(lambda event: event["event"]["e"] == "eventStreamTerminated")
+    assert ended["event"]["reason"] == "The stream is too far behind."
+    assert await client.result("session.subscriptions") == []
+    await stage.keys.revoke(key.api_key)
+    assert await client.result("ping") == {}
+
+
 async def test_numbers_of_streams_run_out(tmp_path: pathlib.Path) -> None:
     async with opened(tmp_path, Limits(subscriptions_max=2)) as stage, stage.connect() as client:
         _, alice = await stage.key()
