@@ -21,6 +21,7 @@ import numpy as np
 
 from exchange.core.codes import EventKind, Limit
 from exchange.core.compile import inlined, kernel
+from exchange.core.records import RECORD_BYTES
 from exchange.core.slots import order_event, trade_event
 from exchange.core.state import LIMIT_MAX
 from exchange.gateway.errors import Refusal
@@ -118,6 +119,7 @@ class UnfilledOrders:
         self._numbers = memoryview(self._rows.view(np.ndarray).view(np.int32))
         """The same rows, four numbers each: reading one here costs 0.04 us, in the array 0.2."""
         self._in_flight: dict[int, int] = {}
+        self.on_events(memoryview(bytes(RECORD_BYTES)), 0)  # compiled now, if it is not yet
 
     def on_events(self, view: memoryview, count: int) -> None:
         """Take a batch of `count` event slots: a listener of the pipeline."""

@@ -40,6 +40,7 @@ from exchange.marketdata.protocols import Market
 from exchange.marketdata.registry import Registry
 from exchange.marketdata.server import OPEN, Door, StreamServer, refused
 from exchange.marketdata.streams import ConflatedStream, Counts, Listener, Stream
+from exchange.marketdata.text import levels_text
 from exchange.marketdata.tickers import Tickers
 from exchange.marketdata.variants import Source, VariantStream
 from exchange.marketdata.warmup import load_windows
@@ -124,8 +125,9 @@ class MarketData:
         self._private: Callable[[str], Attach | None] = lambda _name: None
         for view in symbols:
             self._add(view.symbol, view.name, (view.price_scale, view.qty_scale))
+        # Compiled now, if they are not yet, and not when the first order comes.
         self._fold(view_batch(memoryview(bytes(RECORD_BYTES)), 0))
-        self._drain()
+        levels_text(*self._drain()[1:], 1, 1)
 
     def _add(self, symbol: int, name: str, scales: tuple[int, int]) -> None:
         feed = Feed(symbol, name, scales, self._update_id_base, self._tables, self._counts, self._lagging)

@@ -66,7 +66,7 @@ _GRAMMAR = [
     (Kind.AVG_PRICE, rf"{SYMBOL}@avgPrice"),
     (Kind.WINDOW_TICKER, rf"{SYMBOL}@{_WINDOW}"),
     (Kind.ALL_TICKERS, r"!ticker@arr"),
-    (Kind.ALL_MINI_TICKERS, r"!miniTicker@arr"),
+    (Kind.ALL_MINI_TICKERS, r"!miniTicker@arr(?:@1000ms)?"),
     (Kind.ALL_WINDOW_TICKERS, rf"!{_WINDOW}@arr"),
 ]
 _PATTERNS = [(kind, re.compile(pattern)) for kind, pattern in _GRAMMAR]

@@ -71,17 +71,16 @@ class Registry:
         self._timers[period_s] = loop.call_at(when, self._on_timer, loop, when, period_s)
 
     def _on_timer(self, loop: asyncio.AbstractEventLoop, when: float, period_s: float) -> None:
-        if self.tick(period_s):
+        if any(stream.period_s == period_s for stream in self._streams.values()):
             self._schedule(loop, max(when + period_s, loop.time()), period_s)
+            self.tick(period_s)
         else:
             del self._timers[period_s]
 
-    def tick(self, period_s: float) -> int:
-        """Let the streams of this pace tell what is new; returns how many there are."""
-        paced = [stream for stream in self._streams.values() if stream.period_s == period_s]
-        for stream in paced:
+    def tick(self, period_s: float) -> None:
+        """Let the streams of this pace tell what is new."""
+        for stream in [stream for stream in self._streams.values() if stream.period_s == period_s]:
             stream.tick()
-        return len(paced)
 
     def stop(self) -> None:
         """Stop the timers."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from exchange.marketdata.text import decimal_text
+from exchange.marketdata.text import binance_text
 from exchange.marketdata.tickers import AVERAGE_MINUTES, Average, Ticker
 
 
@@ -26,15 +26,15 @@ class Shown(NamedTuple):
 
     def price(self, ticks: int) -> str:
         """A price."""
-        return decimal_text(ticks, self.price_scale)
+        return binance_text(ticks, self.price_scale).decode()
 
     def quantity(self, lots: int) -> str:
         """A quantity of the base asset."""
-        return decimal_text(lots, self.qty_scale)
+        return binance_text(lots, self.qty_scale).decode()
 
     def quote(self, tick_lots: int) -> str:
         """An amount of the quote asset."""
-        return decimal_text(tick_lots, self.price_scale + self.qty_scale)
+        return binance_text(tick_lots, self.price_scale + self.qty_scale).decode()
 
 
 def day_ticker(shown: Shown, ticker: Ticker, unit_ns: int) -> dict[str, Any]:

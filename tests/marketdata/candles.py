@@ -42,8 +42,8 @@ EVERY = [Named(interval, zone) for interval in INTERVALS for zone in ("", "@+08:
 
 
 def decimals(units: int, scale: int) -> str:
-    """An integer whose last digits stand behind a point."""
-    return f"{units // 10**scale}.{units % 10**scale:0{scale}d}"
+    """An integer whose last digits stand behind a point, and zeros up to eight."""
+    return f"{units // 10**scale}.{units % 10**scale:0{scale}d}".ljust(len(str(units // 10**scale)) + 9, "0")
 
 
 def candle_of(

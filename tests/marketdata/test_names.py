@@ -23,6 +23,7 @@ NAMES: dict[str, tuple[Any, ...]] = {
     "btcusdt@avgPrice": (Kind.AVG_PRICE, "btcusdt"),
     "!ticker@arr": (Kind.ALL_TICKERS,),
     "!miniTicker@arr": (Kind.ALL_MINI_TICKERS,),
+    "!miniTicker@arr@1000ms": (Kind.ALL_MINI_TICKERS,),  # how python-binance asks for it
     **{f"btcusdt@ticker_{w}": (Kind.WINDOW_TICKER, "btcusdt", 0, False, w) for w in WINDOWS},
     **{f"!ticker_{w}@arr": (Kind.ALL_WINDOW_TICKERS, "", 0, False, w) for w in WINDOWS},
     **{f"btcusdt@kline_{i}": (Kind.KLINE, "btcusdt", 0, False, i) for i in INTERVALS},
@@ -32,7 +33,7 @@ NO_NAMES = [
     *("", "0", "17", "btcusdt", "@trade", "btcusdt@", "btcusdt@trades", "BTCUSDT@trade", "btc_usdt@trade"),
     *("btcusdt@depth7", "btcusdt@depth@10ms", "btcusdt@depth5@", "btcusdt@depth@100ms@100ms", "btcusdt@kline_2m"),
     *("btcusdt@kline_", "btcusdt@kline_1m@+09:00", "btcusdt@ticker_2h", "!ticker", "!trade@arr", "btcusdt@trade\n"),
-    *("ｂtcusdt@trade", "b" * 33 + "@trade", "btcusdt@Trade", "btcusdt@depth٥", "!ticker_1h", "!miniTicker@arr@1000ms"),
+    *("ｂtcusdt@trade", "b" * 33 + "@trade", "btcusdt@Trade", "btcusdt@depth٥", "!ticker_1h", "!miniTicker@arr@100ms"),
 ]  # fmt: skip
 
 

@@ -44,8 +44,13 @@ def decimal(units: Fraction | int, scale: int) -> str:
     return f"{sign}{whole // 10**scale}.{whole % 10**scale:0{scale}d}"
 
 
+def shown(units: Fraction | int, scale: int) -> str:
+    """The same with zeros up to eight decimals."""
+    return decimal(units, scale) + "0" * (8 - scale)
+
+
 def price(ticks: Fraction | int) -> str:
-    return decimal(Fraction(ticks) / 100, 2)
+    return shown(Fraction(ticks) / 100, 2)
 
 
 def of_window(window: Window) -> Json:
@@ -59,8 +64,8 @@ def of_window(window: Window) -> Json:
         "o": price(window.open_ticks),
         "h": price(window.high_ticks),
         "l": price(window.low_ticks),
-        "v": decimal(Fraction(window.lots, 10_000), 4),
-        "q": decimal(Fraction(window.tick_lots, 1_000_000), 6),
+        "v": shown(Fraction(window.lots, 10_000), 4),
+        "q": shown(Fraction(window.tick_lots, 1_000_000), 6),
         "F": window.first_trade_id,
         "L": window.last_trade_id,
         "n": window.trades,
@@ -77,7 +82,7 @@ def expected(stream: str, trades: list[Trade], now_ns: int) -> Json:
     if stream != "@ticker":
         return {"e": f"{stream.removeprefix('@ticker_')}Ticker", **found, **times}
     before = price(last_price_before(trades, begin_ns))
-    lots = decimal(Fraction(trades[-1].qty_lots, 10_000), 4)
+    lots = shown(Fraction(trades[-1].qty_lots, 10_000), 4)
     return {"e": "24hrTicker", **found, **times, "x": before, "Q": lots}
 
 
@@ -107,7 +112,7 @@ async def test_ticker_after_random_commands_over_days_is_what_the_trades_sum_up_
                     bids, asks = stage.venue.book(BTC_USDT)
                     best = [*(bids[0] if bids else (0, 0)), *(asks[0] if asks else (0, 0))]
                     assert [message.pop(letter) for letter in "bBaA"] == [
-                        decimal(Fraction(units, 10**scale), scale)
+                        shown(Fraction(units, 10**scale), scale)
                         for units, scale in zip(best, (2, 4, 2, 4), strict=True)
                     ]
                 assert message == expected(stream, trades, now_ns)
@@ -141,8 +146,8 @@ async def test_symbol_that_never_traded_shows_zeros_and_no_trade_ids() -> None:
         ws = await stage.connect("/ws/btcusdt@ticker")
         (message,) = await heard(ws)
         assert (message["F"], message["L"], message["n"]) == (-1, -1, 0)
-        assert {message[letter] for letter in "pwxcoahlb"} == {"0.00"}
-        assert (message["P"], message["v"], message["q"]) == ("0.000", "0.0000", "0.000000")
+        assert {message[letter] for letter in "pwxcoahlb"} == {"0.00000000"}
+        assert (message["P"], message["v"], message["q"]) == ("0.000", "0.00000000", "0.00000000")
 
 
 @on_uvloop
@@ -159,11 +164,11 @@ async def test_window_that_time_has_emptied_repeats_the_last_price_and_is_told_w
         stage.venue.ts_ns += NS_PER_MINUTE
         stage.tick()
         (message,) = await heard(ws)
-        assert {message[letter] for letter in "cohlw"} == {"60.00"}
+        assert {message[letter] for letter in "cohlw"} == {"60.00000000"}
         assert (message["p"], message["P"], message["v"], message["F"], message["n"]) == (
-            "0.00",
+            "0.00000000",
             "0.000",
-            "0.0000",
+            "0.00000000",
             -1,
             0,
         )
@@ -173,17 +178,17 @@ async def test_window_that_time_has_emptied_repeats_the_last_price_and_is_told_w
 async def test_average_price_is_weighted_over_five_minutes_and_then_the_last_price() -> None:
     async with staged() as stage:
         ws = await stage.connect("/ws/btcusdt@avgPrice?timeUnit=MICROSECOND")
-        assert [m["w"] for m in await heard(ws)] == ["0.00"]
+        assert [m["w"] for m in await heard(ws)] == ["0.00000000"]
         traded(stage, 5_000, 10)
         traded(stage, 6_000, 20)
         at_us = stage.venue.ts_ns // 1_000
         stage.tick()
         (message,) = await heard(ws)
-        assert message == {"e": "avgPrice", "E": at_us, "s": "BTCUSDT", "i": "5m", "w": "56.66", "T": at_us}
+        assert message == {"e": "avgPrice", "E": at_us, "s": "BTCUSDT", "i": "5m", "w": "56.66000000", "T": at_us}
         stage.venue.ts_ns += 6 * NS_PER_MINUTE
         stage.tick()
         (message,) = await heard(ws)
-        assert (message["w"], message["T"]) == ("60.00", at_us)
+        assert (message["w"], message["T"]) == ("60.00000000", at_us)
         stage.tick()
         assert await heard(ws) == []
 
@@ -199,11 +204,11 @@ async def test_stream_of_all_symbols_tells_only_those_that_changed(stream: str) 
         traded(stage, 5_000, 10, ETH_USDT)
         stage.tick()
         ((one,),) = await heard(ws)
-        assert (one["s"], one["c"]) == ("ETHUSDT", "50.00")
+        assert (one["s"], one["c"]) == ("ETHUSDT", "50.00000000")
         stage.tick()
         assert await heard(ws) == []
         late = await stage.connect(f"/ws/{stream}")
-        assert [[one["c"] for one in m] for m in await heard(late)] == [["0.00", "50.00"]]
+        assert [[one["c"] for one in m] for m in await heard(late)] == [["0.00000000", "50.00000000"]]
 
 
 CHANGES: dict[str, Callable[[Stage], None]] = {

@@ -87,11 +87,8 @@ async def klines_of(
 
 
 def as_kline(candle: dict[str, Any]) -> list[Any]:
-    """A candle of the stream, written as `klines` writes it: with all decimals of the assets."""
-    prices = [f"{candle[letter]}000000" for letter in "ohlc"]
-    volume, bought = (f"{candle[letter]}000" for letter in "vV")
-    quote, bought_quote = (f"{candle[letter]}0" for letter in "qQ")
-    return [candle["t"], *prices, volume, candle["T"], quote, candle["n"], bought, bought_quote, candle["B"]]
+    """A candle of the stream in the order of `klines`; the assets have eight decimals."""
+    return [candle[letter] for letter in "tohlcvTqnVQB"]
 
 
 async def test_candles_from_the_stream_equal_candles_from_klines_equal_candles_of_the_trades(

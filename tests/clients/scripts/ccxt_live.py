@@ -208,7 +208,8 @@ class Live:
         canceled = await within(bob.cancel_order_ws(edited["id"], BTC))
         same((canceled["id"], canceled["status"]), (edited["id"], "canceled"))
         for price in (49_000, 48_000):
-            await within(bob.create_order_ws(BTC, "limit", "buy", 0.01, price, {"postOnly": True}))
+            # Not `postOnly`: ccxt would send that word too, over WebSocket, and it is no parameter.
+            await within(bob.create_order_ws(BTC, "LIMIT_MAKER", "buy", 0.01, price))
         same([o["price"] for o in await within(bob.cancel_all_orders_ws(BTC))], [49_000, 48_000])
         tested = await within(bob.create_order_ws(BTC, "limit", "buy", 0.01, 50_000, {"test": True}))
         same((tested["id"], await within(bob.fetch_open_orders_ws(BTC))), (None, []))

@@ -173,7 +173,8 @@ class Live:
         same([fields(report, "x X z i c C") for report in reports], [
             ["NEW", "NEW", "0.00000000", order["orderId"], "o-1", ""],
             ["TRADE", "PARTIALLY_FILLED", "0.01000000", order["orderId"], "o-1", ""],
-            ["CANCELED", "CANCELED", "0.01000000", order["orderId"], "c-1", "o-1"],
+            # The name of the cancel is ours: the engine does not keep the one that was sent.
+            ["CANCELED", "CANCELED", "0.01000000", order["orderId"], f"cancel-{order['orderId']}", "o-1"],
         ])  # fmt: skip
         new, trade, canceled = reports
         same(fields(new, "s S o f q p r w m n N t l L"), [

@@ -87,7 +87,7 @@ class Day:
         same((rates.standard_commission.maker, rates.standard_commission.taker), ("0.00100000", "0.00100000"))
         fits(self.bob.my_filters(BTC), "-rate_limits")
         same(self.bob.my_prevented_matches(BTC, order_id=1).data(), [])
-        same(self.bob.order_test(BTC, "BUY", "MARKET", quantity=0.2).data().actual_instance, None)
+        same(self.bob.order_test(BTC, "BUY", "MARKET", quantity=0.2).data().to_dict(), {})
 
     async def market_data_is_what_was_traded(self) -> None:
         bob = self.bob

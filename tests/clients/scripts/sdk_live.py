@@ -38,6 +38,16 @@ def api(**credentials: Any) -> Any:
     return Spot(config_ws_api=settings).websocket_api
 
 
+_OF_A_LIST = tuple(
+    f"-result.{name}"
+    for name in (
+        *("contingency_type", "list_client_order_id", "list_order_status", "list_status_type"),
+        *("order_reports", "orders", "transaction_time"),
+    )
+)
+"""Fields of a canceled order list, for which the library has the same model as for a canceled order."""
+
+
 async def once(heard: list[Any], test: Callable[[Any], bool]) -> Any:
     """The first message that passes the test, when it has come."""
     await eventually(lambda: any(test(message) for message in heard), True)
@@ -127,13 +137,13 @@ class Live:
         order = fits(await self.api.order_place(BTC, "BUY", "LIMIT", "n", "GTC", 50_000.0, 0.02)).result
         same((order.status, order.price, order.orig_qty), ("NEW", "50000.00000000", "0.02000000"))
         self.alice.new_order(BTC, "SELL", "LIMIT", "GTC", 0.01, price=50_000.0)
-        fits(await self.api.order_cancel(BTC, order_id=order.order_id, new_client_order_id="c-1"))
+        fits(await self.api.order_cancel(BTC, order_id=order.order_id), *_OF_A_LIST)
         await once(own, lambda event: getattr(event, "x", "") == "CANCELED")
         reports = [event for event in own if hasattr(event, "x")]
-        same([(row.x, row.X, row.z, row.c == "c-1") for row in reports], [
-            ("NEW", "NEW", "0.00000000", False),
-            ("TRADE", "PARTIALLY_FILLED", "0.01000000", False),
-            ("CANCELED", "CANCELED", "0.01000000", True),
+        same([(row.x, row.X, row.z, row.C) for row in reports], [
+            ("NEW", "NEW", "0.00000000", ""),
+            ("TRADE", "PARTIALLY_FILLED", "0.01000000", ""),
+            ("CANCELED", "CANCELED", "0.01000000", order.client_order_id),
         ])  # fmt: skip
         for report in reports:
             fee = () if report.x == "TRADE" else ("-N",)
@@ -147,7 +157,8 @@ class Live:
     async def requests_fit_their_models(self) -> None:
         bob = self.api
         same(fits(await bob.time()).result.server_time > 0, True)
-        same(len(fits(await bob.exchange_info()).result.symbols), 3)
+        # The library's model of this reply lacks the envelope of the WS-API, so there is nothing to fit.
+        same(len((await bob.exchange_info()).data().additional_properties["result"]["symbols"]), 3)
         fits(await bob.depth(BTC))
         fits(await bob.trades_recent(BTC))
         fits(await bob.trades_historical(BTC, from_id=1))
@@ -183,7 +194,7 @@ class Live:
         same({row.asset: row.free for row in dora.get_account().data().balances}["BTC"], "100.00000000")
         session = api(**credentials)
         await session.create_connection()
-        same(fits(await session.session_logon()).result.api_key, credentials["api_key"])
+        same(fits(await session.session_logon(), "+rateLimits").result.api_key, credentials["api_key"])
         subscribed = await session.user_data_stream_subscribe()
         own: list[Any] = []
         subscribed.stream.on("message", lambda message: own.append(message.actual_instance))
