@@ -25,7 +25,19 @@ ROUNDS = 400
 WAIT_S = 5.0
 GROWTH_KIB = 24 * 1024
 """What the allocator may keep after thousands of connections; a leak of each of them would be more."""
-_SPECIAL = (b"\r\n", b"\n", b"\0", b"\xff", b" ", b":", b"%", b"/ws", b"HTTP/1.1", b"Content-Length: 5\r\n", b"a" * 9000)
+_SPECIAL = (
+    b"\r\n",
+    b"\n",
+    b"\0",
+    b"\xff",
+    b" ",
+    b":",
+    b"%",
+    b"/ws",
+    b"HTTP/1.1",
+    b"Content-Length: 5\r\n",
+    b"a" * 9000,
+)
 REQUESTS = (
     b"GET /v1/ping HTTP/1.1\r\nHost: x\r\n\r\n",
     b"GET /api/v3/depth?symbol=BTCUSDT&limit=5 HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\n",

@@ -1,7 +1,7 @@
-"""Requests made of the OpenAPI document, good and bad ones, by schemathesis: answers are as documented, whatever is sent.
+"""Requests made of the OpenAPI document by schemathesis, good and bad ones: answers are as documented.
 
 A status that the document does not name for the route, a content type or a body that is not what it says, and so every
-5xx but the documented 503, is a failure. Requests of signed routes are signed; without that nothing behind would be seen.
+5xx but the documented 503, is a failure. Requests of signed routes are signed: else only the signature would be seen.
 """
 
 from __future__ import annotations
@@ -27,7 +27,12 @@ EXAMPLES = int(sys.argv[1])
 """Requests of each kind, good and bad, to each route."""
 load_all_checks()
 DOCUMENTED = CHECKS.get_by_names(
-    ["status_code_conformance", "content_type_conformance", "response_schema_conformance", "response_headers_conformance"]
+    [
+        "status_code_conformance",
+        "content_type_conformance",
+        "response_schema_conformance",
+        "response_headers_conformance",
+    ]
 )
 MOVING = {-1130, -2010, -2011, -2021, -2022, -2038, -2039}
 """Codes with which the engine may refuse, which counts as a command; whatever the gateway refuses is none."""
@@ -55,7 +60,11 @@ class Prober:
     def send(self, case: Any) -> None:
         """One request. Raises what schemathesis says about the answer."""
         arguments = case.as_transport_kwargs(base_url=self.venue.http)
-        arguments = {name: arguments[name] for name in ("method", "url", "params", "data", "headers", "json") if name in arguments}
+        arguments = {
+            name: arguments[name]
+            for name in ("method", "url", "params", "data", "headers", "json")
+            if name in arguments
+        }
         request = self.http.prepare_request(requests.Request(**arguments))
         security = case.operation.definition.raw.get("security", [{}])[0]
         if "apiKey" in security:
@@ -88,7 +97,11 @@ class Prober:
         body = body.encode() if isinstance(body, str) else body
         in_body = bool(body)
         text = body.decode("latin-1") if in_body else query
-        pairs = [pair for pair in text.split("&") if pair and not pair.startswith(("timestamp=", "signature=", "recvWindow="))]
+        pairs = [
+            pair
+            for pair in text.split("&")
+            if pair and not pair.startswith(("timestamp=", "signature=", "recvWindow="))
+        ]
         signed = "&".join([*pairs, f"timestamp={time.time_ns() // 1_000_000}", "recvWindow=60000"])
         covered = query.encode() + signed.encode("latin-1") if in_body else signed.encode()
         mark = hmac.digest(self.venue.alice[1].encode(), covered, "sha256").hex()
