@@ -270,11 +270,11 @@ async def ask_public(api: Api) -> None:
 
 async def ask_signed(api: Api) -> None:
     """Every method of an account."""
-    cheap = {"side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01", "price": "10000"}
+    cheap: dict[str, Any] = {"side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01", "price": "10000"}
     cheap |= {"symbol": "BTCUSDT"}
     await api("order.test", **cheap)
     placed = await api("order.place", **cheap)
-    order = {"symbol": "BTCUSDT", "orderId": placed["orderId"]}
+    order: dict[str, Any] = {"symbol": "BTCUSDT", "orderId": placed["orderId"]}
     await api("order.status", **order)
     await api("order.amend.keepPriority", **order, newQty="0.006")
     await api("order.amendments", **order)
@@ -298,7 +298,7 @@ async def test_methods_answer_what_is_described(exchange: Exchange) -> None:
         api = Api(socket, exchange.trader("alice"))
         await ask_public(api)
         await ask_signed(api)
-        key = {"apiKey": api.trader.api_key}
+        key: dict[str, Any] = {"apiKey": api.trader.api_key}
         name = (await api("userDataStream.start", is_signed=False, **key))["listenKey"]
         for method in ("userDataStream.ping", "userDataStream.stop"):
             await api(method, is_signed=False, listenKey=name, **key)
