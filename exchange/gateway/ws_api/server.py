@@ -42,6 +42,7 @@ from exchange.gateway.ws_api.receiving import ReceivingSocket
 from exchange.gateway.ws_api.sessions import Sessions
 from exchange.gateway.ws_api.user_data import UserStreams
 from exchange.marketdata.messages import pong_frame
+from exchange.marketdata.server import is_handshake
 
 Begin = Callable[[Connection, Request], Awaitable[Reply]]
 log = logging.getLogger("exchange.gateway")
@@ -148,7 +149,7 @@ class WsApi:
         limits = self._limits
         if request.path != WS_API_PATH:
             raise Refusal(404, -1020, f"There is nothing here; the WebSocket API is at {WS_API_PATH}.")
-        if not response.can_prepare(request):
+        if not is_handshake(request, response):
             raise Refusal(426, -1020, f"{WS_API_PATH} speaks WebSocket, version 13, and nothing else.")
         if not self._venue.admitting:
             raise shutting_down()
