@@ -69,6 +69,7 @@ class Venue:
         self.admitting = True
         self.limits = limits or Limits(Rates.of(settings))
         pipeline.on_events(self.limits.orders.on_events)
+        self.read(readers.compile_now)
         self.faces = faces(self.read(readers.assets)[0], self.read(readers.symbols)[0])
         self._waiting: deque[tuple[float, asyncio.Future[bytes]]] = deque()
 
