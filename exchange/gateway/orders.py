@@ -34,6 +34,7 @@ from exchange.gateway.placing import Placement, placement
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
 from exchange.gateway.symbols import Rules
+from exchange.gateway.turns import json_array
 from exchange.gateway.unfilled import TOO_MANY_ORDERS
 from exchange.gateway.venue import Venue
 from exchange.gateway.wire import OrderEvent, order_event, target
@@ -119,8 +120,9 @@ async def cancel_all(venue: Venue, call: Call) -> Reply:
     first = _first_event(events, CommandKind.CANCEL_ALL)
     if first.kind != _CLOSED:
         raise Refusal(400, CANCEL_REJECTED, UNKNOWN_ORDER)
-    closed = [order_event(events, at) for at in range(0, len(events) - RECORD_BYTES, RECORD_BYTES)]
-    return Reply([answers.canceled(rules, one, "", call.unit_ns) for one in closed], first.sequence)
+    closed = (order_event(events, at) for at in range(0, len(events) - RECORD_BYTES, RECORD_BYTES))
+    orders = (answers.canceled(rules, one, "", call.unit_ns) for one in closed)
+    return Reply(await json_array(orders), first.sequence)
 
 
 async def reduce(venue: Venue, call: Call) -> Reply:
