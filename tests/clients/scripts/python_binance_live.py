@@ -167,7 +167,7 @@ class Live:
             )
             await self.alice.order_limit_sell(symbol=BTC, quantity="0.01", price="50000.00")
             await self.bob.cancel_order(symbol=BTC, orderId=order["orderId"], newClientOrderId="c-1")
-            await own.once(lambda message: message.get("x") == "CANCELED")
+            await own.once(lambda message: self.locked_usdt(message) == ["0.00000000"])
             reports = [message for message in own.messages if message["e"] == "executionReport"]
             positions = [message for message in own.messages if message["e"] == "outboundAccountPosition"]
         same([fields(report, "x X z i c C") for report in reports], [
@@ -186,8 +186,12 @@ class Live:
         [mine] = await self.bob.get_my_trades(symbol=BTC, orderId=order["orderId"])
         same(mine["id"], trade["t"])
         same(fields(canceled, "w r"), [False, "NONE"])
-        usdt = [row["l"] for message in positions for row in message["B"] if row["a"] == "USDT"]
-        same(usdt, ["1000.00000000", "500.00000000", "0.00000000"])
+        locked = [text for message in positions for text in self.locked_usdt(message)]
+        same(locked, ["1000.00000000", "500.00000000", "0.00000000"])
+
+    def locked_usdt(self, message: Any) -> list[str]:
+        """What an account position says of it, in a list of one; nothing of another message."""
+        return [row["l"] for row in message.get("B", []) if row["a"] == "USDT"]
 
     async def orders_through_the_ws_api(self) -> None:
         bob = self.bob
