@@ -102,8 +102,8 @@ class Venue:
             self.user_data.name_cancel(self.pipeline.last_sequence - len(commands) + 1, cancel_id)
         self._waiting.append((time.monotonic() + self.settings.order_timeout_s, futures[-1]))
         try:
-            await futures[-1]  # a run is answered in order, and it is the last one that is told when it is late
-            return [future.result() for future in futures]
+            last = await futures[-1]  # a run is answered in order, and it is the last one that is told when it is late
+            return [last] if len(futures) == 1 else [future.result() for future in futures]
         except OutcomeUnknown as error:
             raise unknown_outcome(error.detail) from None
 

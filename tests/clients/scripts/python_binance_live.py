@@ -12,7 +12,7 @@ from binance.exceptions import BinanceAPIException
 
 from tests.clients.scripts.python_binance_day import fields
 from tests.clients.scripts.python_binance_venue import AT, client
-from tests.clients.scripts.scenes import eventually, play, refused, same, within
+from tests.clients.scripts.scenes import eventually, first, play, refused, same, within
 
 BTC, ETH = "BTCUSDT", "ETHUSDT"
 
@@ -31,14 +31,12 @@ class Heard:
 
     async def once(self, test: Callable[[Any], bool]) -> Any:
         """The first message that passes the test, when it has come."""
+        return await first(self.messages, test, self.check)
 
-        def found() -> bool:
-            if self.task.done():
-                self.task.result()
-            return any(test(message) for message in self.messages)
-
-        await eventually(found, True)
-        return next(message for message in self.messages if test(message))
+    def check(self) -> None:
+        """Fails with what ended the reading."""
+        if self.task.done():
+            self.task.result()
 
 
 class Live:
@@ -173,8 +171,7 @@ class Live:
         same([fields(report, "x X z i c C") for report in reports], [
             ["NEW", "NEW", "0.00000000", order["orderId"], "o-1", ""],
             ["TRADE", "PARTIALLY_FILLED", "0.01000000", order["orderId"], "o-1", ""],
-            # The name of the cancel is ours: the engine does not keep the one that was sent.
-            ["CANCELED", "CANCELED", "0.01000000", order["orderId"], f"cancel-{order['orderId']}", "o-1"],
+            ["CANCELED", "CANCELED", "0.01000000", order["orderId"], "c-1", "o-1"],
         ])  # fmt: skip
         new, trade, canceled = reports
         same(fields(new, "s S o f q p r w m n N t l L"), [

@@ -61,6 +61,16 @@ async def eventually(read: Callable[[], Any], expected: Value) -> Value:
     return expected
 
 
+async def first(messages: list[Any], test: Callable[[Any], bool], check: Callable[[], None] = lambda: None) -> Any:
+    """The first message that passes the test, when it has come; `check` fails if no more can come."""
+    end = time.monotonic() + WAIT_S
+    while not (found := [message for message in messages if test(message)]):
+        check()
+        assert time.monotonic() < end, f"of {len(messages)} messages none passes; the last: {messages[-3:]!r}"
+        await asyncio.sleep(0.05)
+    return found[0]
+
+
 async def within(awaitable: Awaitable[Value], seconds: float = WAIT_S) -> Value:
     """What it gives, if it gives it in time."""
     return await asyncio.wait_for(awaitable, seconds)
