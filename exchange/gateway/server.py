@@ -216,11 +216,13 @@ class Gateway:
             try:
                 self.venue.limits.admit_connection(usage)
             except Refusal as refusal:
-                response = web.json_response(refusal.body(), status=refusal.status)
+                response: web.StreamResponse = web.json_response(refusal.body(), status=refusal.status)
                 response.headers["Retry-After"] = str(refusal.retry_after_s)
+            else:
+                response = await socket(request)
+            if not response.prepared:  # a handshake that was refused
                 response.headers["X-MBX-USED-WEIGHT"] = response.headers["X-MBX-USED-WEIGHT-1M"] = str(usage.weight)
-                return response
-            return await socket(request)
+            return response
 
         return serve
 

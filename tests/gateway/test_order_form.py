@@ -104,3 +104,10 @@ def test_an_accepted_replacement_tells_the_orders_of_the_account_whatever_became
 def test_a_list_of_no_symbols_is_refused(exchange: Exchange, path: str) -> None:
     answer = exchange.trader("alice").public(f"/api/v3/{path}?symbols=%5B%5D")
     assert (answer.status, answer.json["code"]) == (400, -1130)
+
+
+@pytest.mark.parametrize("path", ["/ws", "/stream?streams=btcusdt@trade", "/ws-api/v3"])
+def test_a_handshake_that_is_none_is_told_the_used_weight_like_any_request(exchange: Exchange, path: str) -> None:
+    answer = exchange.trader("alice").public(path)
+    assert answer.status == 426
+    assert int(answer.headers["x-mbx-used-weight-1m"]) >= 2
