@@ -25,15 +25,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from exchange.gateway.address import Address
 from exchange.gateway.errors import Refusal, illegal_characters, mandatory, not_valid
 from exchange.gateway.faces import Face
-from exchange.gateway.parameters import Params, Signed
+from exchange.gateway.parameters import Params, Signed, microseconds
 from exchange.gateway.strict import StrictText
 from exchange.users.keys import Key, KeyKind, KeyStore, Permission, Scheme, is_api_key
 
 RECV_WINDOW_DEFAULT_US = 5_000_000
 RECV_WINDOW_MAX_US = 60_000_000
 AHEAD_MAX_US = 1_000_000
-_MICROSECONDS_FROM = 10**14
-"""A timestamp of this size or more is in microseconds: in milliseconds it would be the year 5138."""
 
 _timestamp = re.compile(r"[0-9]{1,18}", re.ASCII).fullmatch
 _window = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,3}))?", re.ASCII).fullmatch
@@ -97,11 +95,6 @@ def _ed25519_matches(verifier: Ed25519PublicKey, payload: bytes, signature: str)
     except (ValueError, InvalidSignature):
         return False
     return True
-
-
-def microseconds(stamp: int) -> int:
-    """A time that a client sent, which may be in milliseconds or in microseconds."""
-    return stamp if stamp >= _MICROSECONDS_FROM else stamp * 1000
 
 
 @functools.lru_cache(maxsize=256)

@@ -22,7 +22,7 @@ from exchange.gateway.history_reading import History
 from exchange.gateway.limits import Limits, Rates
 from exchange.gateway.listen_keys import ListenKeys
 from exchange.gateway.private.user_data import UserData
-from exchange.marketdata.market import MarketData
+from exchange.marketdata.market import MarketData, MarketDataError
 from exchange.persistence.watermark import Watermark
 from exchange.settings import Settings
 from exchange.users.keyring import KeyRing
@@ -76,6 +76,13 @@ class Venue:
     def read(self, function: Callable[..., T], *args: Any) -> tuple[T, int]:
         """A reader of `exchange/core/readers.py` on the live state, and the sequence that its result is current to."""
         return self.pipeline.read(function, *args)
+
+    def last_price_ticks(self, symbol: int) -> int:
+        """The price of the last trade that market data knows of; 0: there was none, or market data is not there."""
+        try:
+            return self.market_data.tickers.last_price_ticks(symbol)
+        except MarketDataError:
+            return 0
 
     async def run(self, commands: Sequence[bytes], *, cancel: bool = False, cancel_id: str = "") -> list[bytes]:
         """The event slots of each command of one linked run, once durable. Raises Refusal.

@@ -288,7 +288,7 @@ class WsApi:
         return route.handler(self._venue, calls.route_call(self._venue, connection, route, request))
 
     def _refuse(self, connection: Connection, named: bytes, refusal: Refusal, usage: Usage, shows_limits: bool) -> None:
-        limits = self._rate_limits.member(usage.weight, 0) if shows_limits else b""
+        limits = self._rate_limits.member(usage.weight, refusal.placed_by) if shows_limits else b""
         connection.tell(messages.refusal_answer(named, refusal, limits))
 
     def _refuse_unreadable(self, connection: Connection, error: Unreadable, usage: Usage) -> None:
