@@ -6,6 +6,8 @@ events. Never retries, never withdraws: one request is one run of commands.
 
 from __future__ import annotations
 
+from orjson import Fragment
+
 from exchange.core import readers
 from exchange.core.codes import CommandFlag, CommandKind, EventKind
 from exchange.core.records import RECORD_BYTES
@@ -52,7 +54,7 @@ async def place(venue: Venue, call: Call) -> Reply:
     form = placement(call)
     call.check_age()
     account = call.key.account
-    (events,) = await venue.place(account, (form.command,))
+    (events,) = await venue.run((form.command,), places_for=account)
     sequence = int.from_bytes(events[:8], "little")
     return Reply(answers.placed(form, events, call.unit_ns), sequence, placed_by=account)
 
@@ -156,7 +158,7 @@ async def cancel_replace(venue: Venue, call: Call) -> Reply:
     linked = target(CommandKind.CANCEL, account, symbol=symbol, order_id=order_id, client_id=named, flags=flags)
     call.check_age()
     try:
-        canceling, placing = await venue.place(account, (linked, form.command), cancel_id)
+        canceling, placing = await venue.run((linked, form.command), cancel_id=cancel_id, places_for=account)
     except Refusal as refusal:
         if refusal.code != TOO_MANY_ORDERS or when_exceeded != CANCEL_ONLY:
             raise
@@ -193,7 +195,7 @@ def _replaced(form: Placement, canceling: bytes, placing: bytes, cancel_id: str,
         cancel_failure = refusal
         data["cancelResult"], data["cancelResponse"] = "FAILURE", refusal.body()
     try:
-        data["newOrderResult"], data["newOrderResponse"] = "SUCCESS", answers.placed(form, placing, unit_ns)
+        data["newOrderResult"], data["newOrderResponse"] = "SUCCESS", Fragment(answers.placed(form, placing, unit_ns))
     except Refusal as refusal:
         place_failure = refusal
         data["newOrderResult"], data["newOrderResponse"] = "FAILURE", refusal.body()
