@@ -69,7 +69,7 @@ def placed(placement: Placement, events: bytes, unit_ns: int) -> bytes:
     """The answer to a PLACE, from its event slots, as JSON. Raises the Refusal of a rejected one.
 
     A repeated placement gives the order as it stands now, `"duplicate": true`, and no `fills`; a face that does not
-    answer repeats refuses it. Nothing in it needs an escape: names and client ids are letters, digits, `-` and `_`.
+    answer repeats refuses it. Nothing in it needs an escape: client ids are letters, digits, `-` and `_`, names are the venue's.
     Written as text, because a dictionary and `orjson` take twice as long.
     """
     first = order_event(events)
