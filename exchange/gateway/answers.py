@@ -69,8 +69,8 @@ def placed(placement: Placement, events: bytes, unit_ns: int) -> bytes:
     """The answer to a PLACE, from its event slots, as JSON. Raises the Refusal of a rejected one.
 
     A repeated placement gives the order as it stands now, `"duplicate": true`, and no `fills`; a face that does not
-    answer repeats refuses it. Nothing in it needs an escape: client ids are letters, digits, `-` and `_`, names are the venue's.
-    Written as text, because a dictionary and `orjson` take twice as long.
+    answer repeats refuses it. Written as text, because a dictionary and `orjson` take twice as long; nothing in it
+    needs an escape: client ids are letters, digits, `-` and `_`, names are the venue's own.
     """
     first = order_event(events)
     reject = first.reject if first.kind == _REJECTED else 0

@@ -49,8 +49,8 @@ class _Order:
         ticks, lots, atoms, fee, trade_id = (drawn.randrange(1 << 40) for _ in range(5))
         leaves = drawn.randrange(2)
         self.events += wire.TRADE.pack(
-            7, self.ts_ns, EventKind.TRADE, 0, self.side, 1, 16, 17, self.order_id, 5, trade_id, ticks, lots, atoms, fee,
-            3, leaves, 0, 0,
+            7, self.ts_ns, EventKind.TRADE, 0, self.side, 1, 16, 17, self.order_id, 5, trade_id, ticks, lots, atoms,
+            fee, 3, leaves, 0, 0,
         )  # fmt: skip
         self.filled, self.filled_quote = self.filled + lots, self.filled_quote + atoms
         self.status = OrderStatus.PARTIALLY_FILLED if leaves else OrderStatus.FILLED
