@@ -6,6 +6,8 @@ events. Never retries, never withdraws: one request is one run of commands.
 
 from __future__ import annotations
 
+from orjson import Fragment
+
 from exchange.core import readers
 from exchange.core.codes import CommandFlag, CommandKind, EventKind, RejectCode
 from exchange.core.records import RECORD_BYTES
@@ -54,7 +56,7 @@ async def place(venue: Venue, call: Call) -> Reply:
     form = placement(call, venue.last_price_ticks)
     call.check_age()
     account = call.key.account
-    (events,) = await venue.place(account, (form.command,))
+    (events,) = await venue.run((form.command,), places_for=account)
     sequence = int.from_bytes(events[:8], "little")
     return Reply(answers.placed(form, events, call.unit_ns), sequence, placed_by=account)
 
@@ -171,7 +173,7 @@ async def cancel_replace(venue: Venue, call: Call) -> Reply:
     linked = target(CommandKind.CANCEL, account, symbol=symbol, order_id=order_id, client_id=named, flags=flags)
     call.check_age()
     try:
-        canceling, placing = await venue.place(account, (linked, form.command), cancel_id)
+        canceling, placing = await venue.run((linked, form.command), cancel_id=cancel_id, places_for=account)
     except Refusal as refusal:
         if refusal.code != TOO_MANY_ORDERS or when_exceeded != CANCEL_ONLY:
             raise
@@ -194,14 +196,14 @@ def _cancel_result(form: Placement, canceling: bytes, cancel_id: str, unit_ns: i
     return SUCCESS, answers.canceled(form.rules, event, cancel_id, unit_ns)
 
 
-def _place_result(form: Placement, placing: bytes, unit_ns: int) -> tuple[str, answers.Json | None]:
+def _place_result(form: Placement, placing: bytes, unit_ns: int) -> tuple[str, answers.Json | Fragment | None]:
     try:
-        return SUCCESS, answers.placed(form, placing, unit_ns)
+        return SUCCESS, Fragment(answers.placed(form, placing, unit_ns))
     except Refusal as refusal:
         return (NOT_ATTEMPTED, None) if order_event(placing).reject == _LINK_FAILED else (FAILURE, refusal.body())
 
 
-def _both(cancel: tuple[str, answers.Json], place: tuple[str, answers.Json | None]) -> answers.Json:
+def _both(cancel: tuple[str, answers.Json], place: tuple[str, answers.Json | Fragment | None]) -> answers.Json:
     """The answer to a replacement."""
     return {
         "cancelResult": cancel[0],
