@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 CODE := exchange journal snapshots bench tests
 
 # Exchange clients that we did not write, driven by tests/clients; only released wheels, no client needs a build.
-CLIENTS := ccxt python-binance binance-connector binance-sdk-spot
+CLIENTS := ccxt python-binance binance-connector binance-sdk-spot schemathesis
 CLIENT_STAMPS := $(CLIENTS:%=$(VENV)/clients/%/.installed)
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 

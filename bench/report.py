@@ -112,7 +112,20 @@ BENCHES = (
     Bench(
         "WebSocket fan-out to 100 listeners",
         ("bench.fanout",),
-        (Target("one frame to 100 listeners", "frames_per_second", True, 300e3, "frames/s"),),
+        (
+            Target("one frame to 100 listeners", "frames_per_second", True, 300e3, "frames/s"),
+            Target("against a bare loop of writes", "ratio_to_bare", True, 0.75, "x"),
+        ),
+    ),
+    Bench(
+        "WebSocket fan-out to 100 listeners, beside 500 that do not read",
+        ("bench.fanout", "--slow", "500"),
+        (Target("against a bare loop of writes without them", "ratio_to_bare", True, 0.75, "x"),),
+    ),
+    Bench(
+        "WebSocket fan-out to 5,000 listeners",
+        ("bench.fanout", "--listeners", "5000"),
+        (Target("against a bare loop of writes", "ratio_to_bare", True, 0.75, "x"),),
     ),
     Bench(
         "event journal to PostgreSQL",

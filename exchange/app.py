@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import logging
 import os
 import pathlib
@@ -46,6 +47,9 @@ log = logging.getLogger("exchange.app")
 Say = Callable[[str], None]
 FAULT_GRACE_S = 0.2
 """After a fault, time for answers that say "unknown" to leave the process."""
+GC_THRESHOLDS = (50_000, 50, 100)
+"""Python's own, 700 new objects, looks through all that is in flight every ten orders or so: 63 us of CPU an order over
+the WebSocket API, 56 with these (median of 16 alternating rounds)."""
 
 
 class CannotListen(Exception):
@@ -182,6 +186,9 @@ async def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ask_stop)
     parts = await _start(directory, settings, recovered, backoffice, say, ask_stop)
+    gc.collect()
+    gc.freeze()  # what is there now stays; no collection has to look at it again
+    gc.set_threshold(*GC_THRESHOLDS)
     follower = FollowerProcess(directory.path)
     while not stop_asked.done():
         parts.gateway.sweep()

@@ -6,6 +6,7 @@ applied meanwhile (the pipeline's `read`). Rows are copied by kernels and become
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,6 +49,8 @@ ORDER_COPY = np.dtype(
     ],
     align=True,
 )
+_VIEWED = 64
+"""How many views `each_open_order` makes at one time."""
 _ORDER_TEXT = np.dtype(
     {
         "names": [*(ORDER_COPY.names or ())[:18], "client_id"],
@@ -244,17 +247,23 @@ def balances(state: State, account: int) -> list[tuple[int, int, int]]:
 
 def open_orders(state: State, account: int, symbol: int = 0) -> list[OrderView]:
     """An account's open orders on one symbol or (0) on all, by symbol id, then by order id."""
+    return list(each_open_order(state, account, symbol))
+
+
+def each_open_order(state: State, account: int, symbol: int = 0) -> Iterator[OrderView]:
+    """The same orders, as they are now; each view is made when it is asked for, which takes 20 times as long."""
     if not is_account(state, account) or not 0 <= symbol < len(state.symbols):
-        return []
+        return iter(())
     stride = len(state.symbols)
-    views: list[OrderView] = []
+    copied: list[Any] = []
     for one in [symbol] if symbol else range(1, stride):
         count = int(state.owned[account * stride + one].count)
         if count:
             copies = _copies(count)
             _copy_owned(state, account, one, copies)
-            views += _order_views(copies)
-    return views
+            copied.append(copies)
+    pieces = (copies[at : at + _VIEWED] for copies in copied for at in range(0, len(copies), _VIEWED))
+    return (view for piece in pieces for view in _order_views(piece))
 
 
 def find_order(state: State, account: int, order_id: int = 0, client_id: str = "") -> OrderView | None:
@@ -267,6 +276,12 @@ def find_order(state: State, account: int, order_id: int = 0, client_id: str = "
         return None
     view = _order_views(copy)[0]
     return view if not (order_id and client_id) or view.client_id == client_id else None
+
+
+def compile_now(state: State) -> None:
+    """Compile what is not compiled yet, before anybody waits for it."""
+    _copy_owned(state, 0, 0, _copies(1))
+    find_order(state, 0)
 
 
 def depth(state: State, symbol: int, side: int, levels_max: int) -> list[tuple[int, int]]:

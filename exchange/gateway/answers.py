@@ -31,6 +31,8 @@ STP_NAMES = _names(StpMode)
 STATUS_NAMES = _names(OrderStatus)
 _REJECTED, _DUPLICATE = int(EventKind.REJECTED), int(EventKind.ORDER_DUPLICATE)
 _CONFLICT = int(RejectCode.CLIENT_ORDER_ID_CONFLICT)
+_BUY, _PARTIALLY_FILLED, _FILLED = int(Side.BUY), int(OrderStatus.PARTIALLY_FILLED), int(OrderStatus.FILLED)
+_EXPIRED_IN_MATCH = int(OrderStatus.EXPIRED_IN_MATCH)
 _TRADE, _PREVENTED, _CLOSED = int(EventKind.TRADE), int(EventKind.PREVENTED), int(EventKind.ORDER_CLOSED)
 
 
@@ -54,23 +56,21 @@ def _terms(order: OrderEvent | OrderView, status: int) -> Json:
     }
 
 
-def _fill(rules: Rules, fill: Trade) -> Json:
+def _fill(rules: Rules, fill: Trade) -> str:
     """One fill of the taker; its fee is in the asset that it receives."""
-    asset, grid = (rules.base, rules.base_grid) if fill.side == Side.BUY else (rules.quote, rules.quote_grid)
-    return {
-        "price": rules.price.text(fill.price_ticks),
-        "qty": rules.quantity.text(fill.qty_lots),
-        "commission": grid.text(fill.taker_fee_atoms),
-        "commissionAsset": asset.name,
-        "tradeId": fill.trade_id,
-    }
+    asset, grid = (rules.base, rules.base_grid) if fill.side == _BUY else (rules.quote, rules.quote_grid)
+    return (
+        f'{{"price":"{rules.price.text(fill.price_ticks)}","qty":"{rules.quantity.text(fill.qty_lots)}",'
+        f'"commission":"{grid.text(fill.taker_fee_atoms)}","commissionAsset":"{asset.name}","tradeId":{fill.trade_id}}}'
+    )
 
 
-def placed(placement: Placement, events: bytes, unit_ns: int) -> Json:
-    """The answer to a PLACE, from its event slots. Raises the Refusal of a rejected one.
+def placed(placement: Placement, events: bytes, unit_ns: int) -> bytes:
+    """The answer to a PLACE, from its event slots, as JSON. Raises the Refusal of a rejected one.
 
     A repeated placement gives the order as it stands now, `"duplicate": true`, and no `fills`; a face that does not
-    answer repeats refuses it.
+    answer repeats refuses it. Written as text, because a dictionary and `orjson` take twice as long; nothing in it
+    needs an escape: client ids are letters, digits, `-` and `_`, names are the venue's own.
     """
     first = order_event(events)
     reject = first.reject if first.kind == _REJECTED else 0
@@ -78,20 +78,18 @@ def placed(placement: Placement, events: bytes, unit_ns: int) -> Json:
         raise Refusal(400, NEW_ORDER_REJECTED, DUPLICATE_ORDER)
     if first.kind == _REJECTED:
         raise refused(reject, CommandKind.PLACE)
-    rules = placement.rules
+    rules, answer = placement.rules, placement.answer
     time_units = first.ts_ns // unit_ns
-    duplicate = first.kind == _DUPLICATE
-    if placement.answer == ACK:
-        ack: Json = {
-            "symbol": rules.name,
-            "orderId": first.order_id,
-            "orderListId": -1,
-            "clientOrderId": placement.client_id,
-            "transactTime": time_units,
-        }
-        return ack | {"duplicate": True} if duplicate else ack
+    is_duplicate = first.kind == _DUPLICATE
+    duplicate = ',"duplicate":true' if is_duplicate else ""
+    ack = (
+        f'{{"symbol":"{rules.name}","orderId":{first.order_id},"orderListId":-1,'
+        f'"clientOrderId":"{placement.client_id}","transactTime":{time_units}'
+    )
+    if answer == ACK:
+        return f"{ack}{duplicate}}}".encode()
     filled_lots, filled_atoms, status = first.filled_lots, first.filled_quote_atoms, first.status
-    fills: list[Json] = []
+    fills: list[str] = []
     prevented_lots = 0
     for at in range(RECORD_BYTES, len(events), RECORD_BYTES):
         kind = events[at + KIND_AT]
@@ -99,41 +97,26 @@ def placed(placement: Placement, events: bytes, unit_ns: int) -> Json:
             fill = trade(events, at)
             filled_lots += fill.qty_lots
             filled_atoms += fill.quote_atoms
-            status = OrderStatus.PARTIALLY_FILLED if fill.taker_leaves_lots else OrderStatus.FILLED
+            status = _PARTIALLY_FILLED if fill.taker_leaves_lots else _FILLED
             fills.append(_fill(rules, fill))
         elif kind == _PREVENTED:
             stopped = prevented(events, at)
             prevented_lots += stopped.taker_prevented_lots
             if not stopped.taker_leaves_lots:
-                status = OrderStatus.EXPIRED_IN_MATCH
+                status = _EXPIRED_IN_MATCH
         elif kind == _CLOSED:
-            status = OrderStatus(order_event(events, at).status)
+            status = order_event(events, at).status
     quantity, quote = rules.quantity.text, rules.quote_grid.text
-    answer: Json = {
-        "symbol": rules.name,
-        "orderId": first.order_id,
-        "orderListId": -1,
-        "clientOrderId": placement.client_id,
-        "transactTime": time_units,
-        "price": rules.price.text(first.price_ticks),
-        "origQty": quantity(first.qty_lots),
-        "executedQty": quantity(filled_lots),
-        "origQuoteOrderQty": quote(first.quote_atoms),
-        "cummulativeQuoteQty": quote(filled_atoms),
-        "status": STATUS_NAMES[status],
-        "timeInForce": TIME_IN_FORCE_NAMES[first.time_in_force],
-        "type": TYPE_NAMES[first.order_type],
-        "side": SIDE_NAMES[first.side],
-        "workingTime": time_units,
-        "selfTradePreventionMode": STP_NAMES[first.stp_mode],
-    }
-    if duplicate:
-        answer["duplicate"] = True
-    if prevented_lots:
-        answer["preventedQuantity"] = rules.quantity.text(prevented_lots)
-    if placement.answer == FULL and not duplicate:
-        answer["fills"] = fills
-    return answer
+    stopped_quantity = f',"preventedQuantity":"{quantity(prevented_lots)}"' if prevented_lots else ""
+    all_fills = f',"fills":[{",".join(fills)}]' if answer == FULL and not is_duplicate else ""
+    return (
+        f'{ack},"price":"{rules.price.text(first.price_ticks)}","origQty":"{quantity(first.qty_lots)}",'
+        f'"executedQty":"{quantity(filled_lots)}","origQuoteOrderQty":"{quote(first.quote_atoms)}",'
+        f'"cummulativeQuoteQty":"{quote(filled_atoms)}","status":"{STATUS_NAMES[status]}",'
+        f'"timeInForce":"{TIME_IN_FORCE_NAMES[first.time_in_force]}","type":"{TYPE_NAMES[first.order_type]}",'
+        f'"side":"{SIDE_NAMES[first.side]}","workingTime":{time_units},'
+        f'"selfTradePreventionMode":"{STP_NAMES[first.stp_mode]}"{duplicate}{stopped_quantity}{all_fills}}}'
+    ).encode()
 
 
 _AMENDED_NAMES = {"origQty": "qty", "origQuoteOrderQty": "quoteOrderQty", "cummulativeQuoteQty": "cumulativeQuoteQty"}

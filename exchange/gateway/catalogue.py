@@ -9,6 +9,7 @@ from exchange.core.codes import OrderType, Side, StpMode, TimeInForce
 from exchange.gateway.candle_grid import ZONE_PATTERN
 from exchange.gateway.errors import Refusal
 from exchange.gateway.fields import Amount, Choice, ClientId, Count, Field, Integer, Matched, Words, flag
+from exchange.gateway.parameters import INT64_MAX
 from exchange.gateway.symbols import STP_DEFAULT, STP_MODES
 from exchange.persistence.intervals import SPANS
 from exchange.users.keys import Scheme
@@ -34,7 +35,7 @@ LEVELS = Count("limit", "Price levels a side.", low=1, default=100, most=5000)
 LIMIT = Count("limit", "Rows of a page.", low=1, default=500, most=1000)
 FROM_ID = Integer("fromId", "From this id on, oldest first.", default=0)
 START_TIME = Integer("startTime", "From this time on, in milliseconds or microseconds.", default=0)
-END_TIME = Integer("endTime", "Up to this time, itself included.", default=(1 << 63) - 1)
+END_TIME = Integer("endTime", "Up to this time, itself included.", default=INT64_MAX)
 TIMES = (START_TIME, END_TIME, LIMIT)
 INTERVAL = Choice(
     "interval",
@@ -111,7 +112,9 @@ STP_MODE = Choice(
     words={name: int(StpMode[name]) for name in STP_MODES},
     default=STP_DEFAULT,
 )
-GOOD_TILL_DATE = Integer("goodTillDate", "With GTD: the first second after it ends the order.", low=1)
+GOOD_TILL_DATE = Integer(
+    "goodTillDate", "With GTD: the first second after it ends the order.", low=1, high=INT64_MAX // 1_000
+)
 COMPUTE_COMMISSION_RATES = flag("computeCommissionRates", "Whether the answer tells what would be charged.")
 ICEBERG_QTY = Field("icebergQty", "Known, and not supported yet.")
 NOT_YET: tuple[Field, ...] = tuple(
@@ -123,7 +126,8 @@ NOT_YET: tuple[Field, ...] = tuple(
 )
 NEW_ORDER: tuple[Field, ...] = (
     *(SYMBOL, SIDE, TYPE, TIME_IN_FORCE, QUANTITY, QUOTE_ORDER_QTY, PRICE, NEW_CLIENT_ORDER_ID),
-    *(NEW_ORDER_RESP_TYPE, STP_MODE, GOOD_TILL_DATE, ICEBERG_QTY, *NOT_YET),
+    *(NEW_ORDER_RESP_TYPE, STP_MODE, GOOD_TILL_DATE, ICEBERG_QTY),
+    *NOT_YET,
 )
 STOP_ON_FAILURE, ALLOW_FAILURE = "STOP_ON_FAILURE", "ALLOW_FAILURE"
 CANCEL_REPLACE_MODE = Choice(

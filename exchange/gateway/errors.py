@@ -16,6 +16,7 @@ Outcome = Literal["accepted", "rejected", "unknown"]
 FILTER_FAILURE = -1013
 NEW_ORDER_REJECTED = -2010
 CANCEL_REJECTED = -2011
+AMENDMENT_REJECTED = -2038
 DUPLICATE_ORDER = "Duplicate order sent."
 
 
@@ -33,6 +34,7 @@ class Refusal(Exception):
         data: dict[str, Any] | None = None,
         reason: str = "",
         as_of_sequence: int = 0,
+        placed_by: int = 0,
     ) -> None:
         super().__init__(msg)
         self.status = status
@@ -43,6 +45,7 @@ class Refusal(Exception):
         self.data = data
         self.reason = reason
         self.as_of_sequence = as_of_sequence
+        self.placed_by = placed_by
 
     def body(self) -> dict[str, Any]:
         """The error body: `code`, `msg`, `outcome`, and `data` where there is some.
@@ -99,7 +102,7 @@ PROBLEMS: dict[RejectCode, Problem] = {
     RejectCode.QUANTITY_OFF_LOT: _LOT,
     RejectCode.NOTIONAL_TOO_LOW: _NOTIONAL,
     RejectCode.NOTIONAL_TOO_HIGH: _NOTIONAL,
-    RejectCode.INVALID_REDUCTION: Problem(400, -2038, "Order amend (quantity increase) is not supported."),
+    RejectCode.INVALID_REDUCTION: Problem(400, AMENDMENT_REJECTED, "Order amend (quantity increase) is not supported."),
     RejectCode.TOO_MANY_ORDERS: Problem(400, FILTER_FAILURE, "Filter failure: MAX_NUM_ORDERS"),
     RejectCode.VENUE_FULL: Problem(400, NEW_ORDER_REJECTED, "The venue holds as many open orders as it may."),
     RejectCode.TOO_MANY_LEVELS: Problem(400, NEW_ORDER_REJECTED, "The venue holds as many price levels as it may."),

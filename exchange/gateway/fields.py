@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 
@@ -29,6 +29,7 @@ from exchange.gateway.errors import (
 from exchange.gateway.parameters import CLIENT_ID_PATTERN, INT64_MAX, INTEGER_PATTERN, Params, client_id, integer
 
 V = TypeVar("V")
+_SomeTexts = Annotated[list[str], msgspec.Meta(min_length=1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +177,7 @@ class Words(Field):
     def read(self, params: Params) -> list[str]:
         """The texts. Raises Refusal."""
         try:
-            names = msgspec.json.decode(self.text(params), type=list[str])
+            names = msgspec.json.decode(self.text(params), type=_SomeTexts)
         except msgspec.DecodeError:
             raise not_valid(self.name) from None
         if len(names) != len(set(names)):

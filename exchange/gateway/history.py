@@ -21,7 +21,7 @@ from exchange.gateway.fields import Integer
 from exchange.gateway.history_answers import Json
 from exchange.gateway.history_reading import Found, Make, Part, Query
 from exchange.gateway.orders import symbol_rules
-from exchange.gateway.parameters import INT64_MAX, Params
+from exchange.gateway.parameters import INT64_MAX, Params, unit_of
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
 from exchange.gateway.symbols import Rules
@@ -32,8 +32,7 @@ from exchange.persistence.history import Page
 
 FOLDED_MAX = 100_000
 """How many stored candles one request may fold; it bounds the number of candles in the answer."""
-_MS_NS, _US_NS = 1_000_000, 1_000
-_MICROSECONDS_FROM = 10**14
+_MS_NS = 1_000_000
 _WINDOW_MAX_NS = 86_400 * 10**9
 _TRADE_FILTERS = ("orderId", "fromId", "startTime", "endTime")
 _TRADE_COMBINATIONS: tuple[set[str], ...] = (
@@ -66,15 +65,10 @@ def each(make: Callable[[Rules, Any, int], Json], rules: Rules, unit_ns: int) ->
     return parts
 
 
-def _unit_of(value: int) -> int:
-    """The unit of a time that a client sent: milliseconds and microseconds can not be mistaken for each other."""
-    return _US_NS if value >= _MICROSECONDS_FROM else _MS_NS
-
-
 def times(params: Params) -> tuple[int, int]:
     """`startTime` and `endTime` in nanoseconds, the whole of its last unit included; as wide as can be without them."""
     start, end = START_TIME.read(params), END_TIME.read(params)
-    return min(start * _unit_of(start), INT64_MAX), min((end + 1) * _unit_of(end) - 1, INT64_MAX)
+    return min(start * unit_of(start), INT64_MAX), min((end + 1) * unit_of(end) - 1, INT64_MAX)
 
 
 def _window(params: Params) -> tuple[int, int]:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import TypeVar
@@ -24,6 +23,7 @@ from typing import TypeVar
 import asyncpg
 
 from exchange.gateway.errors import Refusal
+from exchange.gateway.turns import in_turns
 from exchange.persistence import history
 from exchange.persistence.database import Connection, Database, Unavailable
 from exchange.persistence.watermark import Watermark
@@ -37,8 +37,6 @@ RETRY_AFTER_S = 1
 HISTORY_BEHIND, HISTORY_UNAVAILABLE = "history_behind", "history_unavailable"
 POSITION_S = 4.0
 """How long the server may take to say how far the projection is: more than it lets a statement wait for a lock."""
-TURN_PARTS = 50
-"""How much of an answer is made in one turn of the event loop: orders wait for a turn and not for a page."""
 WAITING_EACH = 4
 """How many may wait for each place."""
 
@@ -125,13 +123,9 @@ class History:
                 raise self._unavailable("This part of history took too long to read; ask for less of it.") from None
 
     async def _in_turns(self, parts: Iterator[Part]) -> list[Part]:
-        """All parts: of one answer at a time, a few in a turn, and everybody else in between."""
-        made: list[Part] = []
+        """All parts: of one answer at a time."""
         async with self._making:
-            while some := list(itertools.islice(parts, TURN_PARTS)):
-                made += some
-                await asyncio.sleep(0)
-        return made
+            return [part async for some in in_turns(parts) for part in some]
 
     def _unavailable(self, why: str = "History is not available at the moment; trading goes on.") -> Refusal:
         return Refusal(

@@ -6,8 +6,10 @@ events. Never retries, never withdraws: one request is one run of commands.
 
 from __future__ import annotations
 
+from orjson import Fragment
+
 from exchange.core import readers
-from exchange.core.codes import CommandFlag, CommandKind, EventKind
+from exchange.core.codes import CommandFlag, CommandKind, EventKind, RejectCode
 from exchange.core.records import RECORD_BYTES
 from exchange.gateway import answers
 from exchange.gateway.catalogue import (
@@ -23,10 +25,9 @@ from exchange.gateway.catalogue import (
     ORDER_ID,
     ORDER_RATE_LIMIT_EXCEEDED_MODE,
     ORIG_CLIENT_ORDER_ID,
-    STOP_ON_FAILURE,
     SYMBOL,
 )
-from exchange.gateway.errors import CANCEL_REJECTED, Refusal, mandatory, refused
+from exchange.gateway.errors import AMENDMENT_REJECTED, CANCEL_REJECTED, Refusal, mandatory, refused
 from exchange.gateway.fees import of_order, rates
 from exchange.gateway.fields import ClientId, Integer
 from exchange.gateway.parameters import Params
@@ -34,11 +35,14 @@ from exchange.gateway.placing import Placement, placement
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
 from exchange.gateway.symbols import Rules
+from exchange.gateway.turns import json_array
 from exchange.gateway.unfilled import TOO_MANY_ORDERS
 from exchange.gateway.venue import Venue
 from exchange.gateway.wire import OrderEvent, order_event, target
 
 _REJECTED, _CLOSED = int(EventKind.REJECTED), int(EventKind.ORDER_CLOSED)
+_LINK_FAILED = int(RejectCode.LINK_FAILED)
+SUCCESS, FAILURE, NOT_ATTEMPTED = "SUCCESS", "FAILURE", "NOT_ATTEMPTED"
 UNKNOWN_ORDER = "Unknown order sent."
 
 
@@ -49,10 +53,10 @@ def symbol_rules(call: Call) -> Rules:
 
 async def place(venue: Venue, call: Call) -> Reply:
     """POST order: place an order."""
-    form = placement(call)
+    form = placement(call, venue.last_price_ticks)
     call.check_age()
     account = call.key.account
-    (events,) = await venue.place(account, (form.command,))
+    (events,) = await venue.run((form.command,), places_for=account)
     sequence = int.from_bytes(events[:8], "little")
     return Reply(answers.placed(form, events, call.unit_ns), sequence, placed_by=account)
 
@@ -69,7 +73,7 @@ def named_order(
 
 async def check(venue: Venue, call: Call) -> Reply:
     """POST order/test: everything that can be wrong with an order before the engine sees it; nothing is placed."""
-    form = placement(call)
+    form = placement(call, venue.last_price_ticks)
     call.check_age()
     if not COMPUTE_COMMISSION_RATES.read(call.params):
         return Reply({})
@@ -91,6 +95,15 @@ def _explain_mismatch(venue: Venue, call: Call, order_id: int, named: str, refus
         account = call.key.account
         if all(venue.read(readers.find_order, account, *one)[0] for one in ((order_id, ""), (0, named))):
             return Refusal(400, -2039, "Cancel order is invalid. Check origClOrdId and orderId.")
+    return refusal
+
+
+def _explain_amendment(venue: Venue, call: Call, named: tuple[int, str], qty_lots: int, refusal: Refusal) -> Refusal:
+    """The quantity is not smaller than before: say so if it is the same."""
+    if refusal.code == AMENDMENT_REJECTED:
+        view, _ = venue.read(readers.find_order, call.key.account, *named)
+        if view is not None and view.qty_lots == qty_lots:
+            return Refusal(400, AMENDMENT_REJECTED, "The requested action would change no state; rejecting")
     return refusal
 
 
@@ -119,8 +132,9 @@ async def cancel_all(venue: Venue, call: Call) -> Reply:
     first = _first_event(events, CommandKind.CANCEL_ALL)
     if first.kind != _CLOSED:
         raise Refusal(400, CANCEL_REJECTED, UNKNOWN_ORDER)
-    closed = [order_event(events, at) for at in range(0, len(events) - RECORD_BYTES, RECORD_BYTES)]
-    return Reply([answers.canceled(rules, one, "", call.unit_ns) for one in closed], first.sequence)
+    closed = (order_event(events, at) for at in range(0, len(events) - RECORD_BYTES, RECORD_BYTES))
+    orders = (answers.canceled(rules, one, "", call.unit_ns) for one in closed)
+    return Reply(await json_array(orders), first.sequence)
 
 
 async def reduce(venue: Venue, call: Call) -> Reply:
@@ -139,7 +153,10 @@ async def reduce(venue: Venue, call: Call) -> Reply:
     )
     call.check_age()
     (events,) = await venue.run((command,), cancel=True)
-    event = _first_event(events, CommandKind.REDUCE)
+    try:
+        event = _first_event(events, CommandKind.REDUCE)
+    except Refusal as refusal:
+        raise _explain_amendment(venue, call, (order_id, named), qty_lots, refusal) from None
     return Reply(answers.reduced(rules, event, qty_lots, call.unit_ns), event.sequence)
 
 
@@ -150,57 +167,68 @@ async def cancel_replace(venue: Venue, call: Call) -> Reply:
     order_id, named = named_order(params, CANCEL_ORDER_ID, CANCEL_ORIG_CLIENT_ORDER_ID)
     cancel_id = CANCEL_NEW_CLIENT_ORDER_ID.read(params)
     when_exceeded = ORDER_RATE_LIMIT_EXCEEDED_MODE.read(params)
-    form = placement(call)
+    form = placement(call, venue.last_price_ticks)
     account, symbol = call.key.account, form.rules.symbol
     flags = CommandFlag.LINKED | (CommandFlag.ALLOW_FAILURE if mode == ALLOW_FAILURE else 0)
     linked = target(CommandKind.CANCEL, account, symbol=symbol, order_id=order_id, client_id=named, flags=flags)
     call.check_age()
     try:
-        canceling, placing = await venue.place(account, (linked, form.command), cancel_id)
+        canceling, placing = await venue.run((linked, form.command), cancel_id=cancel_id, places_for=account)
     except Refusal as refusal:
         if refusal.code != TOO_MANY_ORDERS or when_exceeded != CANCEL_ONLY:
             raise
         alone = target(CommandKind.CANCEL, account, symbol=symbol, order_id=order_id, client_id=named)
         (canceling,) = await venue.run((alone,), cancel=True, cancel_id=cancel_id)
-        raise _only_canceled(form, canceling, cancel_id, call.unit_ns, refusal) from None
-    return _replaced(form, canceling, placing, cancel_id, call.unit_ns, mode)._replace(placed_by=account)
+        canceled = _cancel_result(form, canceling, cancel_id, call.unit_ns)
+        raise _not_both(_both(canceled, (FAILURE, refusal.body())), exceeded=refusal) from None
+    canceled = _cancel_result(form, canceling, cancel_id, call.unit_ns)
+    placed = _place_result(form, placing, call.unit_ns)
+    if (canceled[0], placed[0]) != (SUCCESS, SUCCESS):
+        raise _not_both(_both(canceled, placed), account=account)
+    return Reply(_both(canceled, placed), order_event(placing).sequence, placed_by=account)
 
 
-def _only_canceled(form: Placement, canceling: bytes, cancel_id: str, unit_ns: int, exceeded: Refusal) -> Refusal:
-    """The answer of a replacement whose new order the limit did not let in: 429 whatever became of the cancel."""
-    data: answers.Json = {"newOrderResult": "FAILURE", "newOrderResponse": exceeded.body()}
+def _cancel_result(form: Placement, canceling: bytes, cancel_id: str, unit_ns: int) -> tuple[str, answers.Json]:
     try:
         event = _first_event(canceling, CommandKind.CANCEL)
     except Refusal as refusal:
-        data |= {"cancelResult": "FAILURE", "cancelResponse": refusal.body()}
-        return Refusal(429, -2022, "Order cancel-replace failed.", retry_after_s=exceeded.retry_after_s, data=data)
-    data |= {"cancelResult": "SUCCESS", "cancelResponse": answers.canceled(form.rules, event, cancel_id, unit_ns)}
-    text, retry_after_s = "Order cancel-replace partially failed.", exceeded.retry_after_s
-    return Refusal(429, -2021, text, outcome="accepted", retry_after_s=retry_after_s, data=data)
+        return FAILURE, refusal.body()
+    return SUCCESS, answers.canceled(form.rules, event, cancel_id, unit_ns)
 
 
-def _replaced(form: Placement, canceling: bytes, placing: bytes, cancel_id: str, unit_ns: int, mode: str) -> Reply:
-    """Both results in one answer: 200, 409 when one of two was done, 400 when nothing was."""
-    cancel_failure = place_failure = None
-    data: answers.Json = {}
+def _place_result(form: Placement, placing: bytes, unit_ns: int) -> tuple[str, answers.Json | Fragment | None]:
     try:
-        event = _first_event(canceling, CommandKind.CANCEL)
-        data["cancelResult"], data["cancelResponse"] = (
-            "SUCCESS",
-            answers.canceled(form.rules, event, cancel_id, unit_ns),
-        )
+        return SUCCESS, Fragment(answers.placed(form, placing, unit_ns))
     except Refusal as refusal:
-        cancel_failure = refusal
-        data["cancelResult"], data["cancelResponse"] = "FAILURE", refusal.body()
-    try:
-        data["newOrderResult"], data["newOrderResponse"] = "SUCCESS", answers.placed(form, placing, unit_ns)
-    except Refusal as refusal:
-        place_failure = refusal
-        data["newOrderResult"], data["newOrderResponse"] = "FAILURE", refusal.body()
-    if cancel_failure and place_failure and mode == STOP_ON_FAILURE:
-        data["newOrderResult"], data["newOrderResponse"] = "NOT_ATTEMPTED", None
-    if cancel_failure and place_failure:
-        raise Refusal(400, -2022, "Order cancel-replace failed.", data=data)
-    if cancel_failure or place_failure:
-        raise Refusal(409, -2021, "Order cancel-replace partially failed.", outcome="accepted", data=data)
-    return Reply(data, order_event(placing).sequence)
+        return (NOT_ATTEMPTED, None) if order_event(placing).reject == _LINK_FAILED else (FAILURE, refusal.body())
+
+
+def _both(cancel: tuple[str, answers.Json], place: tuple[str, answers.Json | Fragment | None]) -> answers.Json:
+    """The answer to a replacement."""
+    return {
+        "cancelResult": cancel[0],
+        "newOrderResult": place[0],
+        "cancelResponse": cancel[1],
+        "newOrderResponse": place[1],
+    }
+
+
+def _not_both(data: answers.Json, *, exceeded: Refusal | None = None, account: int = 0) -> Refusal:
+    """The answer to a replacement of which not everything was done: 409 when something was, 400 when nothing was.
+
+    `exceeded`: the limit did not let the new order in; then it is 429 whatever became of the cancel.
+    """
+    is_placed, is_canceled = data["newOrderResult"] == SUCCESS, data["cancelResult"] == SUCCESS
+    retry_after_s = exceeded.retry_after_s if exceeded else 0
+    if not is_placed and not is_canceled:
+        status = 429 if exceeded else 400
+        return Refusal(status, -2022, "Order cancel-replace failed.", retry_after_s=retry_after_s, data=data)
+    return Refusal(
+        429 if exceeded else 409,
+        -2021,
+        "Order cancel-replace partially failed.",
+        outcome="accepted",
+        retry_after_s=retry_after_s,
+        data=data,
+        placed_by=account if is_placed else 0,
+    )

@@ -16,6 +16,8 @@ from exchange.gateway.errors import Refusal, illegal_characters, mandatory, out_
 CLIENT_ID_PATTERN = "^[a-zA-Z0-9-_]{1,36}$"
 INTEGER_PATTERN = "^[0-9]{1,20}$"
 INT64_MAX = (1 << 63) - 1
+_MICROSECONDS_FROM = 10**14
+"""A time of this size or more is in microseconds: in milliseconds it would be the year 5138."""
 _client_id = re.compile(r"[a-zA-Z0-9_-]{1,36}", re.ASCII).fullmatch
 _digits = re.compile(r"[0-9]{1,20}", re.ASCII).fullmatch
 _special = re.compile(r"[%+\x00-\x1f\x7f]").search
@@ -94,6 +96,16 @@ def parse(query: str, body: bytes) -> Signed:
     head, mark, tail = form.rpartition("&signature=")
     payload = query + head if mark and "&" not in tail else without_signature(query) + without_signature(form)
     return Signed(params, payload.encode("ascii"), signature)
+
+
+def unit_of(stamp: int) -> int:
+    """The unit of a time that a client sent, in nanoseconds: milliseconds or microseconds, told by their size."""
+    return 1_000 if stamp >= _MICROSECONDS_FROM else 1_000_000
+
+
+def microseconds(stamp: int) -> int:
+    """A time that a client sent, in whichever unit, in microseconds."""
+    return stamp * unit_of(stamp) // 1_000
 
 
 def check_names(params: Params, allowed: frozenset[str]) -> None:

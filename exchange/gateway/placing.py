@@ -7,6 +7,7 @@ with a form is found here, before the ring.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from typing import NamedTuple
 
 from exchange.core.codes import OrderType, TimeInForce
@@ -24,8 +25,8 @@ from exchange.gateway.catalogue import (
     TIME_IN_FORCE,
     TYPE,
 )
-from exchange.gateway.errors import NEW_ORDER_REJECTED, Refusal, mandatory, not_required, out_of_range
-from exchange.gateway.parameters import INT64_MAX, Params
+from exchange.gateway.errors import NEW_ORDER_REJECTED, Refusal, mandatory, not_required
+from exchange.gateway.parameters import Params, unit_of
 from exchange.gateway.signing import Call
 from exchange.gateway.symbols import Rules
 from exchange.gateway.wire import place
@@ -39,6 +40,10 @@ _UNSUPPORTED_TYPES = {
 _NOT_YET = frozenset(field.name for field in NOT_YET)
 _LIMIT, _MARKET, _LIMIT_MAKER = int(OrderType.LIMIT), int(OrderType.MARKET), int(OrderType.LIMIT_MAKER)
 _GTC, _IOC, _GTD = int(TimeInForce.GTC), int(TimeInForce.IOC), int(TimeInForce.GTD)
+
+
+LastPrice = Callable[[int], int]
+"""The price in ticks of the last trade of a symbol, 0 for none."""
 
 
 class Placement(NamedTuple):
@@ -77,27 +82,31 @@ def _time_in_force(params: Params, order_type: int) -> int:
     return time_in_force
 
 
-def _expire_ts_ns(params: Params, time_in_force: int, unit_ns: int) -> int:
-    """The GTD time; `goodTillDate` is in the unit that the client wants times in."""
+def _expire_ts_ns(params: Params, time_in_force: int) -> int:
+    """When a GTD order ends, 0 for another."""
     if time_in_force != _GTD:
         if "goodTillDate" in params:
             raise not_required("goodTillDate")
         return 0
     moment = GOOD_TILL_DATE.read(params)
-    if moment > INT64_MAX // unit_ns:
-        raise out_of_range("goodTillDate", 1, INT64_MAX // unit_ns)
-    return moment * unit_ns
+    return moment * unit_of(moment)
 
 
-def _market_amounts(params: Params, rules: Rules) -> tuple[int, int]:
-    """(qty_lots, quote_atoms) of a MARKET order: one of the two is zero."""
+def _market_amounts(params: Params, rules: Rules, last_price_ticks: LastPrice) -> tuple[int, int]:
+    """(qty_lots, quote_atoms) of a MARKET order: one of the two is zero.
+
+    The engine can not tell what a quantity will cost, so its notional is checked here, at the last price.
+    """
     if "price" in params:
         raise not_required("price")
     quantity, quote = params.get("quantity"), params.get("quoteOrderQty")
     if quantity is not None:
         if quote is not None:
             raise not_required("quoteOrderQty")
-        return rules.qty_lots(quantity), 0
+        lots = rules.qty_lots(quantity)
+        if ticks := last_price_ticks(rules.symbol):
+            rules.check_notional(ticks * lots * rules.view.quote_atoms_per_tick_lot)
+        return lots, 0
     if quote is None:
         raise mandatory("quantity")
     return 0, rules.quote_atoms(quote)
@@ -117,8 +126,8 @@ def _limit_amounts(params: Params, rules: Rules) -> tuple[int, int]:
     return ticks, lots
 
 
-def placement(call: Call) -> Placement:
-    """The PLACE command that a form asks for. Raises Refusal."""
+def placement(call: Call, last_price_ticks: LastPrice) -> Placement:
+    """The PLACE command that a form asks for: well-formed first, then within the filters. Raises Refusal."""
     params = call.params
     rules = call.face.reference.named(SYMBOL.text(params))
     side = SIDE.read(params)
@@ -128,17 +137,17 @@ def placement(call: Call) -> Placement:
         raise not_required(next(name for name in params if name in _NOT_YET))
     if ICEBERG_QTY.name in params:
         raise Refusal(400, NEW_ORDER_REJECTED, "Iceberg orders are not supported for this symbol.")
-    ticks = quote_atoms = 0
-    if order_type == _MARKET:
-        lots, quote_atoms = _market_amounts(params, rules)
-    else:
-        ticks, lots = _limit_amounts(params, rules)
     stp_mode = STP_MODE.read(params)
-    expire_ts_ns = _expire_ts_ns(params, time_in_force, call.unit_ns)
+    expire_ts_ns = _expire_ts_ns(params, time_in_force)
     answer = ACK if order_type == _LIMIT_MAKER else FULL
     if "newOrderRespType" in params:
         answer = NEW_ORDER_RESP_TYPE.read(params)
     named = NEW_CLIENT_ORDER_ID.read(params) or new_client_id()
+    ticks = quote_atoms = 0
+    if order_type == _MARKET:
+        lots, quote_atoms = _market_amounts(params, rules, last_price_ticks)
+    else:
+        ticks, lots = _limit_amounts(params, rules)
     command = place(
         call.key.account, rules.symbol, side, order_type, time_in_force, ticks, lots, named,
         quote_atoms=quote_atoms, expire_ts_ns=expire_ts_ns, stp_mode=stp_mode,

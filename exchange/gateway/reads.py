@@ -17,6 +17,7 @@ from exchange.gateway.order_history import older_order
 from exchange.gateway.orders import named_order, symbol_rules
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
+from exchange.gateway.turns import json_array
 from exchange.gateway.venue import Venue
 
 SEQUENCES_PER_EVENT = 4
@@ -36,9 +37,10 @@ async def get_order(venue: Venue, call: Call) -> Reply:
 async def get_open_orders(venue: Venue, call: Call) -> Reply:
     """GET openOrders: the open orders of one symbol or of all."""
     symbol = symbol_rules(call).symbol if "symbol" in call.params else 0
-    views, sequence = venue.read(readers.open_orders, call.key.account, symbol)
+    views, sequence = venue.read(readers.each_open_order, call.key.account, symbol)
     by_id = call.face.reference.by_id
-    return Reply([answers.order(by_id[view.symbol], view, call.unit_ns) for view in views], sequence)
+    orders = (answers.order(by_id[view.symbol], view, call.unit_ns) for view in views)
+    return Reply(await json_array(orders), sequence)
 
 
 def _account(state: State, account: int) -> tuple[readers.AccountView | None, list[tuple[int, int, int]], int, int]:

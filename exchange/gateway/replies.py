@@ -15,7 +15,6 @@ import orjson
 
 from exchange.gateway.errors import Refusal
 
-SEQUENCE_HEADER = "X-Exchange-Sequence"
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in http.HTTPStatus}
 _DATE: list[bytes | int] = [0, b""]
 

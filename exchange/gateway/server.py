@@ -185,19 +185,21 @@ class Gateway:
             body = payload.read_nowait() if payload.is_eof() else await self._slow_body(headers, payload, transport)
             call = self._call(route, message, query, body, transport, usage)
             reply = await route.handler(self.venue, call)
-            more = weight_lines(usage.weight)
-            if reply.placed_by:
-                more += limits.orders.headers(reply.placed_by)
-            return answer(reply, more)
+            return answer(reply, self._limit_lines(usage, reply.placed_by))
         except Refusal as refusal:
             usage.weight += weight.failed
             close = refusal.status in (408, 413)
-            return refusal_answer(refusal, weight_lines(usage.weight), close=close, allow=allow)
+            return refusal_answer(refusal, self._limit_lines(usage, refusal.placed_by), close=close, allow=allow)
         except ConnectionError:
             raise
         except Exception:
             log.exception("a request failed unexpectedly")
             return refusal_answer(_BROKEN, weight_lines(usage.weight), close=True)
+
+    def _limit_lines(self, usage: Usage, placed_by: int) -> bytes:
+        """The header lines about limits; of the account's unfilled orders too when it has `placed_by` one."""
+        lines = weight_lines(usage.weight)
+        return lines + self.venue.limits.orders.headers(placed_by) if placed_by else lines
 
     def _usage(self, headers: Headers | None, transport: asyncio.BaseTransport) -> Usage:
         """What the address that a request comes from has used."""
@@ -215,11 +217,13 @@ class Gateway:
             try:
                 self.venue.limits.admit_connection(usage)
             except Refusal as refusal:
-                response = web.json_response(refusal.body(), status=refusal.status)
+                response: web.StreamResponse = web.json_response(refusal.body(), status=refusal.status)
                 response.headers["Retry-After"] = str(refusal.retry_after_s)
+            else:
+                response = await socket(request)
+            if not response.prepared:  # a handshake that was refused
                 response.headers["X-MBX-USED-WEIGHT"] = response.headers["X-MBX-USED-WEIGHT-1M"] = str(usage.weight)
-                return response
-            return await socket(request)
+            return response
 
         return serve
 

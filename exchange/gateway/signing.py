@@ -25,19 +25,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from exchange.gateway.address import Address
 from exchange.gateway.errors import Refusal, illegal_characters, mandatory, not_valid
 from exchange.gateway.faces import Face
-from exchange.gateway.parameters import Params, Signed
+from exchange.gateway.parameters import Params, Signed, microseconds
 from exchange.gateway.strict import StrictText
 from exchange.users.keys import Key, KeyKind, KeyStore, Permission, Scheme, is_api_key
 
 RECV_WINDOW_DEFAULT_US = 5_000_000
 RECV_WINDOW_MAX_US = 60_000_000
 AHEAD_MAX_US = 1_000_000
-_MICROSECONDS_FROM = 10**14
-"""A timestamp of this size or more is in microseconds: in milliseconds it would be the year 5138."""
 
 _timestamp = re.compile(r"[0-9]{1,18}", re.ASCII).fullmatch
 _window = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,3}))?", re.ASCII).fullmatch
 HEX_CHARACTERS = 64
+_STRICT = Scheme.STRICT
 _NOBODY = Key(api_key="", account=0, kind=KeyKind.HMAC, permissions=frozenset(), secret=secrets.token_bytes(64))
 _NOBODY_ED25519 = Key(
     api_key="",
@@ -99,11 +98,6 @@ def _ed25519_matches(verifier: Ed25519PublicKey, payload: bytes, signature: str)
     return True
 
 
-def microseconds(stamp: int) -> int:
-    """A time that a client sent, which may be in milliseconds or in microseconds."""
-    return stamp if stamp >= _MICROSECONDS_FROM else stamp * 1000
-
-
 @functools.lru_cache(maxsize=256)
 def _window_us(text: str) -> int:
     match = _window(text)
@@ -140,7 +134,7 @@ def authenticate(
         signature_matches(_NOBODY if len(signature) == HEX_CHARACTERS else _NOBODY_ED25519, signed.payload, signature)
         raise denied()
     payload: bytes | None = signed.payload
-    if key.scheme is Scheme.STRICT:
+    if key.scheme is _STRICT:
         payload = None if strict is None else strict(params["timestamp"], key.api_key)
     if payload is None or not signature_matches(key, payload, signature):
         raise Refusal(400, -1022, "Signature for this request is not valid.")
@@ -182,7 +176,7 @@ def keyed(
 ) -> Call:
     """The call of whoever knows the name of a key; nothing is signed, so a strict key is refused. Raises Refusal."""
     key = _named(keys, api_keys)
-    if key is None or key.scheme is Scheme.STRICT:
+    if key is None or key.scheme is _STRICT:
         raise denied()
     now_us = time.time_ns() // 1000
     _check_right(key, permission, now_us, client)

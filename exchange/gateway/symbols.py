@@ -114,9 +114,9 @@ class Rules:
             {
                 "filterType": "NOTIONAL",
                 "minNotional": quote(view.notional_min_atoms),
-                "applyMinToMarket": False,
+                "applyMinToMarket": True,
                 "maxNotional": quote(view.notional_max_atoms),
-                "applyMaxToMarket": False,
+                "applyMaxToMarket": True,
                 "avgPriceMins": 0,
             },
             {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": view.orders_max},

@@ -6,7 +6,6 @@ whole ticks and lots. Never reads history, never submits a command.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +16,7 @@ from exchange.gateway.public import asked_symbols
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
 from exchange.gateway.symbols import Rules
+from exchange.gateway.turns import json_array
 from exchange.gateway.venue import RETRY_AFTER_S, Venue
 from exchange.marketdata.market import MarketDataError
 from exchange.marketdata.tickers import AVERAGE_MINUTES, Ticker, Tickers
@@ -25,7 +25,7 @@ from exchange.marketdata.windows import DAY_MINUTES
 Json = dict[str, Any]
 WINDOW_SYMBOLS_MAX = 100
 TURN_SYMBOLS = 20
-"""How many are described in one turn of the event loop, in about 1 ms."""
+"""As many are described in about 1 ms."""
 _UNIT_MINUTES = {"m": 1, "h": 60, "d": DAY_MINUTES}
 
 
@@ -41,12 +41,7 @@ async def _answer(call: Call, describe: Callable[[Rules], Json]) -> Reply:
     asked = asked_symbols(call)
     if "symbol" in call.params:
         return Reply(describe(asked[0]))
-    described: list[Json] = []
-    for rules in asked:
-        described.append(describe(rules))
-        if len(described) % TURN_SYMBOLS == 0:
-            await asyncio.sleep(0)
-    return Reply(described)
+    return Reply(await json_array(map(describe, asked), TURN_SYMBOLS))
 
 
 def _change(rules: Rules, ticker: Ticker) -> Json:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from exchange.gateway.catalogue import KEY_EXPIRES_AT, KEY_SIGNATURE
 from exchange.gateway.forms import BearerCall, tells, users_of
+from exchange.gateway.parameters import microseconds
 from exchange.gateway.replies import Reply
-from exchange.gateway.signing import microseconds
 from exchange.gateway.venue import Venue
 from exchange.users import keys
 from exchange.users.errors import NotFound

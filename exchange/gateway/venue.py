@@ -22,7 +22,7 @@ from exchange.gateway.history_reading import History
 from exchange.gateway.limits import Limits, Rates
 from exchange.gateway.listen_keys import ListenKeys
 from exchange.gateway.private.user_data import UserData
-from exchange.marketdata.market import MarketData
+from exchange.marketdata.market import MarketData, MarketDataError
 from exchange.persistence.watermark import Watermark
 from exchange.settings import Settings
 from exchange.users.keyring import KeyRing
@@ -69,43 +69,61 @@ class Venue:
         self.admitting = True
         self.limits = limits or Limits(Rates.of(settings))
         pipeline.on_events(self.limits.orders.on_events)
+        self.read(readers.compile_now)
         self.faces = faces(self.read(readers.assets)[0], self.read(readers.symbols)[0])
+        self._timeout_s = settings.order_timeout_s
         self._waiting: deque[tuple[float, asyncio.Future[bytes]]] = deque()
 
     def read(self, function: Callable[..., T], *args: Any) -> tuple[T, int]:
         """A reader of `exchange/core/readers.py` on the live state, and the sequence that its result is current to."""
         return self.pipeline.read(function, *args)
 
-    async def run(self, commands: Sequence[bytes], *, cancel: bool = False, cancel_id: str = "") -> list[bytes]:
+    def last_price_ticks(self, symbol: int) -> int:
+        """The price of the last trade that market data knows of; 0: there was none, or market data is not there."""
+        try:
+            return self.market_data.tickers.last_price_ticks(symbol)
+        except MarketDataError:
+            return 0
+
+    async def run(
+        self, commands: Sequence[bytes], *, cancel: bool = False, cancel_id: str = "", places_for: int = 0
+    ) -> list[bytes]:
         """The event slots of each command of one linked run, once durable. Raises Refusal.
 
         `cancel` lets it take a slot of the share that is reserved for cancels. `cancel_id` is the client id that the
-        first command, a CANCEL, was sent with.
+        first command, a CANCEL, was sent with. `places_for`: the account whose new order is among them.
         """
+        if places_for:
+            self.limits.orders.enter(places_for)
         try:
-            futures = self.pipeline.submit(commands, cancel=cancel)
+            futures = self._submit(commands, cancel)
+            if cancel_id:
+                self.user_data.name_cancel(self.pipeline.last_sequence - len(commands) + 1, cancel_id)
+            self._waiting.append((time.monotonic() + self._timeout_s, futures[-1]))
+            last = await futures[-1]  # a run is answered in order, and it is the last one that is told when it is late
+            return [last] if len(futures) == 1 else [future.result() for future in futures]
+        except OutcomeUnknown as error:
+            raise unknown_outcome(error.detail) from None
+        finally:
+            if places_for:
+                self.limits.orders.leave(places_for)
+            self._forget_answered()
+
+    def _submit(self, commands: Sequence[bytes], cancel: bool) -> list[asyncio.Future[bytes]]:
+        try:
+            return self.pipeline.submit(commands, cancel=cancel)
         except StorageLow as error:
             raise Refusal(503, -1008, f"{error.detail} {error.hint}", retry_after_s=RETRY_AFTER_S) from None
         except Stopped:
             raise shutting_down() from None
         except Refused:
             raise Refusal(503, -1008, OVERLOADED, retry_after_s=RETRY_AFTER_S) from None
-        if cancel_id:
-            self.user_data.name_cancel(self.pipeline.last_sequence - len(commands) + 1, cancel_id)
-        self._waiting.append((time.monotonic() + self.settings.order_timeout_s, futures[-1]))
-        try:
-            await futures[-1]  # a run is answered in order, and it is the last one that is told when it is late
-            return [future.result() for future in futures]
-        except OutcomeUnknown as error:
-            raise unknown_outcome(error.detail) from None
 
-    async def place(self, account: int, commands: Sequence[bytes], cancel_id: str = "") -> list[bytes]:
-        """`run` for commands with one new order of an account among them. Raises Refusal."""
-        self.limits.orders.enter(account)
-        try:
-            return await self.run(commands, cancel_id=cancel_id)
-        finally:
-            self.limits.orders.leave(account)
+    def _forget_answered(self) -> None:
+        """Keep nothing that is answered: a second's orders in memory would push everything else out of the cache."""
+        waiting = self._waiting
+        while waiting and waiting[0][1].done():
+            waiting.popleft()
 
     def give_up_on_late(self) -> None:
         """Tell whoever has waited too long that the outcome is unknown. Called once a second."""

@@ -14,7 +14,6 @@ Sources: RFC 6455 section 7 (closing); IANA WebSocket close codes; aiohttp 3.14 
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
@@ -23,6 +22,7 @@ from typing import NamedTuple, cast
 
 import orjson
 from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp.web_protocol import RequestHandler
 
 from exchange.marketdata import messages, methods
 from exchange.marketdata.connection import Connection, Limits
@@ -30,10 +30,6 @@ from exchange.marketdata.messages import NS_PER_MS, NS_PER_US
 from exchange.marketdata.protocols import Market, Protocols
 from exchange.marketdata.streams import Variant
 
-log = logging.getLogger("exchange.marketdata")
-_unheard = logging.getLogger("exchange.marketdata.http")
-_unheard.setLevel(logging.CRITICAL + 1)
-"""aiohttp would log a stack trace for all that is not HTTP. What our own code does not expect is logged by us."""
 OWN_PATH = "/ws"
 """Where our own protocol is expected until a message shows that it is not."""
 COMBINED_PATH = "/stream"
@@ -41,10 +37,19 @@ PATHS = ("/ws", COMBINED_PATH)
 SHUTDOWN_WAITS = 2
 """So often may aiohttp's shutdown wait for the time that it is given."""
 SHUTDOWN_S_MIN = 0.1
+_BAD_REQUEST = 400
 UNITS_NS = {"MILLISECOND": NS_PER_MS, "MICROSECOND": NS_PER_US}
 
 
 Socket = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+def is_handshake(request: web.BaseRequest, response: web.WebSocketResponse) -> bool:
+    """Whether a request opens a WebSocket. Headers that are not ASCII are none that do."""
+    try:
+        return bool(response.can_prepare(request))
+    except ValueError:  # out of aiohttp, which takes them for text
+        return False
 
 
 def _remote(request: web.BaseRequest) -> str:
@@ -65,6 +70,35 @@ class Door(NamedTuple):
 OPEN = Door()
 
 
+class _Handler(RequestHandler):
+    """aiohttp's connection; what is not HTTP is refused like anything else, and what clients do is not logged."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The answer to a request that could not be handled. Raises ConnectionError when the client has gone."""
+        if isinstance(exc, ConnectionError):
+            raise exc
+        if status != _BAD_REQUEST:
+            return super().handle_error(request, status, exc, message)
+        response = refused(status, -1130, "The request is not well-formed HTTP.")
+        response.force_close()
+        return response
+
+
+class _Server(web.Server):
+    """Makes our connections."""
+
+    def __call__(self) -> RequestHandler:
+        return _Handler(self, loop=self._loop, **self._kwargs)
+
+
 class StreamServer:
     """Serves the paths of the streams: on a port of its own, and to whom another listener has accepted."""
 
@@ -82,10 +116,9 @@ class StreamServer:
         self._addresses: Counter[str] = Counter()
         self._nobody = asyncio.Event()
         self._nobody.set()
-        self._web = web.Server(
+        self._web = _Server(
             self._dispatch,
             access_log=None,
-            logger=_unheard,
             keepalive_timeout=limits.handshake_s,
             lingering_time=1.0,
             max_headers=64,
@@ -130,14 +163,7 @@ class StreamServer:
             connection.listener.close(code, reason)
 
     async def _dispatch(self, request: web.BaseRequest) -> web.StreamResponse:
-        try:
-            return await self._others.get(request.path[1:].partition("/")[0], self._ours)(request)
-        except ConnectionError:
-            # The client has gone; aiohttp finds that out by itself.
-            return web.Response()
-        except Exception:
-            log.exception("a socket failed unexpectedly")
-            return refused(500, -1000, "The request could not be answered; the operator's log says why.")
+        return await self._others.get(request.path[1:].partition("/")[0], self._ours)(request)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         return await self._admitted(request, self._door.address(request), is_binance=request.path != OWN_PATH)
@@ -174,7 +200,7 @@ class StreamServer:
     def _refuse(self, request: web.BaseRequest, response: web.WebSocketResponse, address: str) -> web.Response | None:
         if not any(request.path == path or request.path.startswith(path + "/") for path in PATHS):
             return refused(404, -1000, f"There is nothing here; the streams are at {' and '.join(PATHS)}.")
-        if not response.can_prepare(request):
+        if not is_handshake(request, response):
             sentence = f"{request.path} speaks WebSocket, version 13, and nothing else."
             return refused(426, -1000, sentence, Upgrade="websocket")
         if not _unit_ns(request):

@@ -17,7 +17,7 @@ import pytest
 from tests.gateway.running import Exchange
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-DAY_S = 240
+DAY_S = 400
 """A whole day must be over by then, however slow the machine."""
 
 

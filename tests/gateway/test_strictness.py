@@ -40,7 +40,7 @@ def assert_refused(answer: Answer) -> None:
             "/v1/order",
             {"symbol": "BTC_USDT", "side": "BUY", "type": "MARKET"},
         ),
-        ("goodTillDate", "POST", "/v1/order", {**LIMIT, "timeInForce": "GTD"}),
+        ("goodTillDate", "POST", "/v1/order", {**LIMIT, "price": "x", "timeInForce": "GTD"}),  # one is a time: 2255
         ("newQty", "PUT", "/v1/order/amend/keepPriority", {"symbol": "BTC_USDT", "orderId": 1}),
         ("orderId", "PUT", "/v1/order/amend/keepPriority", {"symbol": "BTC_USDT", "newQty": "x"}),
         ("orderId", "GET", "/v1/order", {"symbol": "BTC_USDT"}),

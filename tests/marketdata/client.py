@@ -22,6 +22,8 @@ from exchange.marketdata.text import BINANCE_DECIMALS
 from tests.marketdata.venue import Venue, event_count
 
 HOUR_S = 3_600.0
+DEADLINE_S = 300.0
+"""Of one test, however busy the machine is."""
 CLOSE_S = 0.2
 """The time that a stop waits for clients that do not read any more."""
 HANDSHAKE = {"Connection": "Upgrade", "Sec-WebSocket-Key": "A" * 22 + "==", "Sec-WebSocket-Version": "13"}
@@ -38,11 +40,11 @@ async def closing(ws: aiohttp.ClientWebSocketResponse) -> tuple[Any, Any]:
 
 
 def on_uvloop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Run an async test on the loop that the exchange runs on."""
+    """Run an async test on the loop that the exchange runs on; a message that never comes fails it."""
 
     @functools.wraps(test)
     def run(*args: Any, **kwargs: Any) -> None:
-        uvloop.run(test(*args, **kwargs))
+        uvloop.run(asyncio.wait_for(test(*args, **kwargs), DEADLINE_S))
 
     return run
 

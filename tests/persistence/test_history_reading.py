@@ -16,7 +16,8 @@ import pytest
 
 from exchange.gateway import history_reading
 from exchange.gateway.errors import Refusal
-from exchange.gateway.history_reading import TURN_PARTS, WAITING_EACH, History, Query
+from exchange.gateway.history_reading import WAITING_EACH, History, Query
+from exchange.gateway.turns import TURN_PARTS
 from exchange.persistence.database import STATEMENT_MS, Connection, Database, Target
 from exchange.persistence.watermark import Watermark
 from exchange.settings import load

@@ -13,6 +13,7 @@ from tests.style import source
 
 PYPROJECT = tomllib.loads((source.ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCKS = ("requirements/run.txt", "requirements/dev.txt", "requirements/build.txt")
+CLIENTS = sorted(group for group in PYPROJECT["dependency-groups"] if group.startswith("client-"))
 
 
 def _pins(name: str) -> dict[str, set[str]]:
@@ -28,7 +29,11 @@ def _packages(requirements: list[str]) -> set[str]:
     return {match[0] for match in (re.match(r"[a-z0-9-]+", line) for line in requirements) if match}
 
 
-@pytest.mark.parametrize("name", LOCKS)
+def _client_lock(group: str) -> str:
+    return f"requirements/clients/{group.removeprefix('client-')}.txt"
+
+
+@pytest.mark.parametrize("name", [*LOCKS, *map(_client_lock, CLIENTS)])
 def test_lock_pins_every_requirement_with_hashes(name: str) -> None:
     text = (source.ROOT / name).read_text(encoding="utf-8")
     blocks = re.split(r"^(?=[a-z0-9-]+==)", text, flags=re.MULTILINE)[1:]
@@ -45,6 +50,19 @@ def test_lock_covers_what_the_project_declares() -> None:
     assert _packages([line for line in groups["dev"] if isinstance(line, str)]) <= dev.keys()
     assert _packages(groups["build"]) <= build.keys()
     assert {package: versions for package, versions in dev.items() if package in run} == run
+
+
+@pytest.mark.parametrize("group", CLIENTS)
+def test_client_is_locked_at_the_version_that_its_tests_are_about(group: str) -> None:
+    [requirement] = PYPROJECT["dependency-groups"][group]
+    package, version = requirement.split("==")
+    assert _pins(_client_lock(group))[package] == {version}
+
+
+def test_client_that_is_declared_is_installed_for_the_tests() -> None:
+    makefile = (source.ROOT / "Makefile").read_text(encoding="utf-8")
+    [installed] = re.findall(r"^CLIENTS := (.*)$", makefile, re.MULTILINE)
+    assert {f"client-{name}" for name in installed.split()} == set(CLIENTS)
 
 
 def test_wheel_ships_every_package() -> None:

@@ -192,7 +192,8 @@ def _discriminated(value: Any) -> Any:
 
 def _identifier(text: str) -> str:
     """Words and dots to one name: "order.amend.keepPriority" is "orderAmendKeepPriority"."""
-    first, *rest = re.findall(r"[A-Za-z0-9]+", text)
+    words: list[str] = re.findall(r"[A-Za-z0-9]+", text)
+    first, *rest = words
     return first[:1].lower() + first[1:] + "".join(word[:1].upper() + word[1:] for word in rest)
 
 

@@ -65,8 +65,8 @@ _SECURITY_SCHEMES: Json = {
         "type": "apiKey",
         "in": "query",
         "name": "signature",
-        "description": "HMAC-SHA256 with the key's secret, in hex, or Ed25519 in base64: of the query as sent, directly "
-        "followed by the body as sent, both without the signature. It may stand in the body as well.",
+        "description": "HMAC-SHA256 with the key's secret, in hex, or Ed25519 in base64: of the query as sent, "
+        "directly followed by the body as sent, both without the signature. It may stand in the body as well.",
     },
     "session": {"type": "http", "scheme": "bearer", "description": "The token of a login."},
 }

@@ -5,7 +5,7 @@ Owns one row a route, by method and path without the face. A route without a row
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple
 
 from msgspec import Meta
 
@@ -46,8 +46,6 @@ def _beside(answer: Any, *problems: Problem, is_read: bool = False) -> Operation
 
 _NO_ORDER = Problem(400, -2013, "Order does not exist.")
 _NO_LISTEN_KEY = Problem(400, -1125, "This listenKey does not exist.")
-_ONE = TypeVar("_ONE")
-_ONE_OR_MORE = _ONE | list[_ONE]  # one for `symbol`, several for `symbols` and for all
 _NO_WALLET = Problem(
     400, -1020, "This operation is not supported: the venue takes no deposits and makes no withdrawals."
 )
@@ -66,15 +64,17 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/klines"): _market(list[market.Candle], *told.HISTORY, *told.NOT_VALID),
     ("GET", "/uiKlines"): _market(list[market.Candle], *told.HISTORY, *told.NOT_VALID),
     ("GET", "/avgPrice"): _market(market.AveragePrice, *told.MARKET_DATA),
-    ("GET", "/ticker/24hr"): _market(_ONE_OR_MORE[market.Ticker], *told.MARKET_DATA, *told.COMBINATION),
+    ("GET", "/ticker/24hr"): _market(market.Ticker | list[market.Ticker], *told.MARKET_DATA, *told.COMBINATION),
     ("GET", "/ticker"): _market(
-        _ONE_OR_MORE[market.Ticker],
+        market.Ticker | list[market.Ticker],
         *(*told.MARKET_DATA, *told.COMBINATION, *told.MANDATORY),
         Problem(400, -1101, "Too many parameters sent for this endpoint."),
         Problem(400, -2016, "No trading window could be found for the symbol. Try ticker/24hrs instead."),
     ),
-    ("GET", "/ticker/price"): _market(_ONE_OR_MORE[market.Price], *told.MARKET_DATA, *told.COMBINATION),
-    ("GET", "/ticker/bookTicker"): _market(_ONE_OR_MORE[market.BookTicker], *told.MARKET_DATA, *told.COMBINATION),
+    ("GET", "/ticker/price"): _market(market.Price | list[market.Price], *told.MARKET_DATA, *told.COMBINATION),
+    ("GET", "/ticker/bookTicker"): _market(
+        market.BookTicker | list[market.BookTicker], *told.MARKET_DATA, *told.COMBINATION
+    ),
     ("POST", "/order"): _account(account.Placed, *told.ORDER_FORM, *told.PLACE, *told.UNFILLED),
     ("POST", "/order/test"): _account(account.Tested, *told.ORDER_FORM),
     ("DELETE", "/order"): _account(account.Canceled, *told.CANCEL, *told.TWO_IDS),

@@ -70,11 +70,11 @@ class _Page:
         yield f'<h2 id="{escape(name)}">{escape(channel["title"])} <code>{escape(channel["address"])}</code></h2>'
         yield f"<p>{_text(channel['description'])}</p>"
         if "parameters" in channel:
-            rows = (
-                (f"<code>{escape(one)}</code>", _text(about["description"]))
-                for one, about in channel["parameters"].items()
+            parameters = channel["parameters"].items()
+            yield from _table(
+                ("parameter", ""),
+                ((f"<code>{escape(one)}</code>", _text(about["description"])) for one, about in parameters),
             )
-            yield from _table(("parameter", ""), rows)
         rows = (
             self._operation(one)
             for one in self._document["operations"].values()

@@ -11,7 +11,6 @@ shown a key may be silent for `idle_s`, and then is closed; one that has may be 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol
 
@@ -147,7 +146,7 @@ class Connection:
 
     def write(self, frame: bytes) -> None:
         """Write a frame; nothing happens when the connection is lost and its task does not know it yet."""
-        with contextlib.suppress(RuntimeError):
+        if not self._transport.is_closing():
             self._transport.write(frame)
 
     def close(self, code: int, reason: str) -> None:

@@ -48,6 +48,15 @@ ENDPOINTS: dict[str, tuple[str, str]] = {
     "userDataStream.stop": ("DELETE", "/userDataStream"),
 }
 
+AT_ONCE = frozenset(
+    (
+        *("ping", "time"),
+        *("order.place", "order.test", "order.cancel", "order.cancelReplace", "order.amend.keepPriority"),
+        "openOrders.cancelAll",
+    )
+)
+"""Methods that wait for the pipeline or for nothing: they begin where their message is taken, and need no task."""
+
 
 def routed(routes: Iterable[Route]) -> dict[str, Route]:
     """The methods that are endpoints, by name."""

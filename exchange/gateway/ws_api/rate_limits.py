@@ -5,11 +5,16 @@ Owns its bytes. What does not change is encoded once, an answer puts the numbers
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 
 from exchange.gateway.limits import Limits
+
+Numbers = tuple[int, int, int]
+"""(unfilled orders of 10 seconds, of the day, weight of the minute)."""
 
 
 class RateLimits:
@@ -18,25 +23,25 @@ class RateLimits:
     def __init__(self, limits: Limits) -> None:
         self._unfilled = limits.orders
         told = limits.describe()
-        weight = [_form(limit) for limit in told if limit["rateLimitType"] == "REQUEST_WEIGHT"]
+        weight = [limit for limit in told if limit["rateLimitType"] == "REQUEST_WEIGHT"]
         orders = [limit for limit in told if limit["rateLimitType"] == "ORDERS"]
-        self._windows = tuple(0 if limit["interval"] == "SECOND" else 1 for limit in orders)
-        self._has_weight = bool(weight)
-        self._plain = _member(weight)
-        self._with_orders = _member([*map(_form, orders), *weight])
+        self._plain, self._plain_numbers = _member(weight), _picked(weight)
+        self._full, self._full_numbers = _member([*orders, *weight]), _picked([*orders, *weight])
 
     def member(self, weight: int, placed_by: int) -> bytes:
         """`,"rateLimits":[...]`; `placed_by`: the account whose unfilled orders are told too (0: of none)."""
-        numbers = (weight,) if self._has_weight else ()
         if not placed_by:
-            return self._plain % numbers
-        counts = self._unfilled.counts(placed_by)
-        return self._with_orders % (*(counts[window] for window in self._windows), *numbers)
+            return self._plain % self._plain_numbers((0, 0, weight))
+        short, day = self._unfilled.counts(placed_by)
+        return self._full % self._full_numbers((short, day, weight))
 
 
-def _form(limit: dict[str, Any]) -> bytes:
-    return orjson.dumps(limit)[:-1] + b',"count":%d}'
+def _picked(limits: list[dict[str, Any]]) -> Callable[[Numbers], tuple[int, ...] | int]:
+    """What takes the numbers of these limits out of all three."""
+    places = [("SECOND", "DAY", "MINUTE").index(limit["interval"]) for limit in limits]
+    return operator.itemgetter(*places) if places else lambda _numbers: ()
 
 
-def _member(forms: list[bytes]) -> bytes:
+def _member(limits: list[dict[str, Any]]) -> bytes:
+    forms = [orjson.dumps(limit)[:-1] + b',"count":%d}' for limit in limits]
     return b',"rateLimits":[%b]' % b",".join(forms)

@@ -113,7 +113,7 @@ class UserStreams:
 
     async def unsubscribe(self, connection: Connection, request: Request) -> Reply:
         """userDataStream.unsubscribe: one stream of the connection, or all."""
-        params, live = request.params, _live(connection)
+        params, live = request.params, self._live(connection)
         check_params(params, _UNSUBSCRIBE)
         if SUBSCRIPTION_ID.name in params:
             number = SUBSCRIPTION_ID.read(params)
@@ -128,12 +128,20 @@ class UserStreams:
     async def subscriptions(self, connection: Connection, request: Request) -> Reply:
         """session.subscriptions: the streams of the connection."""
         check_params(request.params, _NOTHING)
-        return Reply([{"subscriptionId": number} for number in _live(connection)])
+        return Reply([{"subscriptionId": number} for number in self._live(connection)])
+
+    def _live(self, connection: Connection) -> dict[int, Channel]:
+        """The streams of a connection; those that ended by themselves are forgotten."""
+        for number, stream in tuple(connection.channels.items()):
+            if stream.is_over:
+                del connection.channels[number]
+                self._sessions.release(stream.key, connection)
+        return dict(connection.channels)
 
     async def _begin(self, connection: Connection, call: Call, *, is_of_session: bool) -> Reply:
         key, params = call.key, call.params
         from_sequence = FROM_SEQUENCE.read(params) if FROM_SEQUENCE.name in params else None
-        if any(stream.key.account == key.account for stream in _live(connection).values()):
+        if any(stream.key.account == key.account for stream in self._live(connection).values()):
             raise Refusal(400, -2035, "User Data Stream subscription already active.")
         if connection.next_channel >= self._subscriptions_max:
             raise Refusal(400, -2042, "Subscription IDs of this connection are exhausted; connect again.")
@@ -145,13 +153,6 @@ class UserStreams:
             self._sessions.release(key, connection)
             raise
         return Reply({"subscriptionId": stream.number, "sequence": stream.last_sequence})
-
-
-def _live(connection: Connection) -> dict[int, Channel]:
-    """The streams of a connection; those that ended by themselves are forgotten."""
-    for number in [number for number, stream in connection.channels.items() if stream.is_over]:
-        del connection.channels[number]
-    return dict(connection.channels)
 
 
 def _inactive() -> Refusal:

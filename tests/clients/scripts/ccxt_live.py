@@ -14,7 +14,7 @@ from typing import Any
 import ccxt.pro
 
 from tests.clients.scripts.ccxt_day import urls
-from tests.clients.scripts.scenes import eventually, play, refused, same, venue, within
+from tests.clients.scripts.scenes import eventually, first, play, refused, same, venue, within
 
 ETH, BTC = "ETH/USDT", "BTC/USDT"
 
@@ -45,14 +45,7 @@ class Follower:
 
     async def once(self, test: Callable[[Any], bool]) -> Any:
         """The first that passes the test, when it has come."""
-        self.check()
-
-        def found() -> bool:
-            self.check()
-            return any(test(news) for news in self.seen)
-
-        await eventually(found, True)
-        return next(news for news in self.seen if test(news))
+        return await first(self.seen, test, self.check)
 
     def check(self) -> None:
         """Fails with what ended the following."""

@@ -13,7 +13,7 @@ from binance.spot import Spot
 from binance.websocket.spot.websocket_api import SpotWebsocketAPIClient
 from binance.websocket.spot.websocket_stream import SpotWebsocketStreamClient
 
-from tests.clients.scripts.scenes import eventually, play, refused, same, venue
+from tests.clients.scripts.scenes import eventually, first, play, refused, same, venue
 
 AT = venue()
 BTC, ETH = "BTCUSDT", "ETHUSDT"
@@ -55,12 +55,8 @@ class Ear:
 
     async def once(self, test: Callable[[Any], bool]) -> Any:
         """The first message that passes the test, when it has come."""
-        await eventually(lambda: any(map(test, self._objects())), True)
-        return next(filter(test, self._objects()))
-
-    def _objects(self) -> list[Any]:
-        """All but the tickers of all symbols, which come as an array."""
-        return [message for message in self.heard if isinstance(message, dict)]
+        # The tickers of all symbols come as an array.
+        return await first(self.heard, lambda message: isinstance(message, dict) and test(message))
 
     async def reply(self, name: int | str) -> Any:
         """The answer to the request of this id."""
@@ -154,9 +150,10 @@ class Day:
             bought = self.limit(self.bob, ETH, "BUY", "0.4", "2000")
             trade = await ear.once(lambda message: message.get("e") == "trade")
             same((trade["t"], trade["q"]), (bought["fills"][0]["tradeId"], "0.40000000"))
-            await ear.once(lambda message: fields(message, "s a A") == [ETH, "2000.00000000", "0.60000000"])
-            candle = await ear.once(lambda message: message.get("e") == "kline")
-            same(fields(candle["k"], "i c v"), ["1M", "2000.00000000", "0.40000000"])
+            quote = {"s": ETH, "b": "0.00000000", "a": "2000.00000000", "A": "0.60000000"}
+            await ear.once(lambda message: quote.items() <= message.items())
+            candle = {"i": "1M", "c": "2000.00000000", "v": "0.40000000"}
+            await ear.once(lambda message: candle.items() <= message.get("k", {}).items())
             folded = await combined.once(lambda message: message.get("stream") == "ethusdt@aggTrade")
             same(fields(folded["data"], "e p q"), ["aggTrade", "2000.00000000", "0.40000000"])
             plain.unsubscribe("ethusdt@trade", id=8)

@@ -12,7 +12,7 @@ from binance.exceptions import BinanceAPIException
 
 from tests.clients.scripts.python_binance_day import fields
 from tests.clients.scripts.python_binance_venue import AT, client
-from tests.clients.scripts.scenes import eventually, play, refused, same, within
+from tests.clients.scripts.scenes import eventually, first, play, refused, same, within
 
 BTC, ETH = "BTCUSDT", "ETHUSDT"
 
@@ -31,14 +31,12 @@ class Heard:
 
     async def once(self, test: Callable[[Any], bool]) -> Any:
         """The first message that passes the test, when it has come."""
+        return await first(self.messages, test, self.check)
 
-        def found() -> bool:
-            if self.task.done():
-                self.task.result()
-            return any(test(message) for message in self.messages)
-
-        await eventually(found, True)
-        return next(message for message in self.messages if test(message))
+    def check(self) -> None:
+        """Fails with what ended the reading."""
+        if self.task.done():
+            self.task.result()
 
 
 class Live:
@@ -58,6 +56,8 @@ class Live:
     async def listening(self, socket: Any) -> AsyncIterator[Heard]:
         """A socket that is open and read."""
         async with socket as opened:
+            # How long it waits for a message before it looks whether it is to close; ten seconds by default.
+            (opened._socket if isinstance(opened, DepthCacheManager) else opened).TIMEOUT = 0.5
             heard = Heard(opened)
             try:
                 yield heard
@@ -167,14 +167,13 @@ class Live:
             )
             await self.alice.order_limit_sell(symbol=BTC, quantity="0.01", price="50000.00")
             await self.bob.cancel_order(symbol=BTC, orderId=order["orderId"], newClientOrderId="c-1")
-            await own.once(lambda message: message.get("x") == "CANCELED")
+            await own.once(lambda message: self.locked_usdt(message) == ["0.00000000"])
             reports = [message for message in own.messages if message["e"] == "executionReport"]
             positions = [message for message in own.messages if message["e"] == "outboundAccountPosition"]
         same([fields(report, "x X z i c C") for report in reports], [
             ["NEW", "NEW", "0.00000000", order["orderId"], "o-1", ""],
             ["TRADE", "PARTIALLY_FILLED", "0.01000000", order["orderId"], "o-1", ""],
-            # The name of the cancel is ours: the engine does not keep the one that was sent.
-            ["CANCELED", "CANCELED", "0.01000000", order["orderId"], f"cancel-{order['orderId']}", "o-1"],
+            ["CANCELED", "CANCELED", "0.01000000", order["orderId"], "c-1", "o-1"],
         ])  # fmt: skip
         new, trade, canceled = reports
         same(fields(new, "s S o f q p r w m n N t l L"), [
@@ -187,8 +186,12 @@ class Live:
         [mine] = await self.bob.get_my_trades(symbol=BTC, orderId=order["orderId"])
         same(mine["id"], trade["t"])
         same(fields(canceled, "w r"), [False, "NONE"])
-        usdt = [row["l"] for message in positions for row in message["B"] if row["a"] == "USDT"]
-        same(usdt, ["1000.00000000", "500.00000000", "0.00000000"])
+        locked = [text for message in positions for text in self.locked_usdt(message)]
+        same(locked, ["1000.00000000", "500.00000000", "0.00000000"])
+
+    def locked_usdt(self, message: Any) -> list[str]:
+        """What an account position says of it, in a list of one; nothing of another message."""
+        return [row["l"] for row in message.get("B", []) if row["a"] == "USDT"]
 
     async def orders_through_the_ws_api(self) -> None:
         bob = self.bob

@@ -16,8 +16,8 @@ import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple, TypeVar
 
-SCENE_S = 60
-WAIT_S = 20
+SCENE_S = 120
+WAIT_S = 30
 
 Value = TypeVar("Value")
 
@@ -59,6 +59,16 @@ async def eventually(read: Callable[[], Any], expected: Value) -> Value:
         assert time.monotonic() < end, f"{seen!r} is still not {expected!r}"
         await asyncio.sleep(0.05)
     return expected
+
+
+async def first(messages: list[Any], test: Callable[[Any], bool], check: Callable[[], None] = lambda: None) -> Any:
+    """The first message that passes the test, when it has come; `check` fails if no more can come."""
+    end = time.monotonic() + WAIT_S
+    while not (found := [message for message in messages if test(message)]):
+        check()
+        assert time.monotonic() < end, f"of {len(messages)} messages none passes; the last: {messages[-3:]!r}"
+        await asyncio.sleep(0.05)
+    return found[0]
 
 
 async def within(awaitable: Awaitable[Value], seconds: float = WAIT_S) -> Value:

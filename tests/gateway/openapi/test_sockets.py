@@ -83,6 +83,24 @@ def trade(exchange: Exchange) -> None:
         assert trader.call("DELETE", "/v1/openOrders", symbol="BTC_USDT").status == 200
 
 
+@asynccontextmanager
+async def trading(exchange: Exchange) -> AsyncIterator[None]:
+    """Somebody trades again and again."""
+
+    enough = asyncio.Event()
+
+    async def trade_on() -> None:
+        while not enough.is_set():
+            await asyncio.to_thread(trade, exchange)
+
+    task = asyncio.create_task(trade_on())
+    try:
+        yield
+    finally:
+        enough.set()
+        await task
+
+
 # ---- the tables -----------------------------------------------------------------------------------------------------
 
 
@@ -110,7 +128,7 @@ def test_types_name_the_intervals_methods_and_channels_that_are_served() -> None
 @pytest.mark.asyncio(loop_scope="module")
 async def test_every_method_of_the_web_socket_api_is_described(stage: Stage) -> None:
     described = routed(ROUTES).keys() | SESSION_METHODS.keys()
-    served = stage.gateway.ws_api._methods.keys()
+    served = stage.gateway.ws_api.methods.keys()
     assert served == described, "add the others to SESSION_METHODS in exchange/gateway/openapi/sockets.py"
     titles = {one.get("title") for one in document()["operations"].values()}
     assert served <= titles
@@ -148,11 +166,9 @@ async def test_streams_tell_messages_of_their_types(exchange: Exchange, port: st
     types = {row.example: row.message for row in STREAMS.values()}
     async with connected(exchange, f"/stream?streams={'/'.join(types)}", port) as socket:
         waiting = set(types)
-        while waiting:
-            await asyncio.to_thread(trade, exchange)
-            first = await received(socket)
-            for one in [first, *await until(socket, lambda message: message["stream"] in waiting)]:
-                wrapped = decoded(one, told.Wrapped)
+        async with asyncio.timeout(WAIT_S), trading(exchange):
+            while waiting:
+                wrapped = decoded(await received(socket), told.Wrapped)
                 decoded(wrapped.data, types[wrapped.stream])
                 waiting.discard(wrapped.stream)
 
@@ -187,11 +203,11 @@ async def test_our_own_channels_tell_messages_of_their_types(exchange: Exchange)
             await socket.send_json(request)
             assert decoded(await received(socket), told.OwnDone).kind == "subscribed"
             waiting = {kind.__name__ for kind in types}
-            await asyncio.to_thread(trade, exchange)
-            while waiting:
-                message = await received(socket)
-                kind = next(one for one in types if is_of(message, one))
-                waiting.discard(kind.__name__)
+            async with asyncio.timeout(WAIT_S), trading(exchange):
+                while waiting:
+                    message = await received(socket)
+                    kind = next(one for one in types if is_of(message, one))
+                    waiting.discard(kind.__name__)
             await socket.send_json({"action": "dance"})
             answers = await until(socket, lambda message: "error" in message)
             assert decoded(answers[-1], told.OwnError).error.code < 0
@@ -254,11 +270,11 @@ async def ask_public(api: Api) -> None:
 
 async def ask_signed(api: Api) -> None:
     """Every method of an account."""
-    cheap = {"side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01", "price": "10000"}
+    cheap: dict[str, Any] = {"side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01", "price": "10000"}
     cheap |= {"symbol": "BTCUSDT"}
     await api("order.test", **cheap)
     placed = await api("order.place", **cheap)
-    order = {"symbol": "BTCUSDT", "orderId": placed["orderId"]}
+    order: dict[str, Any] = {"symbol": "BTCUSDT", "orderId": placed["orderId"]}
     await api("order.status", **order)
     await api("order.amend.keepPriority", **order, newQty="0.006")
     await api("order.amendments", **order)
@@ -282,7 +298,7 @@ async def test_methods_answer_what_is_described(exchange: Exchange) -> None:
         api = Api(socket, exchange.trader("alice"))
         await ask_public(api)
         await ask_signed(api)
-        key = {"apiKey": api.trader.api_key}
+        key: dict[str, Any] = {"apiKey": api.trader.api_key}
         name = (await api("userDataStream.start", is_signed=False, **key))["listenKey"]
         for method in ("userDataStream.ping", "userDataStream.stop"):
             await api(method, is_signed=False, listenKey=name, **key)
@@ -296,10 +312,10 @@ async def test_private_events_come_in_their_envelope(exchange: Exchange) -> None
     async with connected(exchange, "/ws-api/v3", "ws") as socket:
         api = Api(socket, exchange.trader("alice"))
         await api("userDataStream.subscribe.signature")
-        await asyncio.to_thread(trade, exchange)
         waiting: set[type] = {private.ExecutionReport, private.AccountPosition}
-        while waiting:
-            waiting.discard(type(decoded(await received(socket), private.SubscribedEvent).event))
+        async with asyncio.timeout(WAIT_S), trading(exchange):
+            while waiting:
+                waiting.discard(type(decoded(await received(socket), private.SubscribedEvent).event))
         await api("userDataStream.unsubscribe", is_signed=False)
         ended = decoded(api.events[-1], private.SubscribedEvent).event
         assert isinstance(ended, private.StreamTerminated)
@@ -310,10 +326,10 @@ async def test_listen_key_names_a_stream_of_private_events(exchange: Exchange) -
     key = {"X-MBX-APIKEY": alice.api_key}
     name = alice.send("POST", "/api/v3/userDataStream", b"", key).json["listenKey"]
     async with connected(exchange, f"/ws/{name}") as socket:
-        seen: set[type] = set()
-        while not {private.ExecutionReport, private.AccountPosition} <= seen:
-            await asyncio.to_thread(trade, exchange)
-            seen.add(type(decoded(await received(socket), private.PrivateEvent)))
+        waiting: set[type] = {private.ExecutionReport, private.AccountPosition}
+        async with asyncio.timeout(WAIT_S), trading(exchange):
+            while waiting:
+                waiting.discard(type(decoded(await received(socket), private.PrivateEvent)))
         assert alice.send("DELETE", f"/api/v3/userDataStream?listenKey={name}", b"", key).status == 200
         messages = await until(socket, lambda message: message["e"] == "listenKeyExpired")
         assert decoded(messages[-1], private.ListenKeyExpired).listen_key == name

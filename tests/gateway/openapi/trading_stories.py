@@ -26,9 +26,9 @@ Story = Callable[[Stage, Route, Kinds], AsyncIterator[Answer]]
 _CANCEL = target(CommandKind.CANCEL, 16, order_id=1)
 
 
-def standing_pipeline(*, is_full: bool) -> Pipeline:
+def standing_pipeline(stage: Stage, *, is_full: bool) -> Pipeline:
     """A pipeline that was not started: it takes commands, as long as there is room, and answers none."""
-    folder = pathlib.Path(tempfile.mkdtemp())
+    folder = pathlib.Path(tempfile.mkdtemp(dir=stage.venue.settings.data_dir))
     pipeline = Pipeline(
         Engine(),
         begin(folder / "commands", Stream.COMMANDS),
@@ -65,10 +65,10 @@ async def not_well(stage: Stage, route: Route, missing: Kinds) -> AsyncIterator[
                 with has_forgotten(stage):
                     yield await stage.ask(route, form)
             else:
-                with changed(venue, pipeline=standing_pipeline(is_full=True)):
+                with changed(venue, pipeline=standing_pipeline(stage, is_full=True)):
                     yield await stage.ask(route, form)
     if (503, -1006) in missing:
-        with changed(venue, pipeline=standing_pipeline(is_full=False)):
+        with changed(venue, pipeline=standing_pipeline(stage, is_full=False)):
             asked = asyncio.create_task(stage.ask(route, form))
             async with asyncio.timeout(WAIT_S):
                 while not asked.done():

@@ -105,7 +105,7 @@ class Client:
                     continue
                 assert message.type is not aiohttp.WSMsgType.CLOSED, "closed without a close frame"
 
-    async def _until(self, found: Callable[[], Any]) -> Any:
+    async def _until(self, found: Callable[[], Json | None]) -> Json:
         async with asyncio.timeout(PATIENCE_S):
             while (result := found()) is None:
                 message = await self.socket.receive()

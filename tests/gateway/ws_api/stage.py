@@ -26,7 +26,7 @@ from exchange.gateway.ws_api.server import DEFAULTS, WsApi
 from exchange.marketdata.market import MarketData
 from exchange.settings import load
 from exchange.users.keyring import KeyRing
-from exchange.users.keys import Key, Permission, networks
+from exchange.users.keys import NEVER_US, Key, Permission, networks
 from exchange.users.local_log import LocalLog
 from exchange.users.sealing import Sealer
 from tests.disruptor.running import running
@@ -49,12 +49,14 @@ class Stage(NamedTuple):
         return connected(self.url, query, **headers)
 
     async def key(
-        self, account: int = ALICE, *rights: Permission, addresses: str = "", expires_us: int = 0
+        self, account: int = ALICE, *rights: Permission, addresses: str = "", expires_us: int = NEVER_US
     ) -> tuple[Key, Identity]:
         """An HMAC key that may read and trade, unless `rights` say otherwise."""
-        more = {"expires_us": expires_us} if expires_us else {}
         made = await self.keys.create(
-            account, rights or (Permission.READ, Permission.TRADE), addresses=networks(addresses.split()), **more
+            account,
+            rights or (Permission.READ, Permission.TRADE),
+            addresses=networks(addresses.split()),
+            expires_us=expires_us,
         )
         return made.key, Identity(made.key.api_key, made.secret)
 

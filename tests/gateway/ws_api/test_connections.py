@@ -11,7 +11,8 @@ import aiohttp
 import pytest
 
 from exchange.gateway.ws_api.connection import Limits
-from tests.gateway.ws_api.client import PATH, PATIENCE_S, Client, Identity, transport_of
+from tests.gateway.running import Exchange
+from tests.gateway.ws_api.client import PATH, PATIENCE_S, Client, Identity, connected, transport_of
 from tests.gateway.ws_api.stage import Stage, opened
 from tests.gateway.ws_api.test_methods import ORDER
 
@@ -183,3 +184,16 @@ async def test_client_that_reads_nothing_holds_up_nobody(tmp_path: pathlib.Path)
             reading.resume_reading()
             code, reason = await deaf.closed()
         assert (code, reason) == (4008, "slow_consumer: more than 50000 bytes wait; fromSequence")
+
+
+@pytest.mark.parametrize("port", ["http", "ws"])
+async def test_both_ports_of_a_running_exchange_serve_it(exchange: Exchange, port: str) -> None:
+    trader = exchange.trader("alice")
+    alice = Identity(trader.api_key, trader.secret)
+    async with connected(f"http://127.0.0.1:{exchange.ports[port]}") as client:
+        account = await client.result("account.status", alice.signed())
+        subscribed = await client.result("userDataStream.subscribe.signature", alice.signed())
+        assert subscribed["sequence"] >= account["sequence"]
+        placed = await client.result("order.place", alice.signed(**ORDER))
+        await client.heard(lambda event: event["event"].get("i") == placed["orderId"])
+        await client.result("order.cancel", alice.signed(symbol="BTCUSDT", orderId=placed["orderId"]))

@@ -7,6 +7,7 @@ import json
 import logging
 import random
 import string
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from exchange.gateway.ws_api.messages import Unreadable, read
 from exchange.gateway.ws_api.methods import ENDPOINTS
-from tests.gateway.ws_api.client import PATIENCE_S, Client, Identity
+from tests.gateway.ws_api.client import PATIENCE_S, Client, Identity, Json
 from tests.gateway.ws_api.stage import Stage
 from tests.gateway.ws_api.test_methods import ORDER
 
@@ -39,9 +40,24 @@ def test_any_text_is_a_request_or_is_refused(text: str) -> None:
 
 def _message(source: random.Random) -> str:
     """A message that is nearly right."""
-    values = ("", "BTCUSDT", "0", -1, 10**30, 1e300, True, None, [], ["BTCUSDT"], {"a": 1}, "x" * 100, "\u0000", "%s")
+    values: tuple[Any, ...] = (
+        "",
+        "BTCUSDT",
+        "0",
+        -1,
+        10**30,
+        1e300,
+        True,
+        None,
+        [],
+        ["BTCUSDT"],
+        {"a": 1},
+        "x" * 100,
+        "\u0000",
+        "%s",
+    )
     names = source.sample(PARAMETERS, source.randrange(len(PARAMETERS)))
-    message = {
+    message: Json = {
         "id": source.choice((1, "a", None, 10**30, [], 1.5)),
         "method": source.choice(METHODS),
         "params": {name: source.choice(values) for name in names},

@@ -14,7 +14,7 @@ from exchange.gateway.ws_api.methods import ENDPOINTS, routed
 from tests.gateway.ws_api.client import Client, Identity, Json
 from tests.gateway.ws_api.stage import Stage
 
-ORDER = {
+ORDER: Json = {
     "symbol": "BTCUSDT",
     "side": "BUY",
     "type": "LIMIT",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import pathlib
+from collections.abc import Callable
 
 import pytest
 
@@ -17,7 +18,7 @@ SUBSCRIBE, UNSUBSCRIBE = "userDataStream.subscribe.signature", "userDataStream.u
 SMALL = ORDER | {"quantity": "0.001"}
 
 
-def is_report(number: int, order_id: int) -> object:
+def is_report(number: int, order_id: int) -> Callable[[Json], bool]:
     """Finds the report of an order in a stream."""
     return lambda event: (
         event["subscriptionId"] == number
@@ -93,6 +94,17 @@ async def test_unsubscribe_ends_one_stream_or_all(client: Client, alice: Identit
     await client.result("order.place", alice.signed(**ORDER))
     await client.result("ping")
     assert len(client.events) == 2
+
+
+async def test_stream_that_the_venue_ends_is_over(stage: Stage, client: Client) -> None:
+    key, identity = await stage.key()
+    await client.result(SUBSCRIBE, identity.signed())
+    stage.gateway.venue.user_data.terminate(key.account, "The stream is too far behind.")
+    ended = await client.heard(lambda event: event["event"]["e"] == "eventStreamTerminated")
+    assert ended["event"]["reason"] == "The stream is too far behind."
+    assert await client.result("session.subscriptions") == []
+    await stage.keys.revoke(key.api_key)
+    assert await client.result("ping") == {}
 
 
 async def test_numbers_of_streams_run_out(tmp_path: pathlib.Path) -> None:
