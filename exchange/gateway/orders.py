@@ -6,8 +6,6 @@ events. Never retries, never withdraws: one request is one run of commands.
 
 from __future__ import annotations
 
-from orjson import Fragment
-
 from exchange.core import readers
 from exchange.core.codes import CommandFlag, CommandKind, EventKind
 from exchange.core.records import RECORD_BYTES
@@ -195,7 +193,7 @@ def _replaced(form: Placement, canceling: bytes, placing: bytes, cancel_id: str,
         cancel_failure = refusal
         data["cancelResult"], data["cancelResponse"] = "FAILURE", refusal.body()
     try:
-        data["newOrderResult"], data["newOrderResponse"] = "SUCCESS", Fragment(answers.placed(form, placing, unit_ns))
+        data["newOrderResult"], data["newOrderResponse"] = "SUCCESS", answers.placed(form, placing, unit_ns)
     except Refusal as refusal:
         place_failure = refusal
         data["newOrderResult"], data["newOrderResponse"] = "FAILURE", refusal.body()
