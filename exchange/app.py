@@ -48,8 +48,8 @@ Say = Callable[[str], None]
 FAULT_GRACE_S = 0.2
 """After a fault, time for answers that say "unknown" to leave the process."""
 GC_THRESHOLDS = (50_000, 50, 100)
-"""Python's own, 700 new objects, looks through all that is in flight every ten orders or so: 63 us of CPU an order over
-the WebSocket API, 56 with these (median of 16 alternating rounds)."""
+"""Python's own, 700 new objects, looks through all that is in flight every ten orders or so: 62 us of CPU an order over
+the WebSocket API, 56 with these (medians of 12 alternating rounds)."""
 
 
 class CannotListen(Exception):

@@ -6,8 +6,6 @@ events. Never retries, never withdraws: one request is one run of commands.
 
 from __future__ import annotations
 
-from orjson import Fragment
-
 from exchange.core import readers
 from exchange.core.codes import CommandFlag, CommandKind, EventKind, RejectCode
 from exchange.core.records import RECORD_BYTES
@@ -196,14 +194,14 @@ def _cancel_result(form: Placement, canceling: bytes, cancel_id: str, unit_ns: i
     return SUCCESS, answers.canceled(form.rules, event, cancel_id, unit_ns)
 
 
-def _place_result(form: Placement, placing: bytes, unit_ns: int) -> tuple[str, answers.Json | Fragment | None]:
+def _place_result(form: Placement, placing: bytes, unit_ns: int) -> tuple[str, answers.Json | None]:
     try:
-        return SUCCESS, Fragment(answers.placed(form, placing, unit_ns))
+        return SUCCESS, answers.placed(form, placing, unit_ns)
     except Refusal as refusal:
         return (NOT_ATTEMPTED, None) if order_event(placing).reject == _LINK_FAILED else (FAILURE, refusal.body())
 
 
-def _both(cancel: tuple[str, answers.Json], place: tuple[str, answers.Json | Fragment | None]) -> answers.Json:
+def _both(cancel: tuple[str, answers.Json], place: tuple[str, answers.Json | None]) -> answers.Json:
     """The answer to a replacement."""
     return {
         "cancelResult": cancel[0],

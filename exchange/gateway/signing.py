@@ -36,7 +36,6 @@ AHEAD_MAX_US = 1_000_000
 _timestamp = re.compile(r"[0-9]{1,18}", re.ASCII).fullmatch
 _window = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,3}))?", re.ASCII).fullmatch
 HEX_CHARACTERS = 64
-_STRICT = Scheme.STRICT
 _NOBODY = Key(api_key="", account=0, kind=KeyKind.HMAC, permissions=frozenset(), secret=secrets.token_bytes(64))
 _NOBODY_ED25519 = Key(
     api_key="",
@@ -134,7 +133,7 @@ def authenticate(
         signature_matches(_NOBODY if len(signature) == HEX_CHARACTERS else _NOBODY_ED25519, signed.payload, signature)
         raise denied()
     payload: bytes | None = signed.payload
-    if key.scheme is _STRICT:
+    if key.scheme is Scheme.STRICT:
         payload = None if strict is None else strict(params["timestamp"], key.api_key)
     if payload is None or not signature_matches(key, payload, signature):
         raise Refusal(400, -1022, "Signature for this request is not valid.")
@@ -176,7 +175,7 @@ def keyed(
 ) -> Call:
     """The call of whoever knows the name of a key; nothing is signed, so a strict key is refused. Raises Refusal."""
     key = _named(keys, api_keys)
-    if key is None or key.scheme is _STRICT:
+    if key is None or key.scheme is Scheme.STRICT:
         raise denied()
     now_us = time.time_ns() // 1000
     _check_right(key, permission, now_us, client)

@@ -19,7 +19,6 @@ TRADE = struct.Struct("<qqBBB5xiii4xqqqqqqqqqqq")
 PREVENTED = struct.Struct("<qqBBBB4xii8xqq8xqqqqqqq8x")
 TRANSFER = struct.Struct("<qqBBBB4xiiqq80x")
 HASHED = struct.Struct("<qqBB14xqqq72x")
-_PLACE = int(CommandKind.PLACE)
 KIND_AT = 16
 FLAGS_AT = 17
 
@@ -152,7 +151,7 @@ def place(
 ) -> bytes:
     """A PLACE; sequence and time are stamped by the pipeline."""
     return PLACE.pack(
-        0, 0, _PLACE, 0, side, order_type, time_in_force, stp_mode, 0, 0, account, symbol,
+        0, 0, CommandKind.PLACE, 0, side, order_type, time_in_force, stp_mode, 0, 0, account, symbol,
         price_ticks, qty_lots, quote_atoms, expire_ts_ns, 0, 0, 0, 0, 0, client_id.encode("ascii"),
     )  # fmt: skip
 

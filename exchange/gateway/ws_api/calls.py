@@ -22,7 +22,6 @@ from exchange.gateway.ws_api.messages import Request, signed
 from exchange.users.keys import Permission
 
 API_KEY, SIGNATURE, SHOW_LIMITS = "apiKey", "signature", "returnRateLimits"
-_SIGNED, _KEYED = Access.SIGNED, Access.KEYED
 _FLAGS = {"true": True, "false": False}
 
 
@@ -56,13 +55,12 @@ def signed_call(
 def route_call(venue: Venue, connection: Connection, route: Route, request: Request) -> Call:
     """The call of a method that is an endpoint. Raises Refusal."""
     params = request.params
-    access = route.access
-    if access is _SIGNED:
+    if route.access is Access.SIGNED:
         if not venue.admitting:
             raise shutting_down()
         return signed_call(venue, connection, request, route.parameters, route.permission)
     face, keys, unit_ns = venue.faces[BINANCE], venue.keys, connection.unit_ns
-    if access is _KEYED:
+    if route.access is Access.KEYED:
         assert route.permission is not None
         call = keyed(face, keys, [_api_key(params)], params, route.permission, unit_ns, connection.client)
     else:

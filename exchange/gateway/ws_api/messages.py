@@ -27,7 +27,6 @@ from exchange.gateway.parameters import INT64_MAX, Params, Signed
 
 ID_CHARACTERS_MAX = 36
 NO_ID = b"null"
-_TEXTS = frozenset((str,))
 _FORM = "The message must be a JSON object with id, method and params, and nothing else."
 _integer = re.compile(rb"-?(?:0|[1-9][0-9]{0,18})").fullmatch
 _control = re.compile(r"[\x00-\x1f\x7f]").search
@@ -84,7 +83,7 @@ def read(message: str) -> Request:
     if not (named.isdigit() and len(named) < 19) and not _is_id(named):
         raise Unreadable(NO_ID, not_valid("id"))
     params: dict[str, Any] = found.params
-    for name, value in () if _TEXTS.issuperset(map(type, params.values())) else params.items():
+    for name, value in params.items():
         kind = type(value)
         if kind is int and value:  # of nought only the message knows how it was written
             params[name] = str(value)
@@ -118,8 +117,6 @@ def _is_id(text: bytes) -> bool:
     if text == NO_ID:
         return True
     if text.startswith(b'"'):
-        if b"\\" not in text and len(text) <= ID_CHARACTERS_MAX + 2:
-            return True
         try:
             return len(_decode_text(text)) <= ID_CHARACTERS_MAX
         except _MALFORMED:

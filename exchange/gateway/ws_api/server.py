@@ -49,7 +49,6 @@ log = logging.getLogger("exchange.gateway")
 DEFAULTS = Limits()
 SESSION_WEIGHT = Weight(2)
 """Of everything about the session and its streams."""
-_CLOSE, _TEXT = WSMsgType.CLOSE, WSMsgType.TEXT
 _UNITS_NS = {"": 1_000_000, "MILLISECOND": 1_000_000, "MICROSECOND": 1_000}
 _BROKEN = Refusal(500, -1000, "The request could not be answered; the operator's log says why.", outcome="unknown")
 _BUSY = "Too many requests of this connection wait for their answers; current limit is {}."
@@ -177,7 +176,7 @@ class WsApi:
     def _receive(self, response: ReceivingSocket, connection: Connection, message: WSMessage) -> None:
         """Do what a message says."""
         kind = message.type
-        if kind is _CLOSE:
+        if kind is WSMsgType.CLOSE:
             response.finish(WSCloseCode.OK)
         elif connection.is_closing:
             return
@@ -185,7 +184,7 @@ class WsApi:
             limit = self._limits.messages_per_second
             reason = f"too many messages; current limit is {limit} per second"
             connection.close(WSCloseCode.POLICY_VIOLATION, reason)
-        elif kind is _TEXT:
+        elif kind is WSMsgType.TEXT:
             self._take(connection, message.data)
         elif kind is WSMsgType.PING:
             connection.write(pong_frame(message.data))
