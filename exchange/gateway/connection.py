@@ -44,11 +44,18 @@ def first_segment(path: str) -> str:
 class Connection(RequestHandler):
     """Calls `respond` for each request and writes what it returns; it never raises."""
 
-    __slots__ = ("_respond", "_sockets", "is_socket")
+    __slots__ = ("_on_socket", "_respond", "_sockets", "is_socket")
 
     def __init__(
-        self, server: web.Server, respond: Respond, sockets: Mapping[str, Socket], *, keepalive_timeout_s: float
+        self,
+        server: web.Server,
+        respond: Respond,
+        sockets: Mapping[str, Socket],
+        *,
+        keepalive_timeout_s: float,
+        on_socket: Callable[[int], None],
     ) -> None:
+        """`on_socket` is called with 1 when the connection becomes a socket and with -1 at the end of that."""
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
@@ -62,6 +69,7 @@ class Connection(RequestHandler):
         self._respond = respond
         self._sockets = sockets
         self.is_socket = False
+        self._on_socket = on_socket
 
     async def start(self) -> None:
         """The loop of the connection; aiohttp runs it as a task from the moment the connection is made."""
@@ -131,6 +139,7 @@ class Connection(RequestHandler):
     async def _hand_over(self, socket: Socket, message: RawRequestMessage, payload: StreamReader) -> None:
         assert self._task_handler is not None
         self.is_socket = True
+        self._on_socket(1)
         writer = StreamWriter(self, self._loop)
         request = web.BaseRequest(message, payload, self, writer, self._task_handler, self._loop)
         try:
@@ -142,6 +151,8 @@ class Connection(RequestHandler):
             raise
         except Exception:
             log.exception("a socket failed unexpectedly")
+        finally:
+            self._on_socket(-1)
 
     async def _drop(self, payload: StreamReader) -> bool:
         """Read and forget what is left of a body, for a moment; returns whether it has ended."""

@@ -68,13 +68,24 @@ class _Server(web.Server):
         self._sockets = sockets
         self._keepalive_timeout_s = keepalive_timeout_s
         self._connections_max = connections_max
+        self._handed_over = 0
+        """Connections that are WebSockets now: who serves them has bounds of their own."""
 
     def __call__(self) -> RequestHandler:
-        return Connection(self, self._respond, self._sockets, keepalive_timeout_s=self._keepalive_timeout_s)
+        return Connection(
+            self,
+            self._respond,
+            self._sockets,
+            keepalive_timeout_s=self._keepalive_timeout_s,
+            on_socket=self._count_socket,
+        )
+
+    def _count_socket(self, more: int) -> None:
+        self._handed_over += more
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
-        if len(self.connections) > self._connections_max:
+        if len(self.connections) - self._handed_over > self._connections_max:
             transport.abort()
 
 

@@ -79,6 +79,8 @@ class KlineStream(PacedStream):
         """Number of the candle told last, and the last trade id then."""
         self._past: Past | None = None
         self._asking: asyncio.Task[None] | None = None
+        self._is_waiting = False
+        """History was away when it was last asked; that is said once."""
 
     def close(self) -> None:
         """The last listener has gone."""
@@ -142,8 +144,11 @@ class KlineStream(PacedStream):
                 self._past = Past(number, known_from_ns, NO_TRADES, is_read=False)
             else:
                 self._past = Past(number, end_ns, window, is_read=True)
+            self._is_waiting = False
         except HistoryAway as away:
-            log.warning("the candles of %s wait for history: %s", self.name, away)
+            if not self._is_waiting:
+                log.warning("the candles of %s wait for history: %s", self.name, away)
+            self._is_waiting = True
         finally:
             self._asking = None
 

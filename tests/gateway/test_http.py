@@ -194,6 +194,21 @@ def test_connection_beyond_the_limit_is_closed_and_the_others_stay(impatient: Ex
         connection.close()
 
 
+def test_sockets_are_not_counted_among_the_connections_of_rest(impatient: Exchange) -> None:
+    handshake = (
+        b"GET /ws/btcusdt@trade HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    sockets = []
+    for _ in range(int(IMPATIENT["EXCHANGE_CONNECTIONS_MAX"]) + 5):
+        sockets.append(impatient.connect())
+        sockets[-1].sendall(handshake)
+        assert sockets[-1].recv(12) == b"HTTP/1.1 101"
+    assert impatient.trader("alice").public("/v1/ping").status == 200
+    for one in sockets:
+        one.close()
+
+
 def test_client_that_leaves_does_not_take_its_order_with_it(exchange: Exchange, tmp_path: pathlib.Path) -> None:
     alice = exchange.trader("alice")
     form = "symbol=BTC_USDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.01&price=10000&newClientOrderId=left"
