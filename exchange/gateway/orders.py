@@ -6,6 +6,9 @@ events. Never retries, never withdraws: one request is one run of commands.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 from exchange.core import readers
 from exchange.core.codes import CommandFlag, CommandKind, EventKind, RejectCode
 from exchange.core.records import RECORD_BYTES
@@ -154,6 +157,7 @@ async def reduce(venue: Venue, call: Call) -> Reply:
     try:
         event = _first_event(events, CommandKind.REDUCE)
     except Refusal as refusal:
+        refusal = _explain_mismatch(venue, call, order_id, named, refusal)
         raise _explain_amendment(venue, call, (order_id, named), qty_lots, refusal) from None
     return Reply(answers.reduced(rules, event, qty_lots, call.unit_ns), event.sequence)
 
@@ -166,6 +170,7 @@ async def cancel_replace(venue: Venue, call: Call) -> Reply:
     cancel_id = CANCEL_NEW_CLIENT_ORDER_ID.read(params)
     when_exceeded = ORDER_RATE_LIMIT_EXCEEDED_MODE.read(params)
     form = placement(call, venue.last_price_ticks)
+    explain = functools.partial(_explain_mismatch, venue, call, order_id, named)
     account, symbol = call.key.account, form.rules.symbol
     flags = CommandFlag.LINKED | (CommandFlag.ALLOW_FAILURE if mode == ALLOW_FAILURE else 0)
     linked = target(CommandKind.CANCEL, account, symbol=symbol, order_id=order_id, client_id=named, flags=flags)
@@ -177,20 +182,22 @@ async def cancel_replace(venue: Venue, call: Call) -> Reply:
             raise
         alone = target(CommandKind.CANCEL, account, symbol=symbol, order_id=order_id, client_id=named)
         (canceling,) = await venue.run((alone,), cancel=True, cancel_id=cancel_id)
-        canceled = _cancel_result(form, canceling, cancel_id, call.unit_ns)
+        canceled = _cancel_result(form, canceling, cancel_id, call.unit_ns, explain)
         raise _not_both(_both(canceled, (FAILURE, refusal.body())), exceeded=refusal) from None
-    canceled = _cancel_result(form, canceling, cancel_id, call.unit_ns)
+    canceled = _cancel_result(form, canceling, cancel_id, call.unit_ns, explain)
     placed = _place_result(form, placing, call.unit_ns)
     if (canceled[0], placed[0]) != (SUCCESS, SUCCESS):
         raise _not_both(_both(canceled, placed), account=account)
     return Reply(_both(canceled, placed), order_event(placing).sequence, placed_by=account)
 
 
-def _cancel_result(form: Placement, canceling: bytes, cancel_id: str, unit_ns: int) -> tuple[str, answers.Json]:
+def _cancel_result(
+    form: Placement, canceling: bytes, cancel_id: str, unit_ns: int, explain: Callable[[Refusal], Refusal]
+) -> tuple[str, answers.Json]:
     try:
         event = _first_event(canceling, CommandKind.CANCEL)
     except Refusal as refusal:
-        return FAILURE, refusal.body()
+        return FAILURE, explain(refusal).body()
     return SUCCESS, answers.canceled(form.rules, event, cancel_id, unit_ns)
 
 

@@ -111,3 +111,30 @@ def test_a_handshake_that_is_none_is_told_the_used_weight_like_any_request(excha
     answer = exchange.trader("alice").public(path)
     assert answer.status == 426
     assert int(answer.headers["x-mbx-used-weight-1m"]) >= 2
+
+
+def test_two_ids_of_different_orders_are_told_apart_whatever_was_asked(traders: tuple[Trader, Trader]) -> None:
+    alice, _ = traders
+    alice.order("BUY", "0.02", "10000", newClientOrderId="told-apart")
+    other = alice.order("BUY", "0.02", "10001").json["orderId"]
+    amended = alice.call(
+        "PUT",
+        "/v1/order/amend/keepPriority",
+        symbol="BTC_USDT",
+        orderId=other,
+        origClientOrderId="told-apart",
+        newQty="0.01",
+    )
+    assert (amended.status, amended.json["code"]) == (400, -2039)
+    form = {
+        "symbol": "BTC_USDT",
+        "side": "BUY",
+        "type": "LIMIT",
+        "timeInForce": "GTC",
+        "quantity": "0.02",
+        "price": "10002",
+    }
+    ids = {"cancelOrderId": other, "cancelOrigClientOrderId": "told-apart"}
+    replaced = alice.call("POST", "/v1/order/cancelReplace", cancelReplaceMode="STOP_ON_FAILURE", **form, **ids)
+    assert (replaced.status, replaced.json["code"]) == (400, -2022)
+    assert replaced.json["data"]["cancelResponse"]["code"] == -2039
