@@ -193,7 +193,7 @@ def test_key_reaches_exactly_the_routes_of_its_permissions(venue: Exchange, perm
 
 def test_every_route_says_who_may_call_it() -> None:
     for route in ROUTES:
-        assert (route.permission is not None) == (route.access is Access.SIGNED)
+        assert (route.permission is not None) == (route.access in (Access.SIGNED, Access.KEYED))
         is_beside = not route.path.startswith(route.face)  # clients of Binance sign what is public there
         is_signed = route.access is Access.SIGNED or (is_beside and route.path != "/health")
         assert (route.parameters >= SIGNATURE) == is_signed
