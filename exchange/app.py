@@ -138,6 +138,7 @@ def _banner(
     yield f"{settings.service_name} is open at sequence {sequence}."
     yield f"  REST       {url}/v1/exchangeInfo"
     yield f"  WebSocket  ws://{settings.host}:{ws_port}/ws"
+    yield f"  pages      {url}/docs"
     yield f"  data       {directory.path.resolve()}"
     if settings.sync == "always":
         yield "  sync       always: what is acknowledged is on the disk"
