@@ -338,9 +338,16 @@ class UserData:
         for at in range(0, len(missed), _SLICE):
             for payload, sequence in missed[at : at + _SLICE]:
                 subscription.send(payload, sequence, 0)
-            await (drain() if drain else asyncio.sleep(0))
+            await _pause(drain)
         while subscription.backlog:
             for _ in range(min(_SLICE, len(subscription.backlog))):
                 subscription.send(*subscription.backlog.popleft())
-            await (drain() if drain else asyncio.sleep(0))
+            await _pause(drain)
         subscription.backlog = None
+
+
+async def _pause(drain: Callable[[], Awaitable[object]] | None) -> None:
+    """Give everybody else a turn, also when the listener reads as fast as it is told and need not be waited for."""
+    await asyncio.sleep(0)
+    if drain:
+        await drain()

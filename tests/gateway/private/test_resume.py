@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 from pathlib import Path
 
 import orjson
@@ -311,3 +312,22 @@ async def test_resume_from_ahead_of_the_events_begins_behind_it(tmp_path: Path) 
     assert [sequence for _, sequence in ear.heard] == [sequence for _, sequence in witness.heard[2:]]
     assert ear.heard == witness.heard[2:]
     stage.close()
+
+
+async def test_listener_that_need_not_be_waited_for_leaves_turns_to_others(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, 2)
+    await stage.begin()
+    witness, began = await _with_a_witness(stage, 3_000)
+    stage.close()
+    ear = Ear()
+
+    async def never_waits() -> None:
+        pass
+
+    await stage.user_data.subscribe(ACCOUNT, ear, from_sequence=began, drain=never_waits)
+    grown = [0]
+    while grown[-1] < len(witness.heard):
+        await asyncio.sleep(0)
+        grown.append(len(ear.heard))
+    steps = [after - before for before, after in pairwise(grown)]
+    assert len(witness.heard) > 2 * max(steps)
