@@ -11,10 +11,11 @@ shown a key may be silent for `idle_s`, and then is closed; one that has may be 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
 from typing import NamedTuple, Protocol
 
 from aiohttp import WSCloseCode
+from aiohttp.abc import AbstractStreamWriter
 
 from exchange.gateway.address import Address, limited
 from exchange.marketdata.messages import close_frame, text_frame
@@ -69,6 +70,7 @@ class Connection:
     def __init__(
         self,
         transport: asyncio.Transport,
+        writer: AbstractStreamWriter,
         address: Address,
         host: str,
         limits: Limits,
@@ -76,7 +78,6 @@ class Connection:
         unit_ns: int,
         shows_limits: bool,
         since_ns: int,
-        drain: Callable[[], Awaitable[None]],
     ) -> None:
         self.address = address
         self.host = host
@@ -84,8 +85,6 @@ class Connection:
         self.unit_ns = unit_ns
         self.shows_limits = shows_limits
         self.since_ns = since_ns
-        self.drain = drain
-        """Wait until the client has read most of what was written; only what is as long as a past may wait for that."""
         self.session: Session | None = None
         self.channels: dict[int, Channel] = {}
         """The user data streams that it listens to, by subscription id."""
@@ -95,6 +94,7 @@ class Connection:
         """Whether a request on it was ever signed with a key."""
         self.is_closing = False
         self._transport = transport
+        self._writer = writer
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         now = self._loop.time()
@@ -156,6 +156,14 @@ class Connection:
         self.is_closing = True
         self.write(close_frame(code, reason))
         self._loop.call_later(self._limits.close_s, self._transport.abort)
+
+    async def drain(self) -> None:
+        """Wait until the client has read most of what was written, or is gone; only a past is so long as to need that.
+
+        All who wait for a connection wait for one future of aiohttp's: who is cancelled must leave it to the others.
+        """
+        with contextlib.suppress(ConnectionError):
+            await asyncio.shield(self._loop.create_task(self._writer.drain()))
 
     def abort(self) -> None:
         """End the transport now, whatever waits in it."""

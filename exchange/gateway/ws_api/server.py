@@ -129,13 +129,13 @@ class WsApi:
                 kernel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._limits.buffer_bytes)
                 connection = Connection(
                     transport,
+                    writer,
                     address,
                     ",".join(request.headers.getall("Host", [])),
                     self._limits,
                     unit_ns=unit_ns,
                     shows_limits=shows_limits,
                     since_ns=time.time_ns(),
-                    drain=writer.drain,
                 )
                 await self._serve(response, connection)
         finally:

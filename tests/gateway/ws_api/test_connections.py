@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import pathlib
+import socket
+import struct
 from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
 
-from exchange.gateway.ws_api.connection import Limits
+from exchange.gateway.ws_api.connection import Connection, Limits
+from exchange.marketdata.messages import text_frame
 from tests.gateway.running import Exchange
 from tests.gateway.ws_api.client import PATH, PATIENCE_S, Client, Identity, connected, transport_of
 from tests.gateway.ws_api.stage import Stage, opened
@@ -184,6 +187,44 @@ async def test_client_that_reads_nothing_holds_up_nobody(tmp_path: pathlib.Path)
             reading.resume_reading()
             code, reason = await deaf.closed()
         assert (code, reason) == (4008, "slow_consumer: more than 50000 bytes wait; fromSequence")
+
+
+async def stuck(stage: Stage, client: Client) -> Connection:
+    """The connection of a client that does not read; so much was written that nothing more is taken."""
+    transport_of(client).pause_reading()
+    (served,) = stage.ws_api.connections
+    for _ in range(200):
+        served.write(text_frame(bytes(65_535)))
+    return served
+
+
+async def test_who_stops_waiting_for_a_reader_leaves_the_others_waiting(stage: Stage, client: Client) -> None:
+    served = await stuck(stage, client)
+    leaving, staying = (asyncio.create_task(served.drain()) for _ in range(2))
+    await stage.keyed("GET", "/api/v3/ping", "", {})
+    assert not leaving.done()
+    leaving.cancel()
+    await stage.keyed("GET", "/api/v3/ping", "", {})
+    assert leaving.cancelled()
+    assert not staying.done()
+    transport_of(client).resume_reading()
+    async with asyncio.timeout(PATIENCE_S):
+        while not staying.done():
+            await client.socket.receive()
+    await staying
+
+
+async def test_who_waits_for_a_reader_that_resets_is_told_nothing(stage: Stage, client: Client) -> None:
+    served = await stuck(stage, client)
+    waiting = asyncio.create_task(served.drain())
+    await stage.keyed("GET", "/api/v3/ping", "", {})
+    assert not waiting.done()
+    transport_of(client).get_extra_info("socket").setsockopt(
+        socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+    )
+    transport_of(client).abort()
+    async with asyncio.timeout(PATIENCE_S):
+        await waiting
 
 
 @pytest.mark.parametrize("port", ["http", "ws"])
