@@ -177,6 +177,7 @@ class WsApi:
         """Do what a message says."""
         kind = message.type
         if kind is WSMsgType.CLOSE:
+            connection.close(WSCloseCode.OK, "")  # now: what the client sent behind its goodbye is not done any more
             response.finish(WSCloseCode.OK)
         elif connection.is_closing:
             return

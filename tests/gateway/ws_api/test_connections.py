@@ -227,6 +227,30 @@ async def test_who_waits_for_a_reader_that_resets_is_told_nothing(stage: Stage, 
         await waiting
 
 
+async def test_what_comes_behind_a_goodbye_is_not_done(stage: Stage, client: Client, alice: Identity) -> None:
+    """All in one segment, as no client library sends it: the connection must not end before what it has open."""
+    before = stage.pipeline.last_sequence
+    requests = (
+        {"id": 1, "method": "userDataStream.subscribe.signature", "params": alice.signed()},
+        {"id": 2, "method": "order.place", "params": alice.signed(**ORDER)},
+    )
+    frames = [masked(0x88, b"\x03\xe8"), *(masked(0x81, json.dumps(request).encode()) for request in requests)]
+    transport_of(client).write(b"".join(frames))
+    assert await client.closed() == (1000, "")
+    async with asyncio.timeout(PATIENCE_S):
+        while stage.ws_api.connections:
+            await stage.keyed("GET", "/api/v3/ping", "", {})
+    await stage.keyed("GET", "/api/v3/ping", "", {})
+    assert stage.gateway.venue.user_data.statistics().subscriptions == 0
+    assert stage.pipeline.last_sequence == before
+
+
+def masked(first: int, payload: bytes) -> bytes:
+    """A frame of a client, whose mask changes nothing."""
+    size = bytes([0x80 | len(payload)]) if len(payload) < 126 else b"\xfe" + len(payload).to_bytes(2, "big")
+    return bytes([first]) + size + bytes(4) + payload
+
+
 @pytest.mark.parametrize("port", ["http", "ws"])
 async def test_both_ports_of_a_running_exchange_serve_it(exchange: Exchange, port: str) -> None:
     trader = exchange.trader("alice")
