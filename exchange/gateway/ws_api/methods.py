@@ -55,7 +55,7 @@ AT_ONCE = frozenset(
         "openOrders.cancelAll",
     )
 )
-"""Methods that wait for the pipeline or for nothing: they begin where their message is taken, and need no task."""
+"""Methods that wait for the pipeline or for nothing, and need no task."""
 
 
 def routed(routes: Iterable[Route]) -> dict[str, Route]:

@@ -21,7 +21,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
@@ -55,7 +55,7 @@ _BUSY = "Too many requests of this connection wait for their answers; current li
 
 
 class Method(NamedTuple):
-    """What a method weighs, what begins it (Refusal at once or in the end), and whether that needs no task."""
+    """What a method weighs, what begins it (Refusal at once or in the end), and whether what is begun needs no task."""
 
     weight: Weight
     begin: Begin
@@ -81,7 +81,7 @@ class WsApi:
         self.methods = self._every_method()
         self._addresses: Counter[Address] = Counter()
         self._in_flight = 0
-        self._tasks: dict[Request, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Future[Reply]] = set()
         """What is in flight and has a task; the event loop alone would not keep it alive."""
         self._stopping: asyncio.Event | None = None
         """Set when nothing is in flight any more."""
@@ -100,7 +100,7 @@ class WsApi:
             "userDataStream.subscribe.signature": streams.subscribe_signed,
             "userDataStream.unsubscribe": streams.unsubscribe,
         }
-        found = {name: Method(SESSION_WEIGHT, begin, is_at_once=False) for name, begin in own.items()}
+        found = {name: Method(SESSION_WEIGHT, begin, is_at_once=True) for name, begin in own.items()}
         for name, route in methods.routed(ROUTES).items():
             begin = functools.partial(self._endpoint, route)
             found[name] = Method(route.weight, begin, is_at_once=name in methods.AT_ONCE)
@@ -241,20 +241,16 @@ class WsApi:
         else:
             connection.begin()
             self._in_flight += 1
-            doing = self._answer(connection, request, method, usage, shows_limits)
-            if method.is_at_once:
-                self._go_on(doing)
-            else:
-                self._tasks[request] = self._loop.create_task(doing)
+            self._go_on(self._answer(connection, request, method, usage, shows_limits))
 
-    def _go_on(self, doing: Coroutine[asyncio.Future[bytes] | None, None, None], _done: object = None) -> None:
+    def _go_on(self, doing: Coroutine[asyncio.Future[Any] | None, None, None], _done: object = None) -> None:
         """Run until the next future that it waits for, or until it leaves the rest of a turn to others.
 
         A task would do the same and cost 5 us more (`bench.wsapi`).
         """
         try:
             waits_for = doing.send(None)
-        except StopIteration:
+        except (StopIteration, asyncio.CancelledError):  # it is answered, or what it waited for is given up at the end
             return
         if waits_for is None:
             self._loop.call_soon(self._go_on, doing)
@@ -266,7 +262,8 @@ class WsApi:
     ) -> None:
         """Do what a request asks for and answer it; whether the client is still there makes no difference."""
         try:
-            reply = await method.begin(connection, request)
+            doing = method.begin(connection, request)
+            reply = await (doing if method.is_at_once else self._as_task(doing))
         except Refusal as refusal:
             usage.weight += method.weight.failed
             self._refuse(connection, request.id, refusal, usage, shows_limits)
@@ -280,9 +277,15 @@ class WsApi:
         finally:
             connection.in_flight -= 1
             self._in_flight -= 1
-            self._tasks.pop(request, None)
             if self._stopping is not None and not self._in_flight:
                 self._stopping.set()
+
+    def _as_task(self, doing: Awaitable[Reply]) -> asyncio.Future[Reply]:
+        """The rest of a method that needs a task; whose it is was settled in the turn of its message."""
+        task = asyncio.ensure_future(doing)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     def _endpoint(self, route: Route, connection: Connection, request: Request) -> Awaitable[Reply]:
         """Begin a method that is an endpoint. Raises Refusal."""

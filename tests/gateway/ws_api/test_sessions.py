@@ -74,6 +74,25 @@ async def test_logon_again_changes_who_it_is(stage: Stage, client: Client) -> No
     assert (await client.refused("session.logon", {"timestamp": now_ms()}))[1] == -1102
 
 
+async def test_requests_that_are_sent_at_once_begin_in_order(stage: Stage, client: Client) -> None:
+    """Whose a request is was settled by those before it, whether they are answered yet or not."""
+    key, identity = await stage.ed25519()
+    await client.send("session.logon", identity.signed())
+    placed = await client.send("order.place", ORDER | {"timestamp": now_ms()})
+    read = await client.send("account.status", {"timestamp": now_ms()})
+    subscribed = await client.send("userDataStream.subscribe")
+    await client.send("session.logout")
+    late = await client.send("order.place", ORDER | {"timestamp": now_ms()})
+    assert [(await client.answer(named))["status"] for named in (placed, read, subscribed, late)] == [
+        200,
+        200,
+        200,
+        400,
+    ]
+    assert (await client.answer(read))["result"]["uid"] == key.account
+    assert (await client.result("session.status"))["userDataStream"] is False
+
+
 async def test_stray_parameter_of_a_session_method_is_refused(client: Client) -> None:
     for method in ("session.status", "session.logout", "session.subscriptions"):
         assert (await client.refused(method, {"x": "1"}))[1] == -1103
