@@ -15,7 +15,7 @@ from exchange.gateway.errors import Refusal, mandatory
 from exchange.gateway.faces import BINANCE
 from exchange.gateway.private.subscriptions import Subscription
 from exchange.gateway.replies import Reply
-from exchange.gateway.signing import Call, keyed
+from exchange.gateway.signing import Call, timeless
 from exchange.gateway.venue import Venue
 from exchange.gateway.ws_api.calls import API_KEY, check_params, signed_call
 from exchange.gateway.ws_api.connection import Channel, Connection
@@ -99,9 +99,8 @@ class UserStreams:
             raise Refusal(401, -1002, "You are not authorized to execute this request.")
         params = request.params
         check_params(params, _OF_SESSION)
-        face, keys = self._venue.faces[BINANCE], self._venue.keys
-        names = [session.key.api_key]
-        call = keyed(face, keys, names, params, Permission.READ, connection.unit_ns, connection.client)
+        face = self._venue.faces[BINANCE]
+        call = timeless(face, session.key, params, Permission.READ, connection.unit_ns, connection.client)
         return await self._begin(connection, call, is_of_session=True)
 
     async def subscribe_signed(self, connection: Connection, request: Request) -> Reply:

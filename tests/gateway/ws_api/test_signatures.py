@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from exchange.users.keys import Permission, Scheme
 from tests.gateway.ws_api.client import PATH, Client, Identity, Json, payload_of
@@ -146,17 +147,28 @@ async def test_age_is_checked_again_before_the_ring(stage: Stage, client: Client
     assert stage.pipeline.last_sequence - before == (answer["status"] == 200)
 
 
+def strictly(stage: Stage, strict: Identity, method: str, **more: object) -> Json:
+    """Parameters that a strict key has signed for `method`."""
+    params: Json = {"apiKey": strict.api_key, "timestamp": now_ms(), **more}
+    body = hashlib.sha256(payload_of(params).encode()).hexdigest()
+    host = stage.url.removeprefix("http://")
+    lines = ("EXCHANGE-SIGNATURE-1", method, host, PATH, "", body, str(params["timestamp"]), strict.api_key)
+    return params | {"signature": strict.signature("\n".join(lines).encode())}
+
+
 async def test_strict_key_signs_the_method_and_the_host(stage: Stage, client: Client) -> None:
     made = await stage.keys.create(16, (Permission.READ, Permission.TRADE), scheme=Scheme.STRICT)
     strict = Identity(made.key.api_key, made.secret)
-    params = {"apiKey": strict.api_key, "timestamp": now_ms(), **ORDER}
     assert await client.refused("order.test", strict.signed(**ORDER)) == BAD_SIGNATURE
+    assert await client.result("order.test", strictly(stage, strict, "order.test", **ORDER)) == {}
+    assert await client.refused("order.test", strictly(stage, strict, "order.place", **ORDER)) == BAD_SIGNATURE
 
-    def signed_for(method: str) -> Json:
-        body = hashlib.sha256(payload_of(params).encode()).hexdigest()
-        host = stage.url.removeprefix("http://")
-        lines = ("EXCHANGE-SIGNATURE-1", method, host, PATH, "", body, str(params["timestamp"]), strict.api_key)
-        return params | {"signature": strict.signature("\n".join(lines).encode())}
 
-    assert await client.result("order.test", signed_for("order.test")) == {}
-    assert await client.refused("order.test", signed_for("order.place")) == BAD_SIGNATURE
+async def test_session_of_a_strict_key_has_its_stream(stage: Stage, client: Client) -> None:
+    private = Ed25519PrivateKey.generate()
+    public = private.public_key().public_bytes_raw()
+    made = await stage.keys.create(16, (Permission.READ,), public_key=public, scheme=Scheme.STRICT)
+    strict = Identity(made.key.api_key, private)
+    await client.result("session.logon", strictly(stage, strict, "session.logon"))
+    assert (await client.result("userDataStream.subscribe"))["subscriptionId"] == 0
+    assert await client.refused("userDataStream.start", {"apiKey": strict.api_key}) == DENIED
