@@ -22,20 +22,21 @@ from exchange.users.keys import Key, draw_secret
 
 NAME_CHARACTERS = 60
 LIFE_S = 3600.0
-NS_PER_MS = 1_000_000
 REVOKED = "The API key was revoked."
+ENDED = "the listenKey has ended; make a new one"
 Send = Callable[[bytes], None]
 Close = Callable[[int, str], None]
 Detach = Callable[[], None]
-Attach = Callable[[Send, Close], Awaitable[Detach]]
+Attach = Callable[[Send, Close, int], Awaitable[Detach]]
 
 
 class _Stream:
     """One socket that listens by a name."""
 
-    def __init__(self, send: Send, close: Close) -> None:
+    def __init__(self, send: Send, close: Close, unit_ns: int) -> None:
         self.send = send
         self.close = close
+        self.unit_ns = unit_ns
         self.subscription: Subscription | None = None
 
     def event(self, payload: bytes, sequence: int) -> None:
@@ -86,10 +87,13 @@ class ListenKeys:
         if name is None or self._is_over(name):
             return None
 
-        async def attach(send: Send, close: Close) -> Detach:
-            stream = _Stream(send, close)
+        async def attach(send: Send, close: Close, unit_ns: int) -> Detach:
+            stream = _Stream(send, close, unit_ns)
+            if self._names.get(text) is not name:  # it has ended since it was found
+                close(WSCloseCode.POLICY_VIOLATION, ENDED)
+                return lambda: None
             try:
-                stream.subscription = await self._user_data.subscribe(name.key.account, stream)
+                stream.subscription = await self._user_data.subscribe(name.key.account, stream, unit_ns=unit_ns)
             except Refusal as refusal:
                 close(WSCloseCode.TRY_AGAIN_LATER, refusal.msg)
             else:
@@ -124,15 +128,12 @@ class ListenKeys:
         return streams
 
     def _expire(self, name: _Name) -> None:
-        payload = b'{"e":"listenKeyExpired","E":%d,"listenKey":"%b"}' % (
-            time.time_ns() // NS_PER_MS,
-            name.text.encode("ascii"),
-        )
+        now_ns, text = time.time_ns(), name.text.encode("ascii")
         for stream in self._forget(name):
             if stream.subscription is not None:
                 self._user_data.unsubscribe(stream.subscription)
-            stream.send(payload)
-            stream.close(WSCloseCode.POLICY_VIOLATION, "the listenKey has ended; make a new one")
+            stream.send(b'{"e":"listenKeyExpired","E":%d,"listenKey":"%b"}' % (now_ns // stream.unit_ns, text))
+            stream.close(WSCloseCode.POLICY_VIOLATION, ENDED)
 
     def _revoked(self, key: Key) -> None:
         name = self._by_key.get(key.api_key)

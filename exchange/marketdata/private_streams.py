@@ -13,8 +13,11 @@ from exchange.marketdata.streams import Listener
 from exchange.marketdata.variants import Source, VariantStream
 
 Detach = Callable[[], None]
-Attach = Callable[[Callable[[bytes], None], Callable[[int, str], None]], Awaitable[Detach]]
-"""Begins to call `send(payload)` with JSON, and `close(code, reason)` to end the connection; returns how to stop it."""
+Attach = Callable[[Callable[[bytes], None], Callable[[int, str], None], int], Awaitable[Detach]]
+"""Begins to call `send(payload)` with JSON, and `close(code, reason)` to end the connection; returns how to stop it.
+
+The third is the unit of its times, in ns.
+"""
 
 
 class PrivateStream(VariantStream):
@@ -28,7 +31,7 @@ class PrivateStream(VariantStream):
         self._attaching = asyncio.get_running_loop().create_task(self._begin(attach, listener))
 
     async def _begin(self, attach: Attach, listener: Listener) -> None:
-        self._detach = await attach(self._tell, listener.close)
+        self._detach = await attach(self._tell, listener.close, listener.variant.unit_ns)
         if not self.has_listeners:
             self._end()
 

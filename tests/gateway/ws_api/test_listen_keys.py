@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from exchange.gateway.listen_keys import LIFE_S, REVOKED, ListenKeys
+from exchange.gateway.listen_keys import ENDED, LIFE_S, REVOKED, ListenKeys
 from exchange.gateway.private.user_data import UserData
 from exchange.users.keys import Permission
 from tests.gateway.ws_api.client import PATIENCE_S, Client, Identity, Json
@@ -15,6 +15,7 @@ from tests.gateway.ws_api.stage import ALICE, Stage
 from tests.gateway.ws_api.test_methods import ORDER
 
 PATH = "/api/v3/userDataStream"
+NS_PER_MS, NS_PER_US = 1_000_000, 1_000
 UNKNOWN = (400, -1125, "This listenKey does not exist.")
 
 
@@ -77,7 +78,7 @@ async def listening(stage: Stage, api_key: str) -> tuple[Ear, str]:
     attach = stage.gateway.venue.listen_keys.find(made["listenKey"])
     assert attach is not None
     ear = Ear()
-    await attach(ear.send, ear.close)
+    await attach(ear.send, ear.close, NS_PER_MS)
     return ear, made["listenKey"]
 
 
@@ -86,7 +87,7 @@ async def test_socket_hears_bare_events_until_it_leaves(stage: Stage, client: Cl
     attach = stage.gateway.venue.listen_keys.find(name)
     assert attach is not None
     ear = Ear()
-    detach = await attach(ear.send, ear.close)
+    detach = await attach(ear.send, ear.close, NS_PER_MS)
     await client.result("order.place", alice.signed(**ORDER))
     async with asyncio.timeout(PATIENCE_S):
         while len(ear.heard) < 2:
@@ -102,8 +103,38 @@ async def test_ended_listen_key_tells_its_sockets(stage: Stage, alice: Identity)
     await keyed(stage, "DELETE", alice.api_key, listenKey=name)
     (event,) = ear.heard
     assert (event["e"], event["listenKey"]) == ("listenKeyExpired", name)
-    assert ear.closed == [(1008, "the listenKey has ended; make a new one")]
+    assert ear.closed == [(1008, ENDED)]
     assert stage.gateway.venue.listen_keys.find(name) is None
+    assert stage.gateway.venue.user_data.statistics().subscriptions == 0
+
+
+async def test_socket_has_its_unit_of_time(stage: Stage, client: Client, alice: Identity) -> None:
+    _, made = await keyed(stage, "POST", alice.api_key)
+    attach = stage.gateway.venue.listen_keys.find(made["listenKey"])
+    assert attach is not None
+    ear = Ear()
+    await attach(ear.send, ear.close, NS_PER_US)
+    placed = await client.result("order.place", alice.signed(**ORDER))
+    async with asyncio.timeout(PATIENCE_S):
+        while len(ear.heard) < 2:
+            await client.result("ping")
+    await keyed(stage, "DELETE", alice.api_key, **made)
+    assert [event["E"] // 1_000 - placed["transactTime"] for event in ear.heard[:2]] == [0, 0]
+    assert ear.heard[2]["E"] >= ear.heard[1]["E"]
+
+
+@pytest.mark.parametrize("end", ["stop", "revoke"])
+async def test_listen_key_that_ends_before_its_socket_attaches_is_none(stage: Stage, alice: Identity, end: str) -> None:
+    _, made = await keyed(stage, "POST", alice.api_key)
+    attach = stage.gateway.venue.listen_keys.find(made["listenKey"])
+    assert attach is not None
+    if end == "stop":
+        await keyed(stage, "DELETE", alice.api_key, **made)
+    else:
+        await stage.keys.revoke(alice.api_key)
+    ear = Ear()
+    await attach(ear.send, ear.close, NS_PER_MS)
+    assert [code for code, _ in ear.closed] == [1008]
     assert stage.gateway.venue.user_data.statistics().subscriptions == 0
 
 
@@ -126,7 +157,7 @@ async def test_listen_key_lives_an_hour_from_its_last_refresh(stage: Stage, alic
     ear = Ear()
     attach = listen_keys.find(name)
     assert attach is not None
-    await attach(ear.send, ear.close)
+    await attach(ear.send, ear.close, NS_PER_MS)
     now[0] = LIFE_S - 1
     listen_keys.refresh(key, name)
     now[0] = 2 * LIFE_S - 2
