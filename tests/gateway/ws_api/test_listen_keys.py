@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 
+import aiohttp
 import pytest
 
 from exchange.gateway.listen_keys import ENDED, LIFE_S, REVOKED, ListenKeys
 from exchange.gateway.private.user_data import UserData
 from exchange.users.keys import Permission
-from tests.gateway.ws_api.client import PATIENCE_S, Client, Identity, Json
+from tests.gateway.running import Exchange
+from tests.gateway.ws_api.client import PATIENCE_S, Client, Identity, Json, connected
 from tests.gateway.ws_api.stage import ALICE, Stage
 from tests.gateway.ws_api.test_methods import ORDER
 
@@ -173,3 +175,26 @@ async def test_listen_key_lives_an_hour_from_its_last_refresh(stage: Stage, alic
 @pytest.mark.parametrize("name", ["", "x", "a" * 60, "btcusdt@trade"])
 async def test_name_that_is_no_listen_key_is_none(stage: Stage, name: str) -> None:
     assert stage.gateway.venue.listen_keys.find(name) is None
+
+
+@pytest.mark.parametrize("port", ["http", "ws"])
+async def test_listen_key_of_a_running_exchange_is_wrapped_among_streams(exchange: Exchange, port: str) -> None:
+    trader = exchange.trader("alice")
+    alice = Identity(trader.api_key, trader.secret)
+    base = f"http://127.0.0.1:{exchange.ports[port]}"
+    async with connected(base) as client, aiohttp.ClientSession() as http:
+        name = (await client.result("userDataStream.start", {"apiKey": alice.api_key}))["listenKey"]
+        path = f"/stream?streams=btcusdt@trade/{name}&timeUnit=MICROSECOND"
+        async with http.ws_connect(base + path) as socket, asyncio.timeout(PATIENCE_S):
+            await socket.send_json({"method": "LIST_SUBSCRIPTIONS", "id": 1})
+            assert (await socket.receive_json())["result"] == ["btcusdt@trade", name]
+            placed = await client.result("order.place", alice.signed(**ORDER))
+            await client.result("order.cancel", alice.signed(symbol="BTCUSDT", orderId=placed["orderId"]))
+            report = await socket.receive_json()
+            assert (report["stream"], report["data"]["i"]) == (name, placed["orderId"])
+            assert report["data"]["E"] // 1_000 == placed["transactTime"]
+            await client.result("userDataStream.stop", {"apiKey": alice.api_key, "listenKey": name})
+            while (told := await socket.receive_json())["data"]["e"] != "listenKeyExpired":
+                pass
+            assert told["stream"] == name
+            assert (await socket.receive()).data == aiohttp.WSCloseCode.POLICY_VIOLATION
