@@ -27,6 +27,8 @@ PERCENT_SCALE = 3
 _TEXT, _CLOSE, _PONG = 0x81, 0x88, 0x8A
 _SHORT, _MEDIUM, _LONG = (struct.Struct(head).pack for head in (">BB", ">BBH", ">BBQ"))
 PING_FRAME = b"\x89\x00"
+REASON_BYTES_MAX = 123
+"""Of a close frame's reason: a control frame holds 125 bytes, and two of them are the code."""
 _SHOWN_CHARACTERS = 40
 
 
@@ -75,7 +77,7 @@ def text_frame(payload: bytes) -> bytes:
 
 def close_frame(code: int, reason: str) -> bytes:
     """A close frame; the reason is cut to what a control frame holds."""
-    return _frame(_CLOSE, code.to_bytes(2, "big") + reason.encode()[:123])
+    return _frame(_CLOSE, code.to_bytes(2, "big") + reason.encode()[:REASON_BYTES_MAX])
 
 
 def pong_frame(payload: bytes) -> bytes:

@@ -18,7 +18,7 @@ from aiohttp import WSCloseCode
 from aiohttp.abc import AbstractStreamWriter
 
 from exchange.gateway.address import Address, limited
-from exchange.marketdata.messages import close_frame, text_frame
+from exchange.marketdata.messages import REASON_BYTES_MAX, close_frame, text_frame
 from exchange.marketdata.streams import SLOW_READER
 from exchange.users.keys import Key
 
@@ -141,8 +141,15 @@ class Connection:
             self.write(text_frame(message))
 
     def _too_slow(self) -> str:
-        resume = " ".join(f"{number}:{channel.last_sequence}" for number, channel in self.channels.items())
-        return f"slow_consumer: more than {self._limits.buffer_bytes} bytes wait; fromSequence {resume}".rstrip()
+        """The reason, with where to resume each stream; whole ones only, as many as a close frame has room for."""
+        reason = f"slow_consumer: more than {self._limits.buffer_bytes} bytes wait"
+        before = "; fromSequence "
+        for number, channel in self.channels.items():
+            more = f"{before}{number}:{channel.last_sequence}"
+            if len(reason) + len(more) > REASON_BYTES_MAX:
+                break
+            reason, before = reason + more, " "
+        return reason
 
     def write(self, frame: bytes) -> None:
         """Write a frame; nothing happens when the connection is lost and its task does not know it yet."""

@@ -16,7 +16,7 @@ from exchange.gateway.ws_api.connection import Connection, Limits
 from exchange.marketdata.messages import text_frame
 from tests.gateway.running import Exchange
 from tests.gateway.ws_api.client import PATH, PATIENCE_S, Client, Identity, connected, transport_of
-from tests.gateway.ws_api.stage import Stage, opened
+from tests.gateway.ws_api.stage import ALICE, Stage, opened
 from tests.gateway.ws_api.test_methods import ORDER
 
 SMALL = Limits(
@@ -186,7 +186,7 @@ async def test_client_that_reads_nothing_holds_up_nobody(tmp_path: pathlib.Path)
                     assert await other.result("ping") == {}
             reading.resume_reading()
             code, reason = await deaf.closed()
-        assert (code, reason) == (4008, "slow_consumer: more than 50000 bytes wait; fromSequence")
+        assert (code, reason) == (4008, "slow_consumer: more than 50000 bytes wait")
 
 
 async def stuck(stage: Stage, client: Client) -> Connection:
@@ -194,8 +194,25 @@ async def stuck(stage: Stage, client: Client) -> Connection:
     transport_of(client).pause_reading()
     (served,) = stage.ws_api.connections
     for _ in range(200):
-        served.write(text_frame(bytes(65_535)))
+        served.write(text_frame(b'{"event":"%065535d"}' % 0))
     return served
+
+
+async def test_slow_reader_of_many_streams_is_told_whole_numbers(stage: Stage, client: Client) -> None:
+    """A close frame holds 123 bytes: what does not fit is left out, and no sequence is cut to a smaller one."""
+    stands = []
+    for account in range(ALICE, ALICE + 16):
+        _, identity = await stage.key(account)
+        subscribed = await client.result("userDataStream.subscribe.signature", identity.signed())
+        stands.append(f"{subscribed['subscriptionId']}:{subscribed['sequence']}")
+    served = await stuck(stage, client)
+    served.tell(b"{}")
+    transport_of(client).resume_reading()
+    code, reason = await client.closed()
+    told = reason.removeprefix("slow_consumer: more than 1048576 bytes wait; fromSequence ").split(" ")
+    assert code == 4008
+    assert told == stands[: len(told)]
+    assert 8 < len(told) < 16
 
 
 async def test_who_stops_waiting_for_a_reader_leaves_the_others_waiting(stage: Stage, client: Client) -> None:
