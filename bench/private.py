@@ -137,6 +137,7 @@ async def measure(commands: int) -> dict[str, Any]:
     if resumed != messages:
         raise Wrong(f"{len(resumed)} messages were told again, not the {len(messages)} that were told live")
     return {
+        "ok": True,
         "events": events,
         "messages": len(messages),
         "ns_per_event_nobody_listens": round(nobody / events * 1e9, 2),
