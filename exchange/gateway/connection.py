@@ -24,6 +24,7 @@ from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 from exchange.gateway.replies import Answer
+from exchange.marketdata.server import Socket
 
 log = logging.getLogger("exchange.gateway")
 HEADER_BYTES_MAX = 8190
@@ -32,8 +33,6 @@ LINGERING_S = 1.0
 
 Respond = Callable[[RawRequestMessage | None, StreamReader, asyncio.Transport], Awaitable[Answer]]
 """Answers a request, or what came and is not HTTP (None)."""
-Socket = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-"""Serves a WebSocket from its handshake to its end; returns a response that is not prepared to refuse one."""
 
 
 def first_segment(path: str) -> str:

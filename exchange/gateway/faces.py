@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from exchange.core.readers import AssetView, SymbolView
 from exchange.gateway.symbols import Reference
+from exchange.marketdata.names import wire_symbol
 from exchange.marketdata.text import BINANCE_DECIMALS
 
 OURS, BINANCE = "/v1", "/api/v3"
@@ -29,17 +30,12 @@ class Face:
     """The streams have as many, and clients of Binance compare the texts of levels."""
 
 
-def joined(name: str) -> str:
-    """The engine's name of a symbol as Binance spells it: BTC_USDT is BTCUSDT."""
-    return name.replace("_", "")
-
-
 def faces(assets: Iterable[AssetView], symbols: Iterable[SymbolView]) -> dict[str, Face]:
     """Both faces, by prefix. Of two symbols that are spelled alike (A_BC, AB_C) the older has the name on Binance's."""
     assets, symbols = list(assets), list(symbols)
     return {
         OURS: Face(OURS, Reference(assets, symbols), answers_repeats=True, book_decimals_min=0),
         BINANCE: Face(
-            BINANCE, Reference(assets, symbols, joined), answers_repeats=False, book_decimals_min=BINANCE_DECIMALS
+            BINANCE, Reference(assets, symbols, wire_symbol), answers_repeats=False, book_decimals_min=BINANCE_DECIMALS
         ),
     }

@@ -10,13 +10,14 @@ The sockets themselves belong to the market data server, which asks `find` for a
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from aiohttp import WSCloseCode
 
 from exchange.gateway.errors import Refusal
 from exchange.gateway.private.subscriptions import Subscription
 from exchange.gateway.private.user_data import UserData
+from exchange.marketdata.private_streams import Attach, Close, Detach, Send
 from exchange.users.keyring import KeyRing
 from exchange.users.keys import Key, draw_secret
 
@@ -24,10 +25,6 @@ NAME_CHARACTERS = 60
 LIFE_S = 3600.0
 REVOKED = "The API key was revoked."
 ENDED = "the listenKey has ended; make a new one"
-Send = Callable[[bytes], None]
-Close = Callable[[int, str], None]
-Detach = Callable[[], None]
-Attach = Callable[[Send, Close, int], Awaitable[Detach]]
 
 
 class _Stream:

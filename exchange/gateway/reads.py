@@ -15,13 +15,11 @@ from exchange.gateway.errors import Refusal
 from exchange.gateway.fees import fractions, of_symbol, rates
 from exchange.gateway.order_history import older_order
 from exchange.gateway.orders import named_order, symbol_rules
+from exchange.gateway.private.messages import last_sequence
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
 from exchange.gateway.turns import json_array
 from exchange.gateway.venue import Venue
-
-SEQUENCES_PER_EVENT = 4
-"""Of private events: event n of the venue has the sequences 4 n to 4 n + 3."""
 
 
 async def get_order(venue: Venue, call: Call) -> Reply:
@@ -88,7 +86,7 @@ async def get_account(venue: Venue, call: Call) -> Reply:
             ],
             "permissions": ["SPOT"],
             "uid": view.account,
-            "sequence": SEQUENCES_PER_EVENT * events + SEQUENCES_PER_EVENT - 1,
+            "sequence": last_sequence(events),
         },
         sequence,
     )

@@ -28,7 +28,7 @@ from aiohttp.web_protocol import RequestHandler
 from multidict import CIMultiDictProxy
 
 from exchange.gateway.address import Address, client_address, limited_client
-from exchange.gateway.connection import Connection, Respond, Socket
+from exchange.gateway.connection import Connection, Respond
 from exchange.gateway.errors import Refusal
 from exchange.gateway.forms import BearerCall, FormCall, bearer_session, users_of
 from exchange.gateway.limits import Usage, weight_lines
@@ -41,7 +41,7 @@ from exchange.gateway.strict import request_text
 from exchange.gateway.venue import Venue, shutting_down
 from exchange.gateway.weights import FREE, UNKNOWN
 from exchange.gateway.ws_api.server import WsApi
-from exchange.marketdata.server import SHUTDOWN_S_MIN, SHUTDOWN_WAITS, Door
+from exchange.marketdata.server import SHUTDOWN_S_MIN, SHUTDOWN_WAITS, Door, Socket
 
 log = logging.getLogger("exchange.gateway")
 Headers = CIMultiDictProxy[str]

@@ -12,8 +12,10 @@ from collections.abc import Awaitable, Callable
 from exchange.marketdata.streams import Listener
 from exchange.marketdata.variants import Source, VariantStream
 
+Send = Callable[[bytes], None]
+Close = Callable[[int, str], None]
 Detach = Callable[[], None]
-Attach = Callable[[Callable[[bytes], None], Callable[[int, str], None], int], Awaitable[Detach]]
+Attach = Callable[[Send, Close, int], Awaitable[Detach]]
 """Begins to call `send(payload)` with JSON, and `close(code, reason)` to end the connection; returns how to stop it.
 
 The third is the unit of its times, in ns.

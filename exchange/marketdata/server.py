@@ -42,6 +42,7 @@ UNITS_NS = {"MILLISECOND": NS_PER_MS, "MICROSECOND": NS_PER_US}
 
 
 Socket = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+"""Serves a WebSocket from its handshake to its end; returns a response that is not prepared to refuse one."""
 
 
 def is_handshake(request: web.BaseRequest, response: web.WebSocketResponse) -> bool:

@@ -28,7 +28,6 @@ from exchange.core.state import LIMIT_MAX, State
 from exchange.disruptor.interest import pick, view_events_of
 from exchange.disruptor.replies import BATCH_SLOTS
 from exchange.gateway.errors import Refusal, not_valid
-from exchange.gateway.faces import joined
 from exchange.gateway.private import past
 from exchange.gateway.private.messages import MESSAGES_PER_EVENT, Message, encode, last_sequence
 from exchange.gateway.private.mirror import Mirror, accounts_of, decode, mirror_of
@@ -36,6 +35,7 @@ from exchange.gateway.private.resume import Told, closed_orders, orders_needed, 
 from exchange.gateway.private.subscriptions import Sink, Subscription
 from exchange.gateway.symbols import Reference
 from exchange.gateway.wire import FLAGS_AT, KIND_AT
+from exchange.marketdata.names import wire_symbol
 from journal.errors import Refused
 
 log = logging.getLogger("exchange.gateway.private")
@@ -94,7 +94,7 @@ def _standing(state: State, account: int) -> tuple[int, list[OrderView], list[tu
 
 def _spelled(state: State) -> Reference:
     """Assets and symbols as they are now, as Binance spells them."""
-    return Reference(readers.assets(state), readers.symbols(state), joined)
+    return Reference(readers.assets(state), readers.symbols(state), wire_symbol)
 
 
 def _event_count(state: State) -> int:
