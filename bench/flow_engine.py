@@ -15,9 +15,10 @@ import numpy as np
 from bench.flow import CANCEL, SELL, TRADE, Flow
 from exchange.core import invariants
 from exchange.core.codes import CommandKind, EventKind, OrderType, Side, TimeInForce
+from exchange.core.event_records import view_events
 from exchange.core.hashing import state_hash
 from exchange.core.kernel import Engine, Status, apply
-from exchange.core.records import RECORD_BYTES, fill_command, slots, view_commands, view_events
+from exchange.core.records import RECORD_BYTES, fill_command, slots, view_commands
 from exchange.core.state import Capacity, State, new_state
 
 ACCOUNTS = 64

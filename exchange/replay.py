@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from exchange.core.event_records import event_dict
 from exchange.core.kernel import Engine, EngineFault
-from exchange.core.records import event_dict, slots
+from exchange.core.records import slots
 from journal.format import Bytes
 from journal.reader import Tailer
 

@@ -17,6 +17,8 @@ class CommandKind(IntEnum):
     OPEN_ACCOUNT = 5
     SET_FEES = 6
     SET_TRADING_MODE = 7
+    SET_RULE = 8
+    AUCTION = 9
     DEPOSIT = 16
     WITHDRAW_HOLD = 17
     WITHDRAW_SETTLE = 18
@@ -25,15 +27,20 @@ class CommandKind(IntEnum):
     CANCEL = 33
     CANCEL_ALL = 34
     REDUCE = 35
+    PLACE_LIST = 36
+    MASS_CANCEL = 37
+    COUNTDOWN = 38
     TICK = 48
     HASH = 49
+    SKIP = 50
+    SKIPPED = 51
 
 
 class CommandFlag(IntEnum):
     """Bits of `flags` in a command."""
 
     LINKED = 1
-    """The next slot belongs to this command: a CANCEL followed by its replacing PLACE."""
+    """The next slot belongs to this command: a CANCEL followed by its replacing PLACE, a list followed by its legs."""
     ALLOW_FAILURE = 2
     """On a linked CANCEL: the PLACE is attempted even when the cancel is refused."""
 
@@ -49,8 +56,21 @@ class EventKind(IntEnum):
     ORDER_REDUCED = 6
     ORDER_CLOSED = 7
     CANCELED_ALL = 8
+    ORDER_ENTERED = 9
+    ORDER_SHOWN = 10
+    ORDER_FUNDED = 11
+    ORDER_TERMS = 12
+    STAGED = 13
+    LIST_CHANGED = 14
+    MASS_CANCELED = 15
     TRANSFERRED = 16
     TRANSFER_DUPLICATE = 17
+    COUNTDOWN_SET = 18
+    COUNTDOWN_FIRED = 19
+    AUCTION_STARTED = 20
+    AUCTION_INDICATED = 21
+    AUCTION_ENDED = 22
+    BREAKER_TRIPPED = 23
     LIMIT_SET = 31
     ASSET_ADDED = 32
     SYMBOL_ADDED = 33
@@ -58,8 +78,10 @@ class EventKind(IntEnum):
     ACCOUNT_OPENED = 35
     FEES_SET = 36
     TRADING_MODE_SET = 37
+    RULE_SET = 38
     TICKED = 48
     HASHED = 49
+    SKIP_NOTED = 50
 
 
 class EventFlag(IntEnum):
@@ -67,6 +89,8 @@ class EventFlag(IntEnum):
 
     LAST = 1
     """The last event of its command."""
+    OFF_BOOK = 2
+    """Of a special order: its quantities do not speak of the public book, ORDER_SHOWN does."""
 
 
 class Side(IntEnum):
@@ -82,6 +106,10 @@ class OrderType(IntEnum):
     LIMIT = 1
     MARKET = 2
     LIMIT_MAKER = 3
+    STOP_LOSS = 4
+    STOP_LOSS_LIMIT = 5
+    TAKE_PROFIT = 6
+    TAKE_PROFIT_LIMIT = 7
 
 
 class TimeInForce(IntEnum):
@@ -91,6 +119,53 @@ class TimeInForce(IntEnum):
     IOC = 2
     FOK = 3
     GTD = 4
+
+
+class Stage(IntEnum):
+    """Where an open order stands (docs/engine-orders.md, section 10)."""
+
+    BOOK = 0
+    STOP = 1
+    TRAIL = 2
+    DUE = 3
+    PENDING = 4
+
+
+class PegType(IntEnum):
+    """Whose best price a pegged order takes when it enters."""
+
+    NONE = 0
+    PRIMARY_PEG = 1
+    """Its own side's."""
+    MARKET_PEG = 2
+    """The opposite side's."""
+
+
+class ListType(IntEnum):
+    """How the legs of an order list hang together."""
+
+    OCO = 1
+    OTO = 2
+    OTOCO = 3
+    OPO = 4
+    OPOCO = 5
+
+
+class ListRole(IntEnum):
+    """What a leg is in its list."""
+
+    NONE = 0
+    WORKING = 1
+    PENDING = 2
+    ABOVE = 3
+    BELOW = 4
+
+
+class ListStatus(IntEnum):
+    """Where a list stands (LIST_CHANGED events)."""
+
+    STARTED = 1
+    DONE = 2
 
 
 class StpMode(IntEnum):
@@ -111,12 +186,31 @@ class TradingMode(IntEnum):
     HALTED = 3
 
 
+class Phase(IntEnum):
+    """How a symbol trades."""
+
+    CONTINUOUS = 0
+    AUCTION = 1
+    """Orders are collected without matching."""
+    PAUSED = 2
+    """After the breaker tripped, until the auction."""
+
+
+class AuctionAction(IntEnum):
+    """What an AUCTION command does."""
+
+    START = 1
+    UNCROSS = 2
+
+
 class Scope(IntEnum):
-    """What a SET_TRADING_MODE speaks of."""
+    """What a SET_TRADING_MODE, SET_RULE or MASS_CANCEL speaks of."""
 
     VENUE = 0
     SYMBOL = 1
     ACCOUNT = 2
+    KEY = 3
+    WITHDRAWALS = 4
 
 
 class OrderStatus(IntEnum):
@@ -128,6 +222,7 @@ class OrderStatus(IntEnum):
     CANCELED = 4
     EXPIRED = 5
     EXPIRED_IN_MATCH = 6
+    PENDING_NEW = 7
 
 
 class CloseReason(IntEnum):
@@ -139,6 +234,16 @@ class CloseReason(IntEnum):
     FOK_UNFILLABLE = 3
     NO_LIQUIDITY = 4
     GTD_EXPIRED = 5
+    LIST = 6
+    """Another leg of its list made it end."""
+    CANNOT_PAY = 7
+    NO_LEVEL = 8
+    WOULD_TAKE = 9
+    PRICE_RANGE = 10
+    NO_PEG_PRICE = 11
+    BAD_QUANTITY_OR_PRICE = 12
+    MASS_CANCELED = 13
+    COUNTDOWN = 14
 
 
 class TransferState(IntEnum):
@@ -160,6 +265,44 @@ class Limit(IntEnum):
     LEVELS = 4
     TRANSFERS = 5
     CLOSED_ORDERS = 6
+
+
+class SymbolRule(IntEnum):
+    """Guards of a symbol (docs/engine-guards.md, section 20); zero switches one off."""
+
+    BID_UP_BIPS = 0
+    BID_DOWN_BIPS = 1
+    ASK_UP_BIPS = 2
+    ASK_DOWN_BIPS = 3
+    RANGE_UP_BIPS = 4
+    RANGE_DOWN_BIPS = 5
+    REFERENCE_WINDOW_NS = 6
+    BREAKER_BIPS = 7
+    BREAKER_WINDOW_NS = 8
+    BREAKER_PAUSE_NS = 9
+    AUCTION_NS = 10
+    POSITION_MAX_LOTS = 11
+    ALGO_ORDERS_MAX = 12
+    ICEBERG_ORDERS_MAX = 13
+    LISTS_MAX = 14
+    ICEBERG_PARTS_MAX = 15
+    TRAILING_MIN_BIPS = 16
+    TRAILING_MAX_BIPS = 17
+
+
+class AccountRule(IntEnum):
+    """Guards of an account."""
+
+    TRADE_GROUP = 0
+    ORDERS_MAX = 1
+    ORDERS_WINDOW_NS = 2
+    LOCKED_MAX_ATOMS = 3
+
+
+class KeyRule(IntEnum):
+    """Guards of an API key."""
+
+    NOTIONAL_DAY_MAX_ATOMS = 0
 
 
 class RejectCode(IntEnum):
@@ -197,12 +340,24 @@ class RejectCode(IntEnum):
     VENUE_FULL = 29
     TOO_MANY_LEVELS = 30
     WOULD_TAKE = 31
+    WOULD_TRIGGER = 32
+    INVALID_TRAILING = 33
+    INVALID_ICEBERG = 34
+    NO_REFERENCE_PRICE = 35
+    PRICE_OUT_OF_COLLAR = 36
+    TOO_MANY_ALGO_ORDERS = 37
+    TOO_MANY_ICEBERGS = 38
+    POSITION_TOO_HIGH = 39
     INVALID_AMOUNT = 40
     TRANSFER_ID_CONFLICT = 41
     UNKNOWN_TRANSFER = 42
     TRANSFER_FINISHED = 43
     SUPPLY_EXCEEDED = 44
     TOO_MANY_TRANSFERS = 45
+    EXPOSURE_TOO_HIGH = 46
+    ORDER_RATE_TOO_HIGH = 47
+    KEY_NOTIONAL_TOO_HIGH = 48
+    WITHDRAWALS_CLOSED = 49
     ID_OUT_OF_RANGE = 50
     ALREADY_EXISTS = 51
     INVALID_SCALE = 52
@@ -211,7 +366,14 @@ class RejectCode(IntEnum):
     INVALID_MODE = 55
     ILLEGAL_MODE_CHANGE = 56
     INVALID_LIMIT = 57
+    AUCTION_ORDER = 58
+    INVALID_LIST = 59
     INSUFFICIENT_BALANCE = 60
+    INVALID_RULE = 61
+    TOO_MANY_LISTS = 62
+    INVALID_AUCTION = 63
+    TOO_MANY_COUNTDOWNS = 64
+    SKIPPED_BY_OPERATOR = 65
 
 
 class Fault(IntEnum):

@@ -9,7 +9,8 @@ import numpy as np
 
 from exchange.core.compile import i64, kernel
 from exchange.core.index import has_client_id, put_client, put_order, put_transfer
-from exchange.core.state import CLOSED, CLOSED_BIT, Room, State, grown, index_entries, new_index, new_records, restrided
+from exchange.core.state import CLOSED_BIT, Room, State, grown, index_entries, new_index, new_records, restrided
+from exchange.core.state_records import CLOSED
 
 
 @kernel
@@ -59,17 +60,25 @@ def enlarge(state: State, room: int) -> State:
     accounts, assets, symbols = len(state.accounts), len(state.assets), len(state.symbols)
     if room == Room.ASSETS:
         return state._replace(
-            assets=grown(state.assets, 2 * assets), balances=restrided(state.balances, assets, 2 * assets, accounts)
+            assets=grown(state.assets, 2 * assets),
+            balances=restrided(state.balances, assets, 2 * assets, accounts),
+            exposures=restrided(state.exposures, assets, 2 * assets, accounts),
         )
     if room == Room.SYMBOLS:
         return state._replace(
             symbols=grown(state.symbols, 2 * symbols),
-            sides=grown(state.sides, 4 * symbols),
+            sides=grown(state.sides, 2 * len(state.sides)),
+            markets=grown(state.markets, 2 * symbols),
+            rules=grown(state.rules, 2 * len(state.rules)),
+            reference_buckets=grown(state.reference_buckets, 2 * len(state.reference_buckets)),
+            breaker_buckets=grown(state.breaker_buckets, 2 * len(state.breaker_buckets)),
             owned=restrided(state.owned, symbols, 2 * symbols, accounts),
         )
     if room == Room.ACCOUNTS:
         return state._replace(
             accounts=grown(state.accounts, 2 * accounts),
+            account_guards=grown(state.account_guards, 2 * accounts),
+            exposures=grown(state.exposures, 2 * accounts * assets),
             balances=grown(state.balances, 2 * accounts * assets),
             owned=grown(state.owned, 2 * accounts * symbols),
         )
@@ -91,6 +100,8 @@ def enlarge(state: State, room: int) -> State:
         return _more_closed(state)
     if room == Room.TRANSFERS:
         return reindexed(state._replace(transfers=grown(state.transfers, 2 * len(state.transfers))))
-    if room == Room.EXPIRIES:
-        return state._replace(expiries=grown(state.expiries, 2 * len(state.expiries)))
+    for pool in (Room.EXPIRIES, Room.TERMS, Room.LISTS, Room.KEYS, Room.COUNTDOWNS):
+        if room == pool:
+            name = pool.name.lower()
+            return state._replace(**{name: grown(getattr(state, name), 2 * len(getattr(state, name)))})
     raise ValueError(f"the state has no pool {room}")

@@ -89,8 +89,8 @@ def check_shape(ts_ns: int, place: Any) -> int:
 def has_reserved(place: Any) -> bool:
     """Whether a field that belongs to order types still to come is set."""
     reserved: bool = (
-        (place.stop_price_ticks | place.iceberg_lots | place.order_list_id) != 0
-        or (place.trailing_bips | place.peg_offset_ticks) != 0
+        (place.stop_price_ticks | place.iceberg_lots) != 0
+        or (place.trailing_bips | place.peg_offset_levels) != 0
         or (place.list_role | place.peg_type) != 0
     )
     return reserved

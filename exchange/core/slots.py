@@ -16,7 +16,7 @@ from numba.core import types
 from numba.extending import intrinsic
 from numba.np import arrayobj
 
-from exchange.core import records
+from exchange.core import event_records, records
 from exchange.core.compile import INTERPRETED
 
 Accessor = Callable[[Any, int], Any]
@@ -58,13 +58,23 @@ account_command = accessor(records.ACCOUNT)
 mode_command = accessor(records.MODE)
 limit_command = accessor(records.LIMIT)
 hash_command = accessor(records.HASH)
+list_command = accessor(records.LIST)
+sweep_command = accessor(records.SWEEP)
+countdown_command = accessor(records.COUNTDOWN)
+rule_command = accessor(records.RULE)
+auction_command = accessor(records.AUCTION)
 
 any_event = accessor(records.ANY)
-order_event = accessor(records.ORDER_EVENT)
-trade_event = accessor(records.TRADE)
-prevented_event = accessor(records.PREVENTED)
-transfer_event = accessor(records.TRANSFER_EVENT)
-canceled_all_event = accessor(records.CANCELED_ALL)
-ticked_event = accessor(records.TICKED)
+order_event = accessor(event_records.ORDER_EVENT)
+trade_event = accessor(event_records.TRADE)
+prevented_event = accessor(event_records.PREVENTED)
+transfer_event = accessor(event_records.TRANSFER_EVENT)
+canceled_all_event = accessor(event_records.CANCELED_ALL)
+ticked_event = accessor(event_records.TICKED)
 symbol_event = accessor(records.SYMBOL)
 hash_event = accessor(records.HASH)
+terms_event = accessor(event_records.ORDER_TERMS)
+list_event = accessor(event_records.LIST_EVENT)
+mass_canceled_event = accessor(event_records.MASS_CANCELED)
+countdown_event = accessor(event_records.COUNTDOWN_EVENT)
+auction_event = accessor(event_records.AUCTION_EVENT)

@@ -22,7 +22,8 @@ import numpy as np
 
 from exchange.core.codes import EventFlag
 from exchange.core.compile import kernel
-from exchange.core.records import RECORD_BYTES, slots, view_events
+from exchange.core.event_records import view_events
+from exchange.core.records import RECORD_BYTES, slots
 from exchange.disruptor.atomics import Sequences
 from exchange.disruptor.errors import OutcomeUnknown
 from exchange.disruptor.ring import (

@@ -82,7 +82,7 @@ SIDE = Choice(
     words={side.name: int(side) for side in Side},
     refusal=lambda _name: Refusal(400, -1117, "Invalid side."),
 )
-TYPES = {order_type.name: int(order_type) for order_type in OrderType}
+TYPES = {order_type.name: int(order_type) for order_type in (OrderType.LIMIT, OrderType.MARKET, OrderType.LIMIT_MAKER)}
 TYPE = Choice(
     "type",
     "How the order finds its price.",

@@ -12,11 +12,11 @@ from typing import NamedTuple
 from exchange.core.codes import CommandKind
 from exchange.core.records import RECORD_BYTES
 
-PLACE = struct.Struct("<qqBBBBBBBBiiqqqqqqqhh36s")
+PLACE = struct.Struct("<qqBBBBBBBBiiqqqqqqi4xhh36s")
 TARGET = struct.Struct("<qqBB6xiiqq44x36s")
 ORDER_EVENT = struct.Struct("<qqBBBBBBBBiiqqqqqqqBB2x36s")
 TRADE = struct.Struct("<qqBBB5xiii4xqqqqqqqqqqq")
-PREVENTED = struct.Struct("<qqBBBB4xii8xqq8xqqqqqqq8x")
+PREVENTED = struct.Struct("<qqBBBB4xiii4xqq8xqqqqqqq8x")
 TRANSFER = struct.Struct("<qqBBBB4xiiqq80x")
 HASHED = struct.Struct("<qqBB14xqqq72x")
 KIND_AT = 16
@@ -89,6 +89,7 @@ class Prevented(NamedTuple):
     stp_mode: int
     symbol: int
     account: int
+    maker_account: int
     taker_order_id: int
     maker_order_id: int
     price_ticks: int

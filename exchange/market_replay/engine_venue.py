@@ -26,9 +26,10 @@ from exchange.core.codes import (
     TradingMode,
 )
 from exchange.core.compile import kernel
+from exchange.core.event_records import view_events
 from exchange.core.hashing import state_hash
 from exchange.core.kernel import Engine, Status, apply
-from exchange.core.records import RECORD_BYTES, fill_command, slots, view_commands, view_events
+from exchange.core.records import RECORD_BYTES, fill_command, slots, view_commands
 from exchange.market_replay.lobster import EMPTY_PRICE, LEVEL_SIZE_MAX, PRICE_MAX
 from exchange.market_replay.replay import Action, Cancel, Fill, Outcome, Owner, Place, Reduce, SetMode
 

@@ -25,8 +25,9 @@ from aiohttp import web
 
 from exchange.core import readers
 from exchange.core.codes import EventFlag, EventKind, Side
+from exchange.core.event_records import TRADE
 from exchange.core.readers import SymbolView
-from exchange.core.records import ANY, NAME_BYTES, RECORD_BYTES, SYMBOL, TRADE
+from exchange.core.records import ANY, NAME_BYTES, RECORD_BYTES, SYMBOL
 from exchange.core.state import State
 from exchange.marketdata import table
 from exchange.marketdata.aggregate import Batch, fold, new_tables, view_batch

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from exchange.core.codes import EventKind
-from exchange.core.records import ANY, EVENT_DTYPES, RECORD_BYTES
+from exchange.core.event_records import EVENT_DTYPES
+from exchange.core.records import ANY, RECORD_BYTES
 from exchange.persistence.copying import Array
 
 _KIND_AT = 16

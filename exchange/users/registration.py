@@ -21,7 +21,8 @@ import numpy as np
 
 from exchange.core import readers
 from exchange.core.codes import Account, CommandKind, EventKind, Limit, RejectCode
-from exchange.core.records import RECORD_BYTES, event_dict, fill_command, slots
+from exchange.core.event_records import event_dict
+from exchange.core.records import RECORD_BYTES, fill_command, slots
 from exchange.core.state import State
 from exchange.disruptor.errors import PipelineError
 from exchange.disruptor.pipeline import Pipeline

@@ -15,10 +15,11 @@ import numpy as np
 
 from exchange.core.codes import CommandKind, EventKind
 from exchange.core.compile import INTERPRETED
+from exchange.core.event_records import EVENT_DTYPES, event_dict
 from exchange.core.hashing import TABLES, canonical, state_hash
 from exchange.core.invariants import check_all
 from exchange.core.kernel import Engine
-from exchange.core.records import EVENT_DTYPES, RECORD_BYTES, command_dict, event_dict
+from exchange.core.records import RECORD_BYTES, command_dict
 from exchange.core.state import TINY, State, new_state
 from tests.oracle import Oracle
 

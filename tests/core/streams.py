@@ -256,7 +256,7 @@ class Flow:
         return command(CommandKind.HASH)
 
     def mode(self) -> Slot:
-        scope = self.random.choice(list(Scope))
+        scope = self.random.choice((Scope.VENUE, Scope.SYMBOL, Scope.ACCOUNT))
         of = {
             Scope.VENUE: {},
             Scope.SYMBOL: {"symbol": self.random.choice(self.symbols).symbol},

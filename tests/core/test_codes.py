@@ -11,7 +11,7 @@ from enum import IntEnum, IntFlag
 
 import pytest
 
-from exchange.core import codes, records
+from exchange.core import codes, event_records, records
 
 REGISTRY: dict[str, dict[int, str]] = {
     "CommandKind": {
@@ -22,6 +22,8 @@ REGISTRY: dict[str, dict[int, str]] = {
         5: "OPEN_ACCOUNT",
         6: "SET_FEES",
         7: "SET_TRADING_MODE",
+        8: "SET_RULE",
+        9: "AUCTION",
         16: "DEPOSIT",
         17: "WITHDRAW_HOLD",
         18: "WITHDRAW_SETTLE",
@@ -30,8 +32,13 @@ REGISTRY: dict[str, dict[int, str]] = {
         33: "CANCEL",
         34: "CANCEL_ALL",
         35: "REDUCE",
+        36: "PLACE_LIST",
+        37: "MASS_CANCEL",
+        38: "COUNTDOWN",
         48: "TICK",
         49: "HASH",
+        50: "SKIP",
+        51: "SKIPPED",
     },
     "CommandFlag": {
         1: "LINKED",
@@ -46,8 +53,21 @@ REGISTRY: dict[str, dict[int, str]] = {
         6: "ORDER_REDUCED",
         7: "ORDER_CLOSED",
         8: "CANCELED_ALL",
+        9: "ORDER_ENTERED",
+        10: "ORDER_SHOWN",
+        11: "ORDER_FUNDED",
+        12: "ORDER_TERMS",
+        13: "STAGED",
+        14: "LIST_CHANGED",
+        15: "MASS_CANCELED",
         16: "TRANSFERRED",
         17: "TRANSFER_DUPLICATE",
+        18: "COUNTDOWN_SET",
+        19: "COUNTDOWN_FIRED",
+        20: "AUCTION_STARTED",
+        21: "AUCTION_INDICATED",
+        22: "AUCTION_ENDED",
+        23: "BREAKER_TRIPPED",
         31: "LIMIT_SET",
         32: "ASSET_ADDED",
         33: "SYMBOL_ADDED",
@@ -55,11 +75,14 @@ REGISTRY: dict[str, dict[int, str]] = {
         35: "ACCOUNT_OPENED",
         36: "FEES_SET",
         37: "TRADING_MODE_SET",
+        38: "RULE_SET",
         48: "TICKED",
         49: "HASHED",
+        50: "SKIP_NOTED",
     },
     "EventFlag": {
         1: "LAST",
+        2: "OFF_BOOK",
     },
     "Side": {
         0: "BUY",
@@ -69,12 +92,46 @@ REGISTRY: dict[str, dict[int, str]] = {
         1: "LIMIT",
         2: "MARKET",
         3: "LIMIT_MAKER",
+        4: "STOP_LOSS",
+        5: "STOP_LOSS_LIMIT",
+        6: "TAKE_PROFIT",
+        7: "TAKE_PROFIT_LIMIT",
     },
     "TimeInForce": {
         1: "GTC",
         2: "IOC",
         3: "FOK",
         4: "GTD",
+    },
+    "Stage": {
+        0: "BOOK",
+        1: "STOP",
+        2: "TRAIL",
+        3: "DUE",
+        4: "PENDING",
+    },
+    "PegType": {
+        0: "NONE",
+        1: "PRIMARY_PEG",
+        2: "MARKET_PEG",
+    },
+    "ListType": {
+        1: "OCO",
+        2: "OTO",
+        3: "OTOCO",
+        4: "OPO",
+        5: "OPOCO",
+    },
+    "ListRole": {
+        0: "NONE",
+        1: "WORKING",
+        2: "PENDING",
+        3: "ABOVE",
+        4: "BELOW",
+    },
+    "ListStatus": {
+        1: "STARTED",
+        2: "DONE",
     },
     "StpMode": {
         0: "NONE",
@@ -88,10 +145,21 @@ REGISTRY: dict[str, dict[int, str]] = {
         2: "CANCEL_ONLY",
         3: "HALTED",
     },
+    "Phase": {
+        0: "CONTINUOUS",
+        1: "AUCTION",
+        2: "PAUSED",
+    },
+    "AuctionAction": {
+        1: "START",
+        2: "UNCROSS",
+    },
     "Scope": {
         0: "VENUE",
         1: "SYMBOL",
         2: "ACCOUNT",
+        3: "KEY",
+        4: "WITHDRAWALS",
     },
     "OrderStatus": {
         1: "NEW",
@@ -100,6 +168,7 @@ REGISTRY: dict[str, dict[int, str]] = {
         4: "CANCELED",
         5: "EXPIRED",
         6: "EXPIRED_IN_MATCH",
+        7: "PENDING_NEW",
     },
     "CloseReason": {
         0: "NONE",
@@ -108,6 +177,15 @@ REGISTRY: dict[str, dict[int, str]] = {
         3: "FOK_UNFILLABLE",
         4: "NO_LIQUIDITY",
         5: "GTD_EXPIRED",
+        6: "LIST",
+        7: "CANNOT_PAY",
+        8: "NO_LEVEL",
+        9: "WOULD_TAKE",
+        10: "PRICE_RANGE",
+        11: "NO_PEG_PRICE",
+        12: "BAD_QUANTITY_OR_PRICE",
+        13: "MASS_CANCELED",
+        14: "COUNTDOWN",
     },
     "TransferState": {
         1: "DEPOSITED",
@@ -123,6 +201,35 @@ REGISTRY: dict[str, dict[int, str]] = {
         4: "LEVELS",
         5: "TRANSFERS",
         6: "CLOSED_ORDERS",
+    },
+    "SymbolRule": {
+        0: "BID_UP_BIPS",
+        1: "BID_DOWN_BIPS",
+        2: "ASK_UP_BIPS",
+        3: "ASK_DOWN_BIPS",
+        4: "RANGE_UP_BIPS",
+        5: "RANGE_DOWN_BIPS",
+        6: "REFERENCE_WINDOW_NS",
+        7: "BREAKER_BIPS",
+        8: "BREAKER_WINDOW_NS",
+        9: "BREAKER_PAUSE_NS",
+        10: "AUCTION_NS",
+        11: "POSITION_MAX_LOTS",
+        12: "ALGO_ORDERS_MAX",
+        13: "ICEBERG_ORDERS_MAX",
+        14: "LISTS_MAX",
+        15: "ICEBERG_PARTS_MAX",
+        16: "TRAILING_MIN_BIPS",
+        17: "TRAILING_MAX_BIPS",
+    },
+    "AccountRule": {
+        0: "TRADE_GROUP",
+        1: "ORDERS_MAX",
+        2: "ORDERS_WINDOW_NS",
+        3: "LOCKED_MAX_ATOMS",
+    },
+    "KeyRule": {
+        0: "NOTIONAL_DAY_MAX_ATOMS",
     },
     "RejectCode": {
         0: "NONE",
@@ -157,12 +264,24 @@ REGISTRY: dict[str, dict[int, str]] = {
         29: "VENUE_FULL",
         30: "TOO_MANY_LEVELS",
         31: "WOULD_TAKE",
+        32: "WOULD_TRIGGER",
+        33: "INVALID_TRAILING",
+        34: "INVALID_ICEBERG",
+        35: "NO_REFERENCE_PRICE",
+        36: "PRICE_OUT_OF_COLLAR",
+        37: "TOO_MANY_ALGO_ORDERS",
+        38: "TOO_MANY_ICEBERGS",
+        39: "POSITION_TOO_HIGH",
         40: "INVALID_AMOUNT",
         41: "TRANSFER_ID_CONFLICT",
         42: "UNKNOWN_TRANSFER",
         43: "TRANSFER_FINISHED",
         44: "SUPPLY_EXCEEDED",
         45: "TOO_MANY_TRANSFERS",
+        46: "EXPOSURE_TOO_HIGH",
+        47: "ORDER_RATE_TOO_HIGH",
+        48: "KEY_NOTIONAL_TOO_HIGH",
+        49: "WITHDRAWALS_CLOSED",
         50: "ID_OUT_OF_RANGE",
         51: "ALREADY_EXISTS",
         52: "INVALID_SCALE",
@@ -171,7 +290,14 @@ REGISTRY: dict[str, dict[int, str]] = {
         55: "INVALID_MODE",
         56: "ILLEGAL_MODE_CHANGE",
         57: "INVALID_LIMIT",
+        58: "AUCTION_ORDER",
+        59: "INVALID_LIST",
         60: "INSUFFICIENT_BALANCE",
+        61: "INVALID_RULE",
+        62: "TOO_MANY_LISTS",
+        63: "INVALID_AUCTION",
+        64: "TOO_MANY_COUNTDOWNS",
+        65: "SKIPPED_BY_OPERATOR",
     },
     "Fault": {
         0: "NONE",
@@ -192,36 +318,58 @@ LAYOUTS: dict[str, str] = {
     "PLACE": (
         "HEAD side:u1@18 order_type:u1@19 time_in_force:u1@20 stp_mode:u1@21 list_role:u1@22 peg_type:u1@23 "
         "account:i4@24 symbol:i4@28 price_ticks:i8@32 qty_lots:i8@40 quote_atoms:i8@48 expire_ts_ns:i8@56 "
-        "stop_price_ticks:i8@64 iceberg_lots:i8@72 order_list_id:i8@80 trailing_bips:i2@88 peg_offset_ticks:i2@90 "
-        "CLIENT_ID"
+        "stop_price_ticks:i8@64 iceberg_lots:i8@72 key:i4@80 trailing_bips:i2@88 peg_offset_levels:i2@90 CLIENT_ID"
     ),
     "TARGET": "HEAD account:i4@24 symbol:i4@28 order_id:i8@32 qty_lots:i8@40 CLIENT_ID",
+    "LIST": "HEAD list_type:u1@18 account:i4@24 symbol:i4@28 CLIENT_ID",
+    "SWEEP": "HEAD scope:u1@18 account:i4@24 symbol:i4@28 key:i4@32",
+    "COUNTDOWN": "HEAD account:i4@24 symbol:i4@28 key:i4@32 countdown_ns:i8@40",
     "TRANSFER": "HEAD account:i4@24 asset:i4@28 transfer_id:i8@32 amount_atoms:i8@40",
     "ASSET": "HEAD scale:u1@18 asset:i4@28 name_0:i8@112 name_1:i8@120",
     "SYMBOL": (
-        "HEAD price_scale:u1@18 qty_scale:u1@19 symbol:i4@28 base_asset:i4@32 quote_asset:i4@36 price_min_ticks:i8@40 "
-        "price_max_ticks:i8@48 qty_min_lots:i8@56 qty_max_lots:i8@64 notional_min_atoms:i8@72 "
-        "notional_max_atoms:i8@80 price_step_ticks:i4@88 qty_step_lots:i4@92 orders_max:i4@96 maker_fee_ppm:i4@100 "
-        "taker_fee_ppm:i4@104 name_0:i8@112 name_1:i8@120"
+        "HEAD price_scale:u1@18 qty_scale:u1@19 symbol:i4@28 base_asset:i4@32 quote_asset:i4@36 "
+        "price_min_ticks:i8@40 price_max_ticks:i8@48 qty_min_lots:i8@56 qty_max_lots:i8@64 "
+        "notional_min_atoms:i8@72 notional_max_atoms:i8@80 price_step_ticks:i4@88 qty_step_lots:i4@92 "
+        "orders_max:i4@96 maker_fee_ppm:i4@100 taker_fee_ppm:i4@104 name_0:i8@112 name_1:i8@120"
     ),
     "ACCOUNT": "HEAD account:i4@24 maker_fee_ppm:i4@32 taker_fee_ppm:i4@36",
     "MODE": "HEAD scope:u1@18 mode:u1@19 account:i4@24 symbol:i4@28",
+    "RULE": "HEAD scope:u1@18 rule:u1@19 account:i4@24 symbol:i4@28 value:i8@32 asset:i4@40 key:i4@44",
+    "AUCTION": "HEAD action:u1@18 symbol:i4@28 end_ts_ns:i8@32",
+    "SKIP": "HEAD at_sequence:i8@32 name_0:i8@112 name_1:i8@120",
     "LIMIT": "HEAD limit:u1@18 value:i8@32",
     "HASH": "HEAD at_sequence:i8@32 hash_0:i8@40 hash_1:i8@48",
     "ORDER_EVENT": (
-        "HEAD reject:u1@18 reason:u1@19 side:u1@20 order_type:u1@21 time_in_force:u1@22 stp_mode:u1@23 account:i4@24 "
-        "symbol:i4@28 order_id:i8@32 price_ticks:i8@40 qty_lots:i8@48 quote_atoms:i8@56 hold_delta_atoms:i8@64 "
-        "filled_lots:i8@72 filled_quote_atoms:i8@80 command_kind:u1@88 status:u1@89 CLIENT_ID"
+        "HEAD reject:u1@18 reason:u1@19 side:u1@20 order_type:u1@21 time_in_force:u1@22 stp_mode:u1@23 "
+        "account:i4@24 symbol:i4@28 order_id:i8@32 price_ticks:i8@40 qty_lots:i8@48 quote_atoms:i8@56 "
+        "hold_delta_atoms:i8@64 filled_lots:i8@72 filled_quote_atoms:i8@80 command_kind:u1@88 status:u1@89 "
+        "CLIENT_ID"
     ),
     "TRADE": (
         "HEAD side:u1@18 symbol:i4@24 taker_account:i4@28 maker_account:i4@32 taker_order_id:i8@40 "
-        "maker_order_id:i8@48 trade_id:i8@56 price_ticks:i8@64 qty_lots:i8@72 quote_atoms:i8@80 taker_fee_atoms:i8@88 "
-        "maker_fee_atoms:i8@96 taker_leaves_lots:i8@104 maker_leaves_lots:i8@112 taker_release_atoms:i8@120"
+        "maker_order_id:i8@48 trade_id:i8@56 price_ticks:i8@64 qty_lots:i8@72 quote_atoms:i8@80 "
+        "taker_fee_atoms:i8@88 maker_fee_atoms:i8@96 taker_leaves_lots:i8@104 maker_leaves_lots:i8@112 "
+        "taker_release_atoms:i8@120"
     ),
     "PREVENTED": (
-        "HEAD side:u1@18 stp_mode:u1@19 symbol:i4@24 account:i4@28 taker_order_id:i8@40 maker_order_id:i8@48 "
-        "price_ticks:i8@64 taker_prevented_lots:i8@72 maker_prevented_lots:i8@80 taker_release_atoms:i8@88 "
-        "maker_release_atoms:i8@96 taker_leaves_lots:i8@104 maker_leaves_lots:i8@112"
+        "HEAD side:u1@18 stp_mode:u1@19 symbol:i4@24 account:i4@28 maker_account:i4@32 taker_order_id:i8@40 "
+        "maker_order_id:i8@48 price_ticks:i8@64 taker_prevented_lots:i8@72 maker_prevented_lots:i8@80 "
+        "taker_release_atoms:i8@88 maker_release_atoms:i8@96 taker_leaves_lots:i8@104 maker_leaves_lots:i8@112"
+    ),
+    "ORDER_TERMS": (
+        "HEAD list_role:u1@18 peg_type:u1@19 stage:u1@20 account:i4@24 symbol:i4@28 order_id:i8@32 "
+        "stop_price_ticks:i8@40 iceberg_lots:i8@48 list_id:i8@56 expire_ts_ns:i8@64 trailing_bips:i2@72 "
+        "peg_offset_levels:i2@74 key:i4@76"
+    ),
+    "LIST_EVENT": (
+        "HEAD list_type:u1@18 list_status:u1@19 account:i4@24 symbol:i4@28 list_id:i8@32 order_id_0:i8@40 "
+        "order_id_1:i8@48 order_id_2:i8@56 CLIENT_ID"
+    ),
+    "MASS_CANCELED": "HEAD scope:u1@18 more:u1@19 account:i4@24 symbol:i4@28 key:i4@32 canceled_count:i8@40",
+    "COUNTDOWN_EVENT": "HEAD account:i4@24 symbol:i4@28 key:i4@32 countdown_ns:i8@40 due_ts_ns:i8@48",
+    "AUCTION_EVENT": (
+        "HEAD symbol:i4@28 end_ts_ns:i8@32 price_ticks:i8@40 qty_lots:i8@48 imbalance_lots:i8@56 "
+        "trades_count:i8@64 low_ticks:i8@72 high_ticks:i8@80"
     ),
     "TRANSFER_EVENT": (
         "HEAD command_kind:u1@18 transfer_state:u1@19 account:i4@24 asset:i4@28 transfer_id:i8@32 amount_atoms:i8@40"
@@ -255,8 +403,8 @@ def test_code_has_its_registered_number(name: str) -> None:
 
 
 def test_every_record_is_registered() -> None:
-    used = {id(dtype) for dtype in [*records.COMMAND_DTYPES.values(), *records.EVENT_DTYPES.values()]}
-    registered = {id(getattr(records, name)) for name in LAYOUTS}
+    used = {id(dtype) for dtype in [*records.COMMAND_DTYPES.values(), *event_records.EVENT_DTYPES.values()]}
+    registered = {id(getattr(records, name, None) or getattr(event_records, name)) for name in LAYOUTS}
     assert used <= registered
 
 
@@ -265,7 +413,7 @@ def test_record_field_has_its_registered_place(name: str) -> None:
     layout = LAYOUTS[name]
     for word, fields in SHARED.items():
         layout = layout.replace(word, fields)
-    dtype = getattr(records, name)
+    dtype = getattr(records, name, None) or getattr(event_records, name)
     assert [
         f"{field}:{dtype.fields[field][0].str[1:]}@{dtype.fields[field][1]}" for field in dtype.names
     ] == layout.split()
@@ -273,4 +421,4 @@ def test_record_field_has_its_registered_place(name: str) -> None:
 
 def test_every_kind_has_a_record() -> None:
     assert records.COMMAND_DTYPES.keys() == set(codes.CommandKind)
-    assert records.EVENT_DTYPES.keys() == set(codes.EventKind)
+    assert event_records.EVENT_DTYPES.keys() == set(codes.EventKind)

@@ -166,7 +166,7 @@ class TwoExchanges(RuleBasedStateMachine):
         self.send(command(CommandKind.HASH))
 
     @rule(
-        scope=st.sampled_from(list(Scope)),
+        scope=st.sampled_from((Scope.VENUE, Scope.SYMBOL, Scope.ACCOUNT)),
         mode=st.sampled_from((1, 1, 1, *TradingMode, 7)),
         account=ACCOUNT,
         symbol=SYMBOL,

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from exchange.core.codes import CommandFlag, CommandKind, EventFlag, EventKind, Fault, Side
+from exchange.core.event_records import event_dict
 from exchange.core.invariants import check_all
 from exchange.core.kernel import Engine
-from exchange.core.records import event_dict
 from exchange.core.state import TINY, State, new_state
 from exchange.disruptor.errors import OutcomeUnknown, PipelineFault, RingFull, Stopped
 from exchange.disruptor.pipeline import Pipeline

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from exchange.core.codes import CommandKind, EventKind, OrderType, Side, TimeInForce
-from exchange.core.records import RECORD_BYTES, event_dict
+from exchange.core.event_records import event_dict
+from exchange.core.records import RECORD_BYTES
 from exchange.gateway.errors import Refusal
 from exchange.gateway.unfilled import DAY_S, NS_PER_SECOND, SHORT_S, UnfilledOrders
 from tests.marketdata.venue import ACCOUNTS, BTC_USDT, START_NS, Venue, event_count

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exchange.core import records
+from exchange.core import event_records, records
 from exchange.core.codes import CommandKind
 from exchange.gateway import wire
 
@@ -17,10 +17,10 @@ RNG = np.random.default_rng(20261123)
 @pytest.mark.parametrize(
     ("unpack", "dtype"),
     [
-        (wire.order_event, records.ORDER_EVENT),
-        (wire.trade, records.TRADE),
-        (wire.prevented, records.PREVENTED),
-        (wire.transfer, records.TRANSFER_EVENT),
+        (wire.order_event, event_records.ORDER_EVENT),
+        (wire.trade, event_records.TRADE),
+        (wire.prevented, event_records.PREVENTED),
+        (wire.transfer, event_records.TRANSFER_EVENT),
     ],
 )
 def test_event_reads_the_same_as_through_its_dtype(unpack: Any, dtype: np.dtype[Any]) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from exchange.core.codes import CommandKind, EventFlag, EventKind, OrderType, Side
 from exchange.core.compile import INTERPRETED
-from exchange.core.records import event_dict
+from exchange.core.event_records import event_dict
 from exchange.marketdata import table
 from exchange.marketdata.aggregate import new_tables
 from exchange.marketdata.market import MarketData

@@ -12,7 +12,7 @@ import pytest
 
 from exchange.core.codes import EventKind, OrderType, Side, TimeInForce
 from exchange.core.compile import INTERPRETED
-from exchange.core.records import event_dict
+from exchange.core.event_records import event_dict
 from exchange.marketdata.connection import Limits
 from exchange.marketdata.market import MarketDataError
 from tests.marketdata.client import CLOSE_S, NAMES, LocalBook, Stage, StubbornClient, on_uvloop, staged

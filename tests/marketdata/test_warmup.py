@@ -10,7 +10,7 @@ import pytest
 
 from exchange.core import readers
 from exchange.core.compile import INTERPRETED
-from exchange.core.records import view_events
+from exchange.core.event_records import view_events
 from exchange.marketdata.aggregate import Tables, fold, new_tables, view_batch
 from exchange.marketdata.table import new_levels
 from exchange.marketdata.warmup import load_windows

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from exchange.core.codes import EventFlag, EventKind
-from exchange.core.records import slots, view_events
+from exchange.core.event_records import view_events
+from exchange.core.records import slots
 from exchange.marketdata import table
 from exchange.marketdata.aggregate import Tables, fold, view_batch
 from exchange.marketdata.windows import NO_TRADES, Window

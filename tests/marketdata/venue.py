@@ -124,7 +124,7 @@ class Venue:
 
     def _random_order(self, account: int) -> tuple[CommandKind, dict[str, Any]]:
         pick = self.random
-        order_type = pick.choices(list(OrderType), (8, 2, 1))[0]
+        order_type = pick.choices((OrderType.LIMIT, OrderType.MARKET, OrderType.LIMIT_MAKER), (8, 2, 1))[0]
         fields: dict[str, Any] = {
             "account": account,
             "symbol": pick.choice((BTC_USDT, BTC_USDT, ETH_USDT)),

@@ -5,7 +5,7 @@ dicts, sorted dicts, dataclasses, unbounded integers and fractions, exceptions f
 computed from the events alone.
 
     oracle = Oracle()
-    events = oracle.apply(command)      a dict as `records.command_dict` gives it -> dicts as `records.event_dict` does
+    events = oracle.apply(command)      a dict as `command_dict` gives it -> dicts as `event_dict` does
     rows = oracle.canonical()           section 7: {table: sorted rows of integers}
 
 Where to look: `exchange.py` takes commands, `venue.py` is the state, `reference.py` section 3, `placing.py`,

@@ -32,9 +32,8 @@ RESERVED = (
     "peg_type",
     "stop_price_ticks",
     "iceberg_lots",
-    "order_list_id",
     "trailing_bips",
-    "peg_offset_ticks",
+    "peg_offset_levels",
 )
 CONTENT = (
     "symbol",
@@ -104,7 +103,7 @@ def _same_content(command: Command, order: Order) -> bool:
 def _judge_codes(venue: Venue, command: Command) -> None:
     """Step 6: the narrow codes, the expiry, and the fields that mean nothing yet."""
     refuse_if(command["side"] not in list(Side), RejectCode.INVALID_SIDE)
-    refuse_if(command["order_type"] not in list(OrderType), RejectCode.INVALID_ORDER_TYPE)
+    refuse_if(command["order_type"] not in ALLOWED_TIMES, RejectCode.INVALID_ORDER_TYPE)
     refuse_if(
         command["time_in_force"] not in ALLOWED_TIMES[OrderType(command["order_type"])],
         RejectCode.INVALID_TIME_IN_FORCE,

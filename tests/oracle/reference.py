@@ -141,7 +141,7 @@ def set_fees(venue: Venue, command: Command) -> None:
 
 
 def set_trading_mode(venue: Venue, command: Command) -> None:
-    refuse_if(command["scope"] not in list(Scope), RejectCode.INVALID_MODE)
+    refuse_if(command["scope"] not in (Scope.VENUE, Scope.SYMBOL, Scope.ACCOUNT), RejectCode.INVALID_MODE)
     scoped: Venue | Symbol | Account = venue
     match Scope(command["scope"]):
         case Scope.ACCOUNT:

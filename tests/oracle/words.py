@@ -1,6 +1,6 @@
 """What everybody in the oracle speaks: commands and events as dicts, and the refusal as an exception.
 
-Owns the shape of an event dict: it has every field of the kind's dtype, zero unless named, like `records.event_dict`.
+Owns the shape of an event dict: it has every field of the kind's dtype, zero unless named, like `event_dict`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from exchange.core.codes import CommandKind, EventKind, RejectCode
-from exchange.core.records import COMMAND_DTYPES, EVENT_DTYPES
+from exchange.core.event_records import EVENT_DTYPES
+from exchange.core.records import COMMAND_DTYPES
 
 Command = Mapping[str, Any]
 Event = dict[str, Any]

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from exchange.core.codes import EventFlag
+from exchange.core.event_records import event_dict
 from exchange.core.kernel import Engine
-from exchange.core.records import event_dict
 from exchange.datadir import DataDirectory
 from exchange.recovery import EVENTS
 from journal import recovery as journals

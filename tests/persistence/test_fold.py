@@ -9,8 +9,9 @@ import pytest
 
 from exchange.core import readers
 from exchange.core.codes import EventKind, OrderStatus
+from exchange.core.event_records import TRADE
 from exchange.core.kernel import Engine
-from exchange.core.records import RECORD_BYTES, TRADE
+from exchange.core.records import RECORD_BYTES
 from exchange.persistence.database import Connection
 from exchange.persistence.fold_market import fold_market
 from exchange.persistence.intervals import SPANS

@@ -11,10 +11,11 @@ import pytest
 
 from exchange.core.clearing import fee_atoms
 from exchange.core.codes import Account, CommandKind, EventKind, OrderType, Side, TimeInForce
+from exchange.core.event_records import event_dict
 from exchange.core.invariants import check_all
 from exchange.core.kernel import Engine
 from exchange.core.readers import balances
-from exchange.core.records import event_dict, fill_command, slots
+from exchange.core.records import fill_command, slots
 from tests.style import source
 
 PAGE = source.text(pathlib.PurePosixPath("docs/rounding.md"))

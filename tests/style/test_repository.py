@@ -8,7 +8,7 @@ import tomllib
 import numpy as np
 import pytest
 
-from exchange.core import records
+from exchange.core import event_records, records
 from tests.style import source
 
 PYPROJECT = tomllib.loads((source.ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -69,7 +69,7 @@ def test_wheel_ships_every_package() -> None:
     assert set(PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]) == set(source.SHIPPED)
 
 
-@pytest.mark.parametrize("registry", [records.COMMAND_DTYPES, records.EVENT_DTYPES], ids=["commands", "events"])
+@pytest.mark.parametrize("registry", [records.COMMAND_DTYPES, event_records.EVENT_DTYPES], ids=["commands", "events"])
 def test_record_is_two_cache_lines_of_aligned_integers(registry: dict[int, np.dtype[np.void]]) -> None:
     for kind, dtype in registry.items():
         assert dtype.itemsize == records.RECORD_BYTES == 128

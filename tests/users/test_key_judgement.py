@@ -13,7 +13,8 @@ from urllib.parse import urlencode
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from exchange.core.records import COMMAND_DTYPES, EVENT_DTYPES
+from exchange.core.event_records import EVENT_DTYPES
+from exchange.core.records import COMMAND_DTYPES
 from exchange.gateway.address import client_address
 from exchange.gateway.errors import Refusal
 from exchange.gateway.faces import OURS, faces
