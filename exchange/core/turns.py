@@ -25,7 +25,7 @@ from exchange.core.codes import (
     TimeInForce,
     TradingMode,
 )
-from exchange.core.compile import i64, part
+from exchange.core.compile import i64, inlined, part
 from exchange.core.emit import emit_order
 from exchange.core.levels import best_price, crosses, find_level, price_at, price_key
 from exchange.core.matching import work
@@ -146,6 +146,14 @@ def _turn(state: State, slot: int, command_kind: int, events: Any, used: int) ->
     return _enter(state, slot, command_kind, events, used)
 
 
+@inlined
+def has_turns(state: State, symbol: int) -> bool:
+    """Whether `take_turns` has anything to do: orders that may be due, or a passed range that must end."""
+    market = state.markets[symbol]
+    has: bool = market.specials != 0 or market.passed_high_ticks != 0
+    return has
+
+
 @part
 def take_turns(state: State, symbol: int, budget: int, command_kind: int, events: Any, used: int) -> tuple[int, int]:
     """Let orders of a symbol that are due have their turns; returns (turns left, next free event slot)."""
@@ -173,6 +181,6 @@ def take_all_turns(state: State, command_kind: int, events: Any, used: int) -> i
     """Turns of all symbols by id, TURNS_PER_COMMAND together."""
     budget = i64(TURNS_PER_COMMAND)
     for symbol in range(1, len(state.symbols)):
-        if state.markets[symbol].specials != 0:
+        if has_turns(state, i64(symbol)):
             budget, used = take_turns(state, i64(symbol), budget, command_kind, events, used)
     return used
