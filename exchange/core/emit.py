@@ -144,8 +144,9 @@ def open_status(order: Any) -> int:
 def emit_shown(
     header: Any, order: Any, detail: Any, events: Any, used: int, command_kind: int, change_lots: int
 ) -> int:
-    """ORDER_SHOWN: so much more of a special order stands on the public book, or less of it."""
+    """ORDER_SHOWN: so much more of an order stands on the public book, or less of it."""
     used = emit_order(header, order, detail, events, used, EventKind.ORDER_SHOWN, command_kind, change_lots, 0)
+    order_event(events, used - 1)["flags"] = EventFlag.OFF_BOOK
     order_event(events, used - 1).status = open_status(order)
     return used
 

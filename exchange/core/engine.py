@@ -11,7 +11,19 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Any
 
-from exchange.core.codes import CommandKind, EventFlag, EventKind, Fault, Limit, OrderType, RejectCode, Scope, Side
+from exchange.core.auction import auction, pass_phases
+from exchange.core.codes import (
+    CommandKind,
+    EventFlag,
+    EventKind,
+    Fault,
+    Limit,
+    OrderType,
+    Phase,
+    RejectCode,
+    Scope,
+    Side,
+)
 from exchange.core.compile import i64, inlined, kernel, part
 from exchange.core.countdowns import countdown
 from exchange.core.emit import begin_event, emit_rejected
@@ -36,6 +48,7 @@ from exchange.core.slots import (
     any_command,
     any_event,
     asset_command,
+    auction_command,
     hash_command,
     hash_event,
     limit_command,
@@ -118,7 +131,7 @@ def _room_for_rare(state: State, commands: Any, i: int) -> int:
     if CommandKind.DEPOSIT <= kind <= CommandKind.WITHDRAW_RELEASE:
         if state.header[0].transfers + 2 > len(state.transfers):
             room = i64(Room.TRANSFERS)
-    elif kind == CommandKind.TICK:
+    elif kind == CommandKind.TICK or kind == CommandKind.AUCTION:
         room = _room_for_turns(state)
     elif kind == CommandKind.SET_RULE:
         rule = rule_command(commands, i)
@@ -163,7 +176,7 @@ def _events_needed(state: State, commands: Any, i: int) -> int:
 
 @part
 def _events_of_specials(state: State, symbol: int) -> int:
-    """How many events orders of a symbol may cause when some of them are special: each may trade, turn and close."""
+    """How many events orders of a symbol may cause where some are special, or all meet: each may trade, turn, close."""
     market = state.markets[symbol]
     first = symbol * SIDES
     orders = i64(state.sides[first].orders) + i64(state.sides[first + 1].orders) + i64(market.specials)
@@ -185,8 +198,13 @@ def _events_of_sweep(state: State, commands: Any, i: int) -> int:
         if state.header[0].countdowns > 0 and state.header[0].countdown_next_ts_ns <= any_command(commands, i).ts_ns:
             needed += min(state.header[0].open_orders, EXPIRIES_PER_TICK) + state.header[0].countdowns
         for symbol in range(1, len(state.symbols)):
-            if state.markets[symbol].specials != 0:
+            market = state.markets[symbol]
+            if market.specials != 0 or market.phase != Phase.CONTINUOUS:
                 needed += _events_of_specials(state, i64(symbol))
+    elif kind == CommandKind.AUCTION:
+        symbol = i64(auction_command(commands, i).symbol)
+        if is_symbol(state, symbol):
+            needed += _events_of_specials(state, symbol)
     elif kind == CommandKind.MASS_CANCEL:
         needed += min(state.header[0].open_orders, MASS_CANCEL_MAX)
     if state.header[0].specials != 0:
@@ -220,6 +238,7 @@ def _tick(state: State, events: Any, used: int) -> int:
     """TICK: time passes, and what is due has its turn."""
     expired, used = expire(state, events, used)
     used = fire_countdowns(state, expired, events, used)
+    used = pass_phases(state, events, used)
     used = take_all_turns(state, CommandKind.TICK, events, used)
     begin_event(state.header[0], events, used, EventKind.TICKED)
     ticked_event(events, used).expired_count = expired
@@ -242,6 +261,8 @@ def _apply_rare(state: State, commands: Any, i: int, events: Any, used: int) -> 
         used = mass_cancel(state, commands, i, events, used)
     elif kind == CommandKind.COUNTDOWN:
         used = countdown(state, commands, i, events, used)
+    elif kind == CommandKind.AUCTION:
+        used = auction(state, commands, i, events, used)
     elif kind == CommandKind.SET_RULE:
         used = set_rule(state, commands, i, events, used)
     elif kind == CommandKind.SKIP:

@@ -32,7 +32,7 @@ class Venue:
         for symbol in (1, 2):
             self.run(CommandKind.ADD_SYMBOL, symbol=symbol, base_asset=1, quote_asset=2, **(PARAMETERS | parameters))
         for account in range(ANN, ANN + accounts):
-            self.run(CommandKind.OPEN_ACCOUNT, account=account)
+            self.run(CommandKind.OPEN_ACCOUNT, account=account, maker_fee_ppm=-1, taker_fee_ppm=-1)
             for asset in (1, 2):
                 money = {"asset": asset, "amount_atoms": RICH, "transfer_id": account * 10 + asset}
                 self.run(CommandKind.DEPOSIT, account=account, **money)
@@ -41,14 +41,15 @@ class Venue:
     def state(self) -> Any:
         return self.exchange.engine.state
 
-    def run(self, kind: CommandKind, client_id: str = "", **fields: int) -> Told:
+    def run(self, kind: CommandKind, client_id: str = "", /, **fields: Any) -> Told:
         """Apply one command; its events."""
         slot: Slot = slots(1)[0]
         self.sequence += 1
-        fill_command(slot, kind, client_id, sequence=self.sequence, ts_ns=self.ts_ns, **fields)
+        head = {"client_id": client_id, "sequence": self.sequence, "ts_ns": self.ts_ns}
+        fill_command(slot, kind, **(head | fields))
         return self.exchange.apply(slot)
 
-    def place(self, account: int, side: Side, lots: int, price: int = 0, **fields: int) -> Told:
+    def place(self, account: int, side: Side, lots: int, price: int = 0, **fields: Any) -> Told:
         """PLACE: LIMIT GTC, or MARKET where no price is given."""
         kind = {"order_type": OrderType.LIMIT, "time_in_force": TimeInForce.GTC}
         if price == 0 and "peg_type" not in fields:
