@@ -12,36 +12,43 @@ from typing import Any
 
 from exchange.core.clearing import hold, hold_atoms, payer
 from exchange.core.codes import (
+    CommandFlag,
     CommandKind,
     EventKind,
+    ListRole,
     OrderStatus,
     OrderType,
     PegType,
-    Phase,
     RejectCode,
     Side,
-    Stage,
     TimeInForce,
-    TradingMode,
 )
 from exchange.core.compile import i64, inlined, part
-from exchange.core.emit import begin_event, copy_client_id, copy_order_codes, emit_order, emit_rejected, emit_terms
+from exchange.core.emit import (
+    begin_event,
+    copy_client_id,
+    copy_order_codes,
+    emit_order,
+    emit_rejected,
+    emit_terms,
+    open_status,
+)
 from exchange.core.expiry import push_expiry
 from exchange.core.index import client_hash, find_client, has_client_id
+from exchange.core.list_placing import is_next_leg, place_leg
 from exchange.core.matching import work
 from exchange.core.pool import new_order
 from exchange.core.risk import (
     can_pay,
     check_caps,
     check_filters,
-    check_modes,
     check_shape,
-    is_symbol,
+    check_standing,
     is_user,
     walk,
 )
 from exchange.core.risk_special import check_special
-from exchange.core.slots import order_event, place_command
+from exchange.core.slots import any_event, order_event, place_command
 from exchange.core.state import CLOSED_BIT, TURNS_PER_COMMAND, State
 from exchange.core.terms import is_stop, special_bits, terms_of
 from exchange.core.turns import begin_to_wait, peg_price, take_turns, work_special
@@ -77,9 +84,7 @@ def _answer_repeated(state: State, commands: Any, i: int, reference: int, events
         event.qty_lots = order.filled_lots + order.leaves_lots
         event.filled_lots = order.filled_lots
         event.filled_quote_atoms = detail.filled_quote_atoms
-        event.status = OrderStatus.PARTIALLY_FILLED if order.filled_lots > 0 else OrderStatus.NEW
-        if order.stage == Stage.PENDING:
-            event.status = OrderStatus.PENDING_NEW
+        event.status = open_status(order)
         copy_order_codes(event, order)
         submitted = detail.submitted_lots
         same = place.expire_ts_ns == terms.expire_ts_ns and _are_same_terms(place, terms)
@@ -117,20 +122,20 @@ def _are_same_terms(place: Any, known: Any) -> bool:
 
 
 @inlined
-def check_standing(state: State, place: Any) -> int:
+def _check_place(state: State, place: Any) -> int:
     """Whether anything may be placed here and now: the link, the symbol, the modes."""
     header = state.header[0]
     if header.link_failed_sequence != 0 and header.link_failed_sequence == header.sequence - 1:
         return RejectCode.LINK_FAILED
-    if not is_symbol(state, place.symbol):
-        return RejectCode.UNKNOWN_SYMBOL
-    return check_modes(state, place.account, place.symbol, TradingMode.OPEN)
+    return check_standing(state, place.account, place.symbol)
 
 
 @inlined
 def place_order(state: State, commands: Any, i: int, events: Any, used: int) -> int:
     """PLACE: refuse, or accept and let the order work or wait."""
     place = place_command(commands, i)
+    if place.list_role != ListRole.NONE:
+        return _place_role(state, commands, i, events, used)
     if not is_user(state, place.account):
         return emit_rejected(state.header[0], commands, i, events, used, RejectCode.UNKNOWN_ACCOUNT)
     client_home = i64(0)
@@ -141,7 +146,7 @@ def place_order(state: State, commands: Any, i: int, events: Any, used: int) -> 
             return _answer_repeated(state, commands, i, reference, events, used)
     if special_bits(place) != 0 or place.order_type > OrderType.LIMIT_MAKER or place.key < 0:
         return _place_special(state, commands, i, client_home, events, used)
-    code = check_standing(state, place)
+    code = _check_place(state, place)
     if code == RejectCode.NONE:
         code = check_shape(state.header[0].ts_ns, place)
     if code == RejectCode.NONE:
@@ -190,18 +195,42 @@ def place_order(state: State, commands: Any, i: int, events: Any, used: int) -> 
 
 
 @part
+def _place_role(state: State, commands: Any, i: int, events: Any, used: int) -> int:
+    """PLACE with a role: a leg of the list under construction, or one that no list waits for, which is refused."""
+    header = state.header[0]
+    place = place_command(commands, i)
+    client_home = i64(0)
+    reference = i64(0)
+    if is_next_leg(state, place):
+        used = place_leg(state, commands, i, events, used)
+    elif not is_user(state, place.account):
+        used = emit_rejected(header, commands, i, events, used, i64(RejectCode.UNKNOWN_ACCOUNT))
+    else:
+        if has_client_id(place):
+            client_home = client_hash(header, place.account, place)
+            reference = find_client(state, place.account, place, client_home)
+        if reference != 0:
+            used = _answer_repeated(state, commands, i, reference, events, used)
+        else:
+            used = _place_special(state, commands, i, client_home, events, used)
+    if place["flags"] & CommandFlag.LINKED and any_event(events, used - 1).kind == EventKind.REJECTED:
+        header.link_failed_sequence = header.sequence
+    return used
+
+
+@part
 def _place_special(state: State, commands: Any, i: int, client_home: int, events: Any, used: int) -> int:
-    """PLACE of an order that waits, hides, follows or is a leg."""
+    """PLACE of an order that waits, hides or follows; a leg that belongs to no list is refused."""
     place = place_command(commands, i)
     price_ticks = place.price_ticks
-    code = check_standing(state, place)
-    if code == RejectCode.NONE and state.markets[place.symbol].phase == Phase.PAUSED:
-        code = RejectCode.SYMBOL_CLOSED
+    code = _check_place(state, place)
     if code == RejectCode.NONE:
         if place.peg_type != PegType.NONE and not is_stop(place.order_type) and place.side <= Side.SELL:
             offset = i64(place.peg_offset_levels)
             price_ticks = peg_price(state, i64(place.symbol), i64(place.side), i64(place.peg_type), offset)
-        code = check_special(state, place, price_ticks)
+        code = check_special(state, place, price_ticks, False, False, i64(0))
+    if code == RejectCode.NONE and place.list_role != ListRole.NONE:
+        code = RejectCode.INVALID_LIST
     fill_lots = i64(0)
     held = i64(0)
     if code == RejectCode.NONE:
@@ -232,7 +261,7 @@ def _place_special(state: State, commands: Any, i: int, client_home: int, events
         begin_to_wait(state, slot, held)
     else:
         terms.working_ts_ns = header.ts_ns
-    used = emit_terms(header, order, detail, terms, i64(0), events, used)
+    used = emit_terms(header, order, detail, terms, events, used)
     if not waits:
         used = work_special(state, slot, i64(0), fill_lots, False, CommandKind.PLACE, events, used)
     _, used = take_turns(state, i64(place.symbol), i64(TURNS_PER_COMMAND), CommandKind.PLACE, events, used)
