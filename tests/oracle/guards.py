@@ -12,7 +12,7 @@ from fractions import Fraction
 from math import floor
 from typing import TYPE_CHECKING, NamedTuple
 
-from exchange.core.codes import AccountRule, OrderType, RejectCode, Side, SymbolRule
+from exchange.core.codes import AccountRule, RejectCode, Side, SymbolRule
 from tests.oracle.words import MAX_ATOMS, refuse_if
 
 if TYPE_CHECKING:

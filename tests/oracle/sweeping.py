@@ -64,9 +64,7 @@ def countdown(venue: Venue, command: Command) -> None:
         venue.countdowns[timer] = due_ts_ns
     else:
         venue.countdowns.pop(timer, None)
-    venue.emit(
-        EventKind.COUNTDOWN_SET, **vars(timer), countdown_ns=command["countdown_ns"], due_ts_ns=due_ts_ns
-    )
+    venue.emit(EventKind.COUNTDOWN_SET, **vars(timer), countdown_ns=command["countdown_ns"], due_ts_ns=due_ts_ns)
 
 
 def fire_countdowns(venue: Venue, closes_max: int) -> None:
