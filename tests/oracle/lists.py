@@ -17,6 +17,7 @@ from exchange.core.codes import (
     OrderType,
     RejectCode,
     Side,
+    Stage,
     SymbolRule,
     TradingMode,
 )
@@ -138,7 +139,7 @@ def _decide(venue: Venue, opening: Command, legs: list[Command]) -> None:
     tell_list(venue, its_list, ListStatus.STARTED)
     for order, hold_atoms in zip(its_list.legs, holds, strict=True):
         accept(venue, symbol, order, hold_atoms)
-    for order in its_list.legs:
+    for order in [leg for leg in its_list.legs if leg.stage is not Stage.PENDING]:
         begin(venue, symbol, order)
     take_turns(venue, [symbol])
 
