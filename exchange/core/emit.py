@@ -15,11 +15,13 @@ from exchange.core.slots import (
     account_command,
     any_command,
     any_event,
+    auction_command,
     list_command,
     list_event,
     mode_command,
     order_event,
     place_command,
+    rule_command,
     symbol_command,
     target_command,
     terms_event,
@@ -96,6 +98,15 @@ def emit_rejected(header: Any, commands: Any, i: int, events: Any, used: int, re
         event.account = transfer_command(commands, i).account
     elif kind == CommandKind.OPEN_ACCOUNT or kind == CommandKind.SET_FEES:
         event.account = account_command(commands, i).account
+    elif kind == CommandKind.SET_RULE:
+        event.account = rule_command(commands, i).account
+        event.symbol = rule_command(commands, i).symbol
+    elif kind == CommandKind.AUCTION:
+        event.symbol = auction_command(commands, i).symbol
+    elif kind == CommandKind.MASS_CANCEL or kind == CommandKind.COUNTDOWN:
+        # both have account and symbol where a target has them
+        event.account = target_command(commands, i).account
+        event.symbol = target_command(commands, i).symbol
     return used + 1
 
 

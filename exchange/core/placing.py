@@ -51,7 +51,7 @@ from exchange.core.risk_special import check_special
 from exchange.core.slots import any_event, order_event, place_command
 from exchange.core.state import CLOSED_BIT, TURNS_PER_COMMAND, State
 from exchange.core.terms import is_stop, special_bits, terms_of
-from exchange.core.turns import begin_to_wait, peg_price, take_turns, work_special
+from exchange.core.turns import begin_to_wait, has_turns, peg_price, take_turns, work_special
 
 
 @part
@@ -189,7 +189,7 @@ def place_order(state: State, commands: Any, i: int, events: Any, used: int) -> 
     order_event(events, used - 1).status = OrderStatus.NEW
     order_event(events, used - 1).quote_atoms = place.quote_atoms
     used = work(state, slot, place.quote_atoms, fill_lots, False, CommandKind.PLACE, events, used)
-    if state.markets[place.symbol].specials != 0:
+    if has_turns(state, i64(place.symbol)):
         _, used = take_turns(state, i64(place.symbol), i64(TURNS_PER_COMMAND), CommandKind.PLACE, events, used)
     return used
 

@@ -25,7 +25,7 @@ from exchange.core.codes import (
     TimeInForce,
     TradingMode,
 )
-from exchange.core.compile import i64, part
+from exchange.core.compile import i64, inlined, part
 from exchange.core.emit import emit_order
 from exchange.core.levels import best_price, crosses, find_level, price_at, price_key
 from exchange.core.lists import close_other_legs, is_funded, size_leg
@@ -159,6 +159,14 @@ def _turn_of_stop(state: State, slot: int, command_kind: int, events: Any, used:
     return _enter(state, slot, command_kind, events, used)
 
 
+@inlined
+def has_turns(state: State, symbol: int) -> bool:
+    """Whether `take_turns` has anything to do: orders that may be due, or a passed range that must end."""
+    market = state.markets[symbol]
+    has: bool = market.specials != 0 or market.passed_high_ticks != 0
+    return has
+
+
 @part
 def _turn_of_leg(state: State, slot: int, command_kind: int, events: Any, used: int) -> int:
     """A leg that its list has called: it enters, or if it is a stop begins to wait."""
@@ -234,6 +242,6 @@ def take_all_turns(state: State, command_kind: int, events: Any, used: int) -> i
     """Turns of all symbols by id, TURNS_PER_COMMAND together."""
     budget = i64(TURNS_PER_COMMAND)
     for symbol in range(1, len(state.symbols)):
-        if state.markets[symbol].specials != 0:
+        if has_turns(state, i64(symbol)):
             budget, used = take_turns(state, i64(symbol), budget, command_kind, events, used)
     return used
