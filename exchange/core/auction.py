@@ -29,14 +29,15 @@ from exchange.core.codes import (
 )
 from exchange.core.compile import i64, kernel, part
 from exchange.core.emit import begin_event, emit_rejected, emit_shown
+from exchange.core.lists import follow_match
 from exchange.core.matching import fill, show_next_part, tell_prevented
 from exchange.core.pool import leave_pool
 from exchange.core.reference_price import count_trade
 from exchange.core.risk import is_same_owner, is_symbol
 from exchange.core.rules import mark_guarded, symbol_rule
 from exchange.core.slots import any_event, auction_command, auction_event
-from exchange.core.state import ICEBERG, SIDES, TURNS_PER_COMMAND, State
-from exchange.core.terms import shown_lots
+from exchange.core.state import ICEBERG, LEG, SIDES, TURNS_PER_COMMAND, State
+from exchange.core.terms import list_of, shown_lots
 from exchange.core.triggers import observe
 from exchange.core.turns import take_turns
 
@@ -112,10 +113,21 @@ def _hide(state: State, slot: int, lots: int, command_kind: int, events: Any, us
 
 @part
 def _go_on(
-    state: State, slot: int, hidden_lots: int, status: int, closed_lots: int, command_kind: int, events: Any, used: int
+    state: State,
+    slot: int,
+    taker_slot: int,
+    hidden_lots: int,
+    status: int,
+    closed_lots: int,
+    matched: int,
+    command_kind: int,
+    events: Any,
+    used: int,
 ) -> int:
-    """After a match: an order shows its next part, or leaves because nothing of it is left."""
+    """After the match in event slot `matched`: an order shows its next part, or leaves because nothing of it is left,
+    and what its list makes of that."""
     order = state.orders[slot]
+    list_slot = list_of(state, slot) if order.special & LEG else i64(0)
     state.details[slot].updated_ts_ns = state.header[0].ts_ns
     if order.special != 0:
         used = show_next_part(state, slot, hidden_lots, command_kind, events, used)
@@ -123,6 +135,10 @@ def _go_on(
         leave_owned(state, slot)
         leave_level(state, slot, i64(0))
         leave_pool(state, slot, status, closed_lots, 0)
+    if list_slot != 0:
+        taker_list = list_slot if slot == taker_slot else i64(0)
+        maker_list = list_slot - taker_list
+        used = follow_match(state, slot, slot, taker_list, maker_list, matched, command_kind, events, used)
     return used
 
 
@@ -135,11 +151,13 @@ def _trade(state: State, bid: int, ask: int, price_ticks: int, command_kind: int
     symbol = i64(state.orders[bid].symbol)
     fill(state, bid, ask, price_ticks, lots, state.orders[bid].price_ticks - price_ticks, True, events, used)
     any_event(events, used)["flags"] = EventFlag.OFF_BOOK
+    matched = used
     used += 1
     state.markets[symbol].last_ticks = price_ticks
     count_trade(state, symbol, price_ticks, lots)
-    used = _go_on(state, ask, lots, OrderStatus.FILLED, i64(0), command_kind, events, used)
-    return _go_on(state, bid, lots, OrderStatus.FILLED, i64(0), command_kind, events, used)
+    filled = i64(OrderStatus.FILLED)
+    used = _go_on(state, ask, bid, lots, filled, i64(0), matched, command_kind, events, used)
+    return _go_on(state, bid, bid, lots, filled, i64(0), matched, command_kind, events, used)
 
 
 @part
@@ -168,12 +186,13 @@ def _prevent(state: State, younger: int, older: int, command_kind: int, events: 
     maker.leaves_lots -= off_maker
     tell_prevented(state, younger, older, off_taker, off_maker, taker_release, maker_release, events, used)
     any_event(events, used)["flags"] = EventFlag.OFF_BOOK
+    matched = used
     used += 1
-    expired = OrderStatus.EXPIRED_IN_MATCH
+    expired = i64(OrderStatus.EXPIRED_IN_MATCH)
     if off_maker != 0:
-        used = _go_on(state, older, hidden_maker, expired, off_maker, command_kind, events, used)
+        used = _go_on(state, older, younger, hidden_maker, expired, off_maker, matched, command_kind, events, used)
     if off_taker != 0:
-        used = _go_on(state, younger, hidden_taker, expired, off_taker, command_kind, events, used)
+        used = _go_on(state, younger, younger, hidden_taker, expired, off_taker, matched, command_kind, events, used)
     return used
 
 

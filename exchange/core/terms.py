@@ -52,6 +52,15 @@ def terms_of(state: State, slot: int) -> Any:
 
 
 @inlined
+def list_of(state: State, slot: int) -> int:
+    """The slot of the list whose leg an order is, 0: none."""
+    listed = i64(0)
+    if state.orders[slot].special & LEG:
+        listed = i64(terms_of(state, slot).list)
+    return listed
+
+
+@inlined
 def shown_lots(state: State, slot: int) -> int:
     """What an order on the book shows."""
     order = state.orders[slot]
@@ -85,6 +94,7 @@ def take_terms(state: State, slot: int, place: Any) -> None:
     terms.held_atoms = 0
     terms.extreme_ticks = 0
     terms.working_ts_ns = 0
+    terms.list_id = 0
     terms.list = 0
     terms.trail_next = 0
     terms.trail_prev = 0
