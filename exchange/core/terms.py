@@ -28,13 +28,17 @@ def is_stop(order_type: int) -> bool:
 
 @inlined
 def special_bits(place: Any) -> int:
-    """What makes a PLACE special (docs/engine-orders.md, section 10); zero: nothing."""
+    """What makes a PLACE special (docs/engine-orders.md, section 10); zero: nothing.
+
+    An offset without a peg counts too, for it to be refused.
+    """
     bits = 0
     if place.iceberg_lots != 0:
         bits |= SPECIAL | ICEBERG
     if place.list_role != ListRole.NONE:
         bits |= SPECIAL | LEG
-    if place.stop_price_ticks != 0 or place.trailing_bips != 0 or place.peg_type != PegType.NONE:
+    pegged = place.peg_type != PegType.NONE or place.peg_offset_levels != 0
+    if place.stop_price_ticks != 0 or place.trailing_bips != 0 or pegged:
         bits |= SPECIAL
     return bits
 

@@ -93,9 +93,12 @@ def _refusal_to_enter(state: State, slot: int, price_ticks: int) -> int:
         best = best_price(state, side_index ^ 1)
         if best != 0 and crosses(order.side, price_ticks, best):
             return CloseReason.WOULD_TAKE
+    levels = i64(state.header[0].levels)
+    if order.level != 0 and state.levels[order.level].orders == 1:
+        levels -= 1  # its trigger level goes with it
     if (
         may_rest(order.time_in_force)
-        and state.header[0].levels >= state.limits[Limit.LEVELS]
+        and levels >= state.limits[Limit.LEVELS]
         and find_level(state, side_index, price_key(order.side, price_ticks)) == 0
     ):
         return CloseReason.NO_LEVEL
