@@ -1,28 +1,23 @@
 """Section 20 of docs/engine-guards.md: the numbers that guard a symbol, an account and a key.
 
-Owns what guards remember (the window of the reference price, the rate of an account, what a key used today) and the
-questions that are asked of an order before it is accepted: 36, 39, 46, 47, 48. Moves no money and closes nothing.
+Owns the reference price, what it bounds, and the questions 36, 39, 46, 47, 48 that are asked of an order before it is
+accepted. What guards remember is in `memory.py`. Moves no money and closes nothing.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from exchange.core.codes import AccountRule, OrderType, RejectCode, Side, SymbolRule
+from exchange.core.codes import AccountRule, KeyRule, RejectCode, Scope, Side, SymbolRule
+from tests.oracle.clearing import LOCKED
+from tests.oracle.memory import BreakerWindow, KeyUse, Rate, ReferenceWindow, bucket_number
+from tests.oracle.venue import Order, Symbol, Venue
 from tests.oracle.words import MAX_ATOMS, refuse_if
 
-if TYPE_CHECKING:
-    from tests.oracle.venue import Order, Symbol, Venue
-
-BUCKETS = 16
-WEIGHT_MAX_LOTS = 2**40
-BUCKET_MAX_LOTS = 2**50
 DAY_NS = 86_400 * 10**9
-SUM_WORD = 2**62
 
 
 def bips_of(amount: int, bips: int) -> int:
@@ -30,138 +25,42 @@ def bips_of(amount: int, bips: int) -> int:
     return min(floor(Fraction(amount * bips, 10_000)), MAX_ATOMS)
 
 
-def bucket_number(ts_ns: int, window_ns: int) -> int:
-    """Which sixteenth of a window a time lies in."""
-    return ts_ns // max(1, window_ns // BUCKETS)
-
-
-def in_window(numbers: list[int], newest: int) -> list[int]:
-    """Those of the bucket numbers that are among the sixteen up to the newest."""
-    return [number for number in numbers if newest - BUCKETS < number <= newest]
-
-
-# ---- what guards remember -----------------------------------------------------------------------------------------
-
-
-@dataclass
-class Bucket:
-    lots: int = 0
-    price_lots: int = 0  # sum of price * lots
-
-
-class ReferenceWindow:
-    """Trades of the last sixteen buckets, for their volume-weighted mean price."""
-
-    def __init__(self) -> None:
-        self.buckets: dict[int, Bucket] = {}
-
-    def add(self, number: int, price_ticks: int, lots: int) -> None:
-        bucket = self.buckets.setdefault(number, Bucket())
-        if bucket.lots < BUCKET_MAX_LOTS:
-            weight_lots = min(lots, WEIGHT_MAX_LOTS)
-            bucket.lots += weight_lots
-            bucket.price_lots += price_ticks * weight_lots
-        self.buckets = {kept: self.buckets[kept] for kept in in_window(list(self.buckets), number)}
-
-    def mean_ticks(self, number: int) -> int | None:
-        """The mean price as of this bucket, rounded down; None without trades."""
-        counted = [self.buckets[kept] for kept in in_window(list(self.buckets), number)]
-        lots = sum(bucket.lots for bucket in counted)
-        return floor(Fraction(sum(bucket.price_lots for bucket in counted), lots)) if lots else None
-
-
-class BreakerWindow:
-    """Lowest and highest trade price of each of the last sixteen buckets."""
-
-    def __init__(self) -> None:
-        self.buckets: dict[int, tuple[int, int]] = {}
-
-    def add(self, number: int, price_ticks: int) -> None:
-        low, high = self.buckets.get(number, (price_ticks, price_ticks))
-        self.buckets[number] = (min(low, price_ticks), max(high, price_ticks))
-        self.buckets = {kept: self.buckets[kept] for kept in in_window(list(self.buckets), number)}
-
-    def extremes(self) -> tuple[int, int]:
-        """Lowest and highest of the window; it must not be empty."""
-        lows, highs = zip(*self.buckets.values(), strict=True)
-        return min(lows), max(highs)
-
-
-class Rate:
-    """How many orders of an account were accepted since its window started."""
-
-    def __init__(self) -> None:
-        self.start_ts_ns = 0
-        self.orders = 0
-
-    def so_far(self, ts_ns: int, window_ns: int) -> int:
-        """The orders in the window that runs at this time; zero when none does."""
-        return self.orders if self.orders and ts_ns - self.start_ts_ns < window_ns else 0
-
-    def count(self, ts_ns: int, window_ns: int) -> None:
-        if self.so_far(ts_ns, window_ns) == 0:
-            self.start_ts_ns, self.orders = ts_ns, 0
-        self.orders += 1
-
-
-@dataclass
-class KeyGuard:
-    """What the orders of a key may amount to in a day, and what they did."""
-
-    asset: int
-    max_atoms: int
-    day: int = 0
-    used_atoms: int = 0
-
-    def used_on(self, day: int) -> int:
-        return self.used_atoms if day == self.day else 0
-
-    def use(self, day: int, atoms: int) -> None:
-        self.used_atoms = self.used_on(day) + atoms
-        self.day = day
-
-
-@dataclass
-class AccountGuard:
-    rules: defaultdict[AccountRule, int] = field(default_factory=lambda: defaultdict(int))
-    locked_max_atoms: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))  # by asset
-    rate: Rate = field(default_factory=Rate)
-
-    @property
-    def counts_orders(self) -> bool:
-        return self.rules[AccountRule.ORDERS_MAX] != 0 and self.rules[AccountRule.ORDERS_WINDOW_NS] != 0
-
-
-@dataclass
-class SymbolGuard:
-    rules: defaultdict[SymbolRule, int] = field(default_factory=lambda: defaultdict(int))
-    reference: ReferenceWindow = field(default_factory=ReferenceWindow)
-    breaker: BreakerWindow = field(default_factory=BreakerWindow)
-
-
-def rule_was_set(symbol: SymbolGuard, rule: SymbolRule) -> None:
-    """What a new number of a symbol makes void."""
-    if rule is SymbolRule.REFERENCE_WINDOW_NS:
-        symbol.reference = ReferenceWindow()
-    elif rule in (SymbolRule.BREAKER_BIPS, SymbolRule.BREAKER_WINDOW_NS):
-        symbol.breaker = BreakerWindow()
+def forget_after_rule(venue: Venue, scope: Scope, who: int, rule: int, asset: int) -> None:
+    """What a rule that was just set makes void; a key has one maximum, whatever its asset."""
+    memory = venue.memory
+    match scope:
+        case Scope.SYMBOL if rule == SymbolRule.REFERENCE_WINDOW_NS:
+            memory.references[who] = ReferenceWindow()
+        case Scope.SYMBOL if rule in (SymbolRule.BREAKER_BIPS, SymbolRule.BREAKER_WINDOW_NS):
+            memory.breakers[who] = BreakerWindow()
+        case Scope.ACCOUNT if rule in (AccountRule.ORDERS_MAX, AccountRule.ORDERS_WINDOW_NS):
+            memory.rates[who] = Rate()
+        case Scope.KEY:
+            for of_key in [key for key in venue.rules if key[:2] == (Scope.KEY, who) and key[3] != asset]:
+                del venue.rules[of_key]
+            if (Scope.KEY, who, rule, asset) not in venue.rules:
+                memory.keys.pop(who, None)
+            elif who not in memory.keys or memory.keys[who].asset != asset:
+                memory.keys[who] = KeyUse(asset)
 
 
 # ---- the reference price and what is measured with it -------------------------------------------------------------
 
 
-def reference_price(guard: SymbolGuard, ts_ns: int, last_ticks: int) -> int | None:
+def reference_price(venue: Venue, symbol: Symbol) -> int | None:
     """The price that collars and the range are measured from; None: there is none."""
-    window_ns = guard.rules[SymbolRule.REFERENCE_WINDOW_NS]
-    mean = guard.reference.mean_ticks(bucket_number(ts_ns, window_ns)) if window_ns else None
-    return mean or last_ticks or None
+    window_ns = venue.symbol_rule(symbol.symbol, SymbolRule.REFERENCE_WINDOW_NS)
+    window = venue.memory.references[symbol.symbol]
+    mean_ticks = window.mean_ticks(bucket_number(venue.ts_ns, window_ns)) if window_ns else None
+    return mean_ticks or symbol.last_ticks or None
 
 
-def count_trade(guard: SymbolGuard, ts_ns: int, price_ticks: int, lots: int) -> None:
+def count_trade(venue: Venue, symbol: Symbol, price_ticks: int, lots: int) -> None:
     """A trade happened; it moves the reference price when that has a window."""
-    window_ns = guard.rules[SymbolRule.REFERENCE_WINDOW_NS]
+    window_ns = venue.symbol_rule(symbol.symbol, SymbolRule.REFERENCE_WINDOW_NS)
     if window_ns:
-        guard.reference.add(bucket_number(ts_ns, window_ns), price_ticks, lots)
+        number = bucket_number(venue.ts_ns, window_ns)
+        venue.memory.references[symbol.symbol].add(number, price_ticks, lots)
 
 
 COLLARS = {
@@ -178,20 +77,25 @@ class Bounds(NamedTuple):
     high_ticks: int | None
 
     def allow(self, price_ticks: int) -> bool:
-        return (self.low_ticks is None or price_ticks >= self.low_ticks) and (
-            self.high_ticks is None or price_ticks <= self.high_ticks
-        )
+        above = self.low_ticks is None or price_ticks >= self.low_ticks
+        return above and (self.high_ticks is None or price_ticks <= self.high_ticks)
 
 
 EVERYTHING = Bounds(None, None)
 
 
-def bounds(guard: SymbolGuard, pair: tuple[SymbolRule, SymbolRule], reference: int | None) -> Bounds:
+def bounds(venue: Venue, symbol: Symbol, pair: tuple[SymbolRule, SymbolRule]) -> Bounds:
     """What two rules, down and up, allow around the reference price."""
+    reference = reference_price(venue, symbol)
     if reference is None:
         return EVERYTHING
-    down, up = (guard.rules[rule] for rule in pair)
+    down, up = (venue.symbol_rule(symbol.symbol, rule) for rule in pair)
     return Bounds(bips_of(reference, down) if down else None, bips_of(reference, up) if up else None)
+
+
+def trading_range(venue: Venue, symbol: Symbol) -> Bounds:
+    """The prices at which an order that enters now may trade."""
+    return bounds(venue, symbol, RANGE)
 
 
 # ---- what an order is asked before it is accepted -----------------------------------------------------------------
@@ -199,7 +103,7 @@ def bounds(guard: SymbolGuard, pair: tuple[SymbolRule, SymbolRule], reference: i
 
 @dataclass
 class Ahead:
-    """What the legs before an order in its list would count for already."""
+    """What the legs before an order in its list count for already."""
 
     orders: int = 0
     notional_atoms: int = 0
@@ -219,15 +123,14 @@ class Asked:
 
 
 def refuse_outside_collar(venue: Venue, symbol: Symbol, side: Side, limit_ticks: int) -> None:
-    """36: a limit price too far from the reference price."""
-    reference = reference_price(symbol.guard, venue.ts_ns, symbol.last_ticks)
-    allowed = bounds(symbol.guard, COLLARS[side], reference)
+    """36: a limit price, when it is known now, too far from the reference price."""
+    allowed = bounds(venue, symbol, COLLARS[side])
     refuse_if(limit_ticks != 0 and not allowed.allow(limit_ticks), RejectCode.PRICE_OUT_OF_COLLAR)
 
 
 def refuse_position(venue: Venue, symbol: Symbol, order: Order, qty_lots: int) -> None:
     """39: what the account has of the base asset, would have by its open BUY orders, and by this one."""
-    most_lots = symbol.guard.rules[SymbolRule.POSITION_MAX_LOTS]
+    most_lots = venue.symbol_rule(symbol.symbol, SymbolRule.POSITION_MAX_LOTS)
     if most_lots == 0 or order.side is not Side.BUY:
         return
     has_lots = sum(venue.ledger.balances[order.account, symbol.base.asset]) // symbol.base_atoms_per_lot
@@ -239,25 +142,26 @@ def refuse_position(venue: Venue, symbol: Symbol, order: Order, qty_lots: int) -
 def refuse_exposure(venue: Venue, symbol: Symbol, order: Order, hold_atoms: int) -> None:
     """46: what the account would have locked of the asset that it pays with."""
     asset = symbol.payer_asset(order.side)
-    most_atoms = venue.accounts[order.account].guard.locked_max_atoms[asset]
+    most_atoms = venue.account_rule(order.account, AccountRule.LOCKED_MAX_ATOMS, asset)
     would_atoms = venue.ledger.balances[order.account, asset][LOCKED] + hold_atoms
     refuse_if(most_atoms != 0 and would_atoms > most_atoms, RejectCode.EXPOSURE_TOO_HIGH)
 
 
 def refuse_rate(venue: Venue, account: int, ahead: Ahead) -> None:
     """47: one order more than the account may send in its window."""
-    guard = venue.accounts[account].guard
-    if guard.counts_orders:
-        sent = guard.rate.so_far(venue.ts_ns, guard.rules[AccountRule.ORDERS_WINDOW_NS]) + ahead.orders
-        refuse_if(sent >= guard.rules[AccountRule.ORDERS_MAX], RejectCode.ORDER_RATE_TOO_HIGH)
+    orders_max, window_ns = _rate_rules(venue, account)
+    if orders_max and window_ns:
+        sent = venue.memory.rates[account].so_far(venue.ts_ns, window_ns) + ahead.orders
+        refuse_if(sent >= orders_max, RejectCode.ORDER_RATE_TOO_HIGH)
 
 
 def refuse_key_notional(venue: Venue, symbol: Symbol, key: int, notional_atoms: int, ahead: Ahead) -> None:
     """48: more than the key may use in a day."""
-    guard = _key_guard(venue, symbol, key)
-    if guard is not None:
-        would_atoms = guard.used_on(venue.ts_ns // DAY_NS) + ahead.notional_atoms + notional_atoms
-        refuse_if(would_atoms > guard.max_atoms, RejectCode.KEY_NOTIONAL_TOO_HIGH)
+    most_atoms = _key_max(venue, symbol, key)
+    if most_atoms:
+        used_atoms = venue.memory.keys[key].used_on(venue.ts_ns // DAY_NS)
+        would_atoms = used_atoms + ahead.notional_atoms + notional_atoms
+        refuse_if(would_atoms > most_atoms, RejectCode.KEY_NOTIONAL_TOO_HIGH)
 
 
 def refuse_beyond_limits(venue: Venue, symbol: Symbol, order: Order, asked: Asked, ahead: Ahead) -> None:
@@ -270,15 +174,19 @@ def refuse_beyond_limits(venue: Venue, symbol: Symbol, order: Order, asked: Aske
 
 def count_accepted(venue: Venue, symbol: Symbol, order: Order, asked: Asked) -> None:
     """An accepted order is one more in its account's window, and uses up what its key may use."""
-    guard = venue.accounts[order.account].guard
-    if guard.counts_orders:
-        guard.rate.count(venue.ts_ns, guard.rules[AccountRule.ORDERS_WINDOW_NS])
-    key_guard = _key_guard(venue, symbol, order.key)
-    if key_guard is not None:
-        key_guard.use(venue.ts_ns // DAY_NS, asked.notional_atoms(symbol))
+    orders_max, window_ns = _rate_rules(venue, order.account)
+    if orders_max and window_ns:
+        venue.memory.rates[order.account].count(venue.ts_ns, window_ns)
+    if _key_max(venue, symbol, order.key):
+        venue.memory.keys[order.key].use(venue.ts_ns // DAY_NS, asked.notional_atoms(symbol))
 
 
-def _key_guard(venue: Venue, symbol: Symbol, key: int) -> KeyGuard | None:
-    """The guard of this key, when it is about what the symbol is quoted in."""
-    guard = venue.keys.get(key)
-    return guard if guard is not None and guard.asset == symbol.quote.asset else None
+def _rate_rules(venue: Venue, account: int) -> tuple[int, int]:
+    rules = (AccountRule.ORDERS_MAX, AccountRule.ORDERS_WINDOW_NS)
+    orders_max, window_ns = (venue.account_rule(account, rule) for rule in rules)
+    return orders_max, window_ns
+
+
+def _key_max(venue: Venue, symbol: Symbol, key: int) -> int:
+    """What the key may use in a day of what the symbol is quoted in; zero: it is not bounded."""
+    return venue.rules.get((Scope.KEY, key, KeyRule.NOTIONAL_DAY_MAX_ATOMS, symbol.quote.asset), 0)
