@@ -63,7 +63,7 @@ def tick_phases(venue: Venue) -> None:
     for symbol in (venue.symbols[number] for number in sorted(venue.symbols)):
         due = symbol.phase_end_ts_ns <= venue.ts_ns
         if symbol.phase is Phase.PAUSED and due:
-            start(venue, symbol, venue.ts_ns + max(1, symbol.guard.rules[SymbolRule.AUCTION_NS]))
+            start(venue, symbol, venue.ts_ns + max(1, venue.symbol_rule(symbol.symbol, SymbolRule.AUCTION_NS)))
         elif symbol.phase is Phase.AUCTION and due and symbol.phase_end_ts_ns and _may_end(venue, symbol):
             if may_uncross:
                 end(venue, symbol, CommandKind.TICK)
@@ -146,7 +146,7 @@ def _trade(venue: Venue, symbol: Symbol, bid: Order, ask: Order, price_ticks: in
         order.updated_ts_ns = venue.ts_ns
     symbol.trades += 1
     symbol.last_ticks = price_ticks
-    count_trade(symbol.guard, venue.ts_ns, price_ticks, lots)
+    count_trade(venue, symbol, price_ticks, lots)
     venue.emit(
         EventKind.TRADE,
         flags=EventFlag.OFF_BOOK,

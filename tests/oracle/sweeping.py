@@ -6,10 +6,10 @@ Owns MASS_CANCEL, COUNTDOWN and the part of a TICK that fires timers. Closing it
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from exchange.core.codes import CloseReason, CommandKind, EventKind, RejectCode, Scope
 from tests.oracle.matching import close
+from tests.oracle.memory import Timer
 from tests.oracle.venue import Order, Symbol, Venue
 from tests.oracle.words import Command, refuse_if
 
@@ -17,15 +17,6 @@ MASS_CANCEL_MAX = 5_000
 COUNTDOWNS_MAX = 10_000
 COUNTDOWN_MAX_NS = 10**14
 SCOPES = (Scope.VENUE, Scope.SYMBOL, Scope.ACCOUNT, Scope.KEY)
-
-
-@dataclass(frozen=True, order=True)
-class Timer:
-    """Whose orders a timer takes back; zero for symbol or key: all of them."""
-
-    account: int
-    symbol: int
-    key: int
 
 
 def mass_cancel(venue: Venue, command: Command) -> None:
@@ -58,12 +49,12 @@ def countdown(venue: Venue, command: Command) -> None:
     refuse_if(not 0 <= command["countdown_ns"] <= COUNTDOWN_MAX_NS, RejectCode.INVALID_EXPIRY)
     due_ts_ns = 0
     if command["countdown_ns"]:
-        is_new = timer not in venue.countdowns
-        refuse_if(is_new and len(venue.countdowns) >= COUNTDOWNS_MAX, RejectCode.TOO_MANY_COUNTDOWNS)
+        is_new = timer not in venue.memory.countdowns
+        refuse_if(is_new and len(venue.memory.countdowns) >= COUNTDOWNS_MAX, RejectCode.TOO_MANY_COUNTDOWNS)
         due_ts_ns = venue.ts_ns + command["countdown_ns"]
-        venue.countdowns[timer] = due_ts_ns
+        venue.memory.countdowns[timer] = due_ts_ns
     else:
-        venue.countdowns.pop(timer, None)
+        venue.memory.countdowns.pop(timer, None)
     venue.emit(
         EventKind.COUNTDOWN_SET, **vars(timer), countdown_ns=command["countdown_ns"], due_ts_ns=due_ts_ns
     )
@@ -71,7 +62,7 @@ def countdown(venue: Venue, command: Command) -> None:
 
 def fire_countdowns(venue: Venue, closes_max: int) -> None:
     """The timers that are due, first due first; what is beyond `closes_max` orders waits for the next TICK."""
-    due = sorted((ts_ns, timer) for timer, ts_ns in venue.countdowns.items() if ts_ns <= venue.ts_ns)
+    due = sorted((ts_ns, timer) for timer, ts_ns in venue.memory.countdowns.items() if ts_ns <= venue.ts_ns)
     for due_ts_ns, timer in due:
         if closes_max == 0:
             return
@@ -80,7 +71,7 @@ def fire_countdowns(venue: Venue, closes_max: int) -> None:
         closes_max -= _close_some(venue, doomed, closes_max, CommandKind.TICK, CloseReason.COUNTDOWN)
         if any(order.closed_as is None for order in doomed):
             return
-        del venue.countdowns[timer]
+        del venue.memory.countdowns[timer]
         venue.emit(EventKind.COUNTDOWN_FIRED, **vars(timer), due_ts_ns=due_ts_ns)
 
 
@@ -93,7 +84,7 @@ def _where_they_stand(symbol: Symbol) -> Iterator[Order]:
     """Bids, asks, DOWN, UP, each from its best level, and the due queue."""
     for side in (*symbol.sides.values(), *symbol.triggers.values()):
         yield from side.in_matching_order()
-    yield from symbol.due
+    yield from symbol.due.orders
 
 
 def _close_some(venue: Venue, doomed: list[Order], most: int, cause: CommandKind, reason: CloseReason) -> int:

@@ -6,20 +6,12 @@ import random
 
 import pytest
 
-from exchange.core.codes import Side, SymbolRule
+from exchange.core.codes import Scope, Side, SymbolRule
 from tests.oracle.auction_price import NOTHING, Crossing, crossing
-from tests.oracle.guards import (
-    COLLARS,
-    BreakerWindow,
-    KeyGuard,
-    Rate,
-    SymbolGuard,
-    bips_of,
-    bounds,
-    bucket_number,
-    count_trade,
-    reference_price,
-)
+from tests.oracle.guards import COLLARS, bips_of, bounds, count_trade, reference_price
+from tests.oracle.memory import BreakerWindow, KeyUse, Rate, bucket_number
+from tests.oracle.reference import RULES
+from tests.oracle.venue import Asset, Symbol, Venue
 from tests.oracle.words import MAX_ATOMS
 
 
@@ -29,39 +21,56 @@ def test_bips_by_the_formula_of_the_page_are_those_of_the_fraction(amount: int, 
     assert bips_of(amount, bips) == min(amount // 10_000 * bips + amount % 10_000 * bips // 10_000, MAX_ATOMS)
 
 
-def _guard(window_ns: int) -> SymbolGuard:
-    guard = SymbolGuard()
-    guard.rules[SymbolRule.REFERENCE_WINDOW_NS] = window_ns
-    return guard
+BTC, USDT = Asset(1, 4, "BTC"), Asset(2, 4, "USDT")
+
+
+def _market(**rules: int) -> tuple[Venue, Symbol]:
+    """A symbol with rules, on a venue of its own."""
+    venue, symbol = Venue(), Symbol(1, BTC, USDT, 1, 2, "BTC_USDT", dict.fromkeys(RULES, 1), 1_000, 1_000)
+    for name, value in rules.items():
+        venue.rules[Scope.SYMBOL, 1, SymbolRule[name], 0] = value
+    return venue, symbol
+
+
+def _trade(venue: Venue, symbol: Symbol, ts_ns: int, price_ticks: int, lots: int) -> None:
+    venue.ts_ns, symbol.last_ticks = ts_ns, price_ticks
+    count_trade(venue, symbol, price_ticks, lots)
+
+
+def _reference_at(venue: Venue, symbol: Symbol, ts_ns: int) -> int | None:
+    venue.ts_ns = ts_ns
+    return reference_price(venue, symbol)
 
 
 def test_reference_price_is_the_mean_of_sixteen_buckets_and_then_the_last_price() -> None:
-    guard = _guard(160)
-    assert reference_price(guard, 5, 0) is None
-    count_trade(guard, 5, 100, 3)
-    count_trade(guard, 15, 101, 1)
-    assert reference_price(guard, 15, 101) == 100
-    count_trade(guard, 159, 200, 4)
-    assert reference_price(guard, 159, 200) == (3 * 100 + 101 + 4 * 200) // 8
-    assert reference_price(guard, 160, 200) == (101 + 4 * 200) // 5
-    assert reference_price(guard, 309, 200) == 200
-    assert reference_price(guard, 310, 77) == 77
-    count_trade(guard, 310, 50, 1)
-    assert list(guard.reference.buckets) == [31]
+    venue, symbol = _market(REFERENCE_WINDOW_NS=160)
+    assert _reference_at(venue, symbol, 5) is None
+    _trade(venue, symbol, 5, 100, 3)
+    _trade(venue, symbol, 15, 101, 1)
+    assert _reference_at(venue, symbol, 15) == 100
+    _trade(venue, symbol, 159, 200, 4)
+    assert _reference_at(venue, symbol, 159) == (3 * 100 + 101 + 4 * 200) // 8
+    assert _reference_at(venue, symbol, 160) == (101 + 4 * 200) // 5
+    symbol.last_ticks = 77
+    assert _reference_at(venue, symbol, 309) == 200
+    assert _reference_at(venue, symbol, 310) == 77
+    _trade(venue, symbol, 310, 50, 1)
+    assert list(venue.memory.references[1].buckets) == [31]
 
 
 def test_reference_price_without_window_is_the_last_price() -> None:
-    guard = _guard(0)
-    count_trade(guard, 5, 100, 3)
-    assert (guard.reference.buckets, reference_price(guard, 5, 42), reference_price(guard, 5, 0)) == ({}, 42, None)
+    venue, symbol = _market()
+    _trade(venue, symbol, 5, 100, 3)
+    assert not venue.memory.references
+    assert reference_price(venue, symbol) == 100
 
 
 def test_bucket_that_is_full_takes_no_more_and_a_trade_weighs_no_more_than_it_may() -> None:
-    guard = _guard(16)
+    venue, symbol = _market(REFERENCE_WINDOW_NS=16)
     for _ in range(2**10 + 5):
-        count_trade(guard, 3, 10, 2**45)
-    assert guard.reference.buckets[3].lots == 2**50
-    assert guard.reference.buckets[3].price_lots == 10 * 2**50
+        _trade(venue, symbol, 3, 10, 2**45)
+    bucket = venue.memory.references[1].buckets[3]
+    assert (bucket.lots, bucket.price_lots) == (2**50, 10 * 2**50)
 
 
 def test_window_shorter_than_sixteen_nanoseconds_has_buckets_of_one() -> None:
@@ -69,13 +78,12 @@ def test_window_shorter_than_sixteen_nanoseconds_has_buckets_of_one() -> None:
 
 
 def test_collar_of_one_direction_leaves_the_other_open() -> None:
-    guard = _guard(0)
-    guard.rules[SymbolRule.BID_UP_BIPS] = 11_000
-    guard.rules[SymbolRule.ASK_DOWN_BIPS] = 9_000
-    bid, ask = (bounds(guard, COLLARS[side], 105) for side in Side)
+    venue, symbol = _market(BID_UP_BIPS=11_000, ASK_DOWN_BIPS=9_000)
+    assert bounds(venue, symbol, COLLARS[Side.BUY]).allow(10**9)
+    symbol.last_ticks = 105
+    bid, ask = (bounds(venue, symbol, COLLARS[side]) for side in Side)
     assert [bid.allow(price) for price in (1, 115, 116)] == [True, True, False]
     assert [ask.allow(price) for price in (93, 94, 10**9)] == [False, True, True]
-    assert bounds(guard, COLLARS[Side.BUY], None).allow(10**9)
 
 
 def test_breaker_window_forgets_what_is_sixteen_buckets_old() -> None:
@@ -99,7 +107,7 @@ def test_rate_window_starts_with_the_first_order_after_the_last_one_ended() -> N
 
 
 def test_key_begins_each_day_with_nothing_used() -> None:
-    key = KeyGuard(asset=2, max_atoms=100)
+    key = KeyUse(asset=2)
     key.use(3, 60)
     key.use(3, 30)
     assert (key.used_on(3), key.used_on(4)) == (90, 0)

@@ -32,6 +32,7 @@ from exchange.core.codes import (
     TransferState,
 )
 from tests.oracle.clearing import Ledger
+from tests.oracle.memory import Memory
 from tests.oracle.queues import BookSide, DueQueue, TriggerSide
 from tests.oracle.words import Command, Event, event, names_an_order
 
@@ -253,6 +254,7 @@ class Venue:
     next_list_id: int = 1
     staged: list[Command] = field(default_factory=list)  # PLACE_LIST and its legs so far, when they came last
     rules: dict[RuleKey, int] = field(default_factory=dict)  # docs/engine-guards.md, section 20; not those of zero
+    memory: Memory = field(default_factory=Memory)
     ledger: Ledger = field(default_factory=Ledger)
     cause: CommandKind = CommandKind.TICK  # the kind of the command that is being applied
     unfinished: list[Command] = field(default_factory=list)  # what was staged when it came
