@@ -13,15 +13,15 @@ from tests.oracle.venue import Symbol, Venue
 
 def after_trading(venue: Venue, symbol: Symbol, prices: list[int]) -> None:
     """An order that entered has had its last event; `prices` are those of its first and last trade, if it had any."""
-    if not prices or not _watches(venue, symbol):
+    if not prices or not _watches(symbol):
         return
     _note(venue, symbol, prices)
-    low, high = venue.memory.breakers[symbol.symbol].extremes()
-    if high - low <= bips_of(low, venue.symbol_rule(symbol.symbol, SymbolRule.BREAKER_BIPS)):
+    low, high = symbol.guard.breaker.extremes()
+    if high - low <= bips_of(low, symbol.guard.rules[SymbolRule.BREAKER_BIPS]):
         return
-    venue.memory.breakers[symbol.symbol] = BreakerWindow()
+    symbol.guard.breaker = BreakerWindow()
     symbol.phase = Phase.PAUSED
-    symbol.phase_end_ts_ns = venue.ts_ns + venue.symbol_rule(symbol.symbol, SymbolRule.BREAKER_PAUSE_NS)
+    symbol.phase_end_ts_ns = venue.ts_ns + symbol.guard.rules[SymbolRule.BREAKER_PAUSE_NS]
     venue.emit(
         EventKind.BREAKER_TRIPPED,
         symbol=symbol.symbol,
@@ -34,17 +34,17 @@ def after_trading(venue: Venue, symbol: Symbol, prices: list[int]) -> None:
 
 def after_uncross(venue: Venue, symbol: Symbol, prices: list[int]) -> None:
     """Trades of an uncross begin the window anew and trip nothing."""
-    if prices and _watches(venue, symbol):
-        venue.memory.breakers[symbol.symbol] = BreakerWindow()
+    if prices and _watches(symbol):
+        symbol.guard.breaker = BreakerWindow()
         _note(venue, symbol, prices)
 
 
-def _watches(venue: Venue, symbol: Symbol) -> bool:
+def _watches(symbol: Symbol) -> bool:
     rules = (SymbolRule.BREAKER_BIPS, SymbolRule.BREAKER_WINDOW_NS)
-    return all(venue.symbol_rule(symbol.symbol, rule) for rule in rules)
+    return all(symbol.guard.rules[rule] for rule in rules)
 
 
 def _note(venue: Venue, symbol: Symbol, prices: list[int]) -> None:
-    number = bucket_number(venue.ts_ns, venue.symbol_rule(symbol.symbol, SymbolRule.BREAKER_WINDOW_NS))
+    number = bucket_number(venue.ts_ns, symbol.guard.rules[SymbolRule.BREAKER_WINDOW_NS])
     for price_ticks in prices:
-        venue.memory.breakers[symbol.symbol].add(number, price_ticks)
+        symbol.guard.breaker.add(number, price_ticks)

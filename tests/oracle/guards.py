@@ -1,21 +1,24 @@
 """Section 20 of docs/engine-guards.md: the numbers that guard a symbol, an account and a key.
 
 Owns the reference price, what it bounds, and the questions 36, 39, 46, 47, 48 that are asked of an order before it is
-accepted. What guards remember is in `memory.py`. Moves no money and closes nothing.
+accepted. What guards remember is in `memory.py`, rules themselves are set by `rules.py`. Moves no money and closes nothing.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field
 from fractions import Fraction
 from math import floor
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from exchange.core.codes import AccountRule, KeyRule, RejectCode, Scope, Side, SymbolRule
+from exchange.core.codes import AccountRule, RejectCode, Side, SymbolRule
 from tests.oracle.clearing import LOCKED
-from tests.oracle.memory import BreakerWindow, KeyUse, Rate, ReferenceWindow, bucket_number
-from tests.oracle.venue import Order, Symbol, Venue
+from tests.oracle.memory import BreakerWindow, Rate, ReferenceWindow, bucket_number
 from tests.oracle.words import MAX_ATOMS, refuse_if
+
+if TYPE_CHECKING:
+    from tests.oracle.venue import Order, Symbol, Venue
 
 DAY_NS = 86_400 * 10**9
 
@@ -25,23 +28,68 @@ def bips_of(amount: int, bips: int) -> int:
     return min(floor(Fraction(amount * bips, 10_000)), MAX_ATOMS)
 
 
-def forget_after_rule(venue: Venue, scope: Scope, who: int, rule: int, asset: int) -> None:
-    """What a rule that was just set makes void; a key has one maximum, whatever its asset."""
-    memory = venue.memory
-    match scope:
-        case Scope.SYMBOL if rule == SymbolRule.REFERENCE_WINDOW_NS:
-            memory.references[who] = ReferenceWindow()
-        case Scope.SYMBOL if rule in (SymbolRule.BREAKER_BIPS, SymbolRule.BREAKER_WINDOW_NS):
-            memory.breakers[who] = BreakerWindow()
-        case Scope.ACCOUNT if rule in (AccountRule.ORDERS_MAX, AccountRule.ORDERS_WINDOW_NS):
-            memory.rates[who] = Rate()
-        case Scope.KEY:
-            for of_key in [key for key in venue.rules if key[:2] == (Scope.KEY, who) and key[3] != asset]:
-                del venue.rules[of_key]
-            if (Scope.KEY, who, rule, asset) not in venue.rules:
-                memory.keys.pop(who, None)
-            elif who not in memory.keys or memory.keys[who].asset != asset:
-                memory.keys[who] = KeyUse(asset)
+# ---- the rules and what they remember -----------------------------------------------------------------------------
+
+
+@dataclass
+class SymbolGuard:
+    rules: defaultdict[SymbolRule, int] = field(default_factory=lambda: defaultdict(int))
+    reference: ReferenceWindow = field(default_factory=ReferenceWindow)
+    breaker: BreakerWindow = field(default_factory=BreakerWindow)
+
+    def set_rule(self, rule: SymbolRule, value: int) -> None:
+        """A window whose width or purpose changes begins empty."""
+        self.rules[rule] = value
+        if rule is SymbolRule.REFERENCE_WINDOW_NS:
+            self.reference = ReferenceWindow()
+        elif rule in (SymbolRule.BREAKER_BIPS, SymbolRule.BREAKER_WINDOW_NS):
+            self.breaker = BreakerWindow()
+
+
+@dataclass
+class AccountGuard:
+    rules: defaultdict[AccountRule, int] = field(default_factory=lambda: defaultdict(int))  # but LOCKED_MAX_ATOMS
+    locked_max_atoms: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))  # by asset
+    rate: Rate = field(default_factory=Rate)
+
+    def set_rule(self, rule: AccountRule, asset: int, value: int) -> None:
+        if rule is AccountRule.LOCKED_MAX_ATOMS:
+            self.locked_max_atoms[asset] = value
+        else:
+            self.rules[rule] = value
+        if rule in (AccountRule.ORDERS_MAX, AccountRule.ORDERS_WINDOW_NS):
+            self.rate = Rate()
+
+    @property
+    def counts_orders(self) -> bool:
+        return self.rules[AccountRule.ORDERS_MAX] != 0 and self.rules[AccountRule.ORDERS_WINDOW_NS] != 0
+
+
+@dataclass
+class KeyGuard:
+    """What the orders of a key may amount to in a day, in one asset, and what they did."""
+
+    asset: int
+    max_atoms: int
+    day: int = 0
+    used_atoms: int = 0
+
+    def used_on(self, day: int) -> int:
+        return self.used_atoms if day == self.day else 0
+
+    def use(self, day: int, atoms: int) -> None:
+        self.used_atoms = self.used_on(day) + atoms
+        self.day = day
+
+
+def set_key_rule(venue: Venue, key: int, asset: int, value: int) -> None:
+    """A key has one maximum: this one takes the place of another, and of what was used unless the asset is the same."""
+    guard = venue.keys.pop(key, None)
+    if value:
+        if guard is None or guard.asset != asset:
+            guard = KeyGuard(asset, value)
+        guard.max_atoms = value
+        venue.keys[key] = guard
 
 
 # ---- the reference price and what is measured with it -------------------------------------------------------------
@@ -49,18 +97,16 @@ def forget_after_rule(venue: Venue, scope: Scope, who: int, rule: int, asset: in
 
 def reference_price(venue: Venue, symbol: Symbol) -> int | None:
     """The price that collars and the range are measured from; None: there is none."""
-    window_ns = venue.symbol_rule(symbol.symbol, SymbolRule.REFERENCE_WINDOW_NS)
-    window = venue.memory.references[symbol.symbol]
-    mean_ticks = window.mean_ticks(bucket_number(venue.ts_ns, window_ns)) if window_ns else None
+    window_ns = symbol.guard.rules[SymbolRule.REFERENCE_WINDOW_NS]
+    mean_ticks = symbol.guard.reference.mean_ticks(bucket_number(venue.ts_ns, window_ns)) if window_ns else None
     return mean_ticks or symbol.last_ticks or None
 
 
 def count_trade(venue: Venue, symbol: Symbol, price_ticks: int, lots: int) -> None:
     """A trade happened; it moves the reference price when that has a window."""
-    window_ns = venue.symbol_rule(symbol.symbol, SymbolRule.REFERENCE_WINDOW_NS)
+    window_ns = symbol.guard.rules[SymbolRule.REFERENCE_WINDOW_NS]
     if window_ns:
-        number = bucket_number(venue.ts_ns, window_ns)
-        venue.memory.references[symbol.symbol].add(number, price_ticks, lots)
+        symbol.guard.reference.add(bucket_number(venue.ts_ns, window_ns), price_ticks, lots)
 
 
 COLLARS = {
@@ -89,7 +135,7 @@ def bounds(venue: Venue, symbol: Symbol, pair: tuple[SymbolRule, SymbolRule]) ->
     reference = reference_price(venue, symbol)
     if reference is None:
         return EVERYTHING
-    down, up = (venue.symbol_rule(symbol.symbol, rule) for rule in pair)
+    down, up = (symbol.guard.rules[rule] for rule in pair)
     return Bounds(bips_of(reference, down) if down else None, bips_of(reference, up) if up else None)
 
 
@@ -130,7 +176,7 @@ def refuse_outside_collar(venue: Venue, symbol: Symbol, side: Side, limit_ticks:
 
 def refuse_position(venue: Venue, symbol: Symbol, order: Order, qty_lots: int) -> None:
     """39: what the account has of the base asset, would have by its open BUY orders, and by this one."""
-    most_lots = venue.symbol_rule(symbol.symbol, SymbolRule.POSITION_MAX_LOTS)
+    most_lots = symbol.guard.rules[SymbolRule.POSITION_MAX_LOTS]
     if most_lots == 0 or order.side is not Side.BUY:
         return
     has_lots = sum(venue.ledger.balances[order.account, symbol.base.asset]) // symbol.base_atoms_per_lot
@@ -142,26 +188,25 @@ def refuse_position(venue: Venue, symbol: Symbol, order: Order, qty_lots: int) -
 def refuse_exposure(venue: Venue, symbol: Symbol, order: Order, hold_atoms: int) -> None:
     """46: what the account would have locked of the asset that it pays with."""
     asset = symbol.payer_asset(order.side)
-    most_atoms = venue.account_rule(order.account, AccountRule.LOCKED_MAX_ATOMS, asset)
+    most_atoms = venue.accounts[order.account].guard.locked_max_atoms[asset]
     would_atoms = venue.ledger.balances[order.account, asset][LOCKED] + hold_atoms
     refuse_if(most_atoms != 0 and would_atoms > most_atoms, RejectCode.EXPOSURE_TOO_HIGH)
 
 
 def refuse_rate(venue: Venue, account: int, ahead: Ahead) -> None:
     """47: one order more than the account may send in its window."""
-    orders_max, window_ns = _rate_rules(venue, account)
-    if orders_max and window_ns:
-        sent = venue.memory.rates[account].so_far(venue.ts_ns, window_ns) + ahead.orders
-        refuse_if(sent >= orders_max, RejectCode.ORDER_RATE_TOO_HIGH)
+    guard = venue.accounts[account].guard
+    if guard.counts_orders:
+        sent = guard.rate.so_far(venue.ts_ns, guard.rules[AccountRule.ORDERS_WINDOW_NS]) + ahead.orders
+        refuse_if(sent >= guard.rules[AccountRule.ORDERS_MAX], RejectCode.ORDER_RATE_TOO_HIGH)
 
 
 def refuse_key_notional(venue: Venue, symbol: Symbol, key: int, notional_atoms: int, ahead: Ahead) -> None:
     """48: more than the key may use in a day."""
-    most_atoms = _key_max(venue, symbol, key)
-    if most_atoms:
-        used_atoms = venue.memory.keys[key].used_on(venue.ts_ns // DAY_NS)
-        would_atoms = used_atoms + ahead.notional_atoms + notional_atoms
-        refuse_if(would_atoms > most_atoms, RejectCode.KEY_NOTIONAL_TOO_HIGH)
+    guard = _key_guard(venue, symbol, key)
+    if guard is not None:
+        would_atoms = guard.used_on(venue.ts_ns // DAY_NS) + ahead.notional_atoms + notional_atoms
+        refuse_if(would_atoms > guard.max_atoms, RejectCode.KEY_NOTIONAL_TOO_HIGH)
 
 
 def refuse_beyond_limits(venue: Venue, symbol: Symbol, order: Order, asked: Asked, ahead: Ahead) -> None:
@@ -174,19 +219,15 @@ def refuse_beyond_limits(venue: Venue, symbol: Symbol, order: Order, asked: Aske
 
 def count_accepted(venue: Venue, symbol: Symbol, order: Order, asked: Asked) -> None:
     """An accepted order is one more in its account's window, and uses up what its key may use."""
-    orders_max, window_ns = _rate_rules(venue, order.account)
-    if orders_max and window_ns:
-        venue.memory.rates[order.account].count(venue.ts_ns, window_ns)
-    if _key_max(venue, symbol, order.key):
-        venue.memory.keys[order.key].use(venue.ts_ns // DAY_NS, asked.notional_atoms(symbol))
+    guard = venue.accounts[order.account].guard
+    if guard.counts_orders:
+        guard.rate.count(venue.ts_ns, guard.rules[AccountRule.ORDERS_WINDOW_NS])
+    key_guard = _key_guard(venue, symbol, order.key)
+    if key_guard is not None:
+        key_guard.use(venue.ts_ns // DAY_NS, asked.notional_atoms(symbol))
 
 
-def _rate_rules(venue: Venue, account: int) -> tuple[int, int]:
-    rules = (AccountRule.ORDERS_MAX, AccountRule.ORDERS_WINDOW_NS)
-    orders_max, window_ns = (venue.account_rule(account, rule) for rule in rules)
-    return orders_max, window_ns
-
-
-def _key_max(venue: Venue, symbol: Symbol, key: int) -> int:
-    """What the key may use in a day of what the symbol is quoted in; zero: it is not bounded."""
-    return venue.rules.get((Scope.KEY, key, KeyRule.NOTIONAL_DAY_MAX_ATOMS, symbol.quote.asset), 0)
+def _key_guard(venue: Venue, symbol: Symbol, key: int) -> KeyGuard | None:
+    """The guard of this key, when it is about what the symbol is quoted in."""
+    guard = venue.keys.get(key)
+    return guard if guard is not None and guard.asset == symbol.quote.asset else None

@@ -1,16 +1,13 @@
-"""What guards remember: windows of trades, the rate of an account, what a key used today, timers, closed withdrawals.
+"""What guards remember of the past: windows of trades, the rate of an account.
 
-Owns this part of the state and how it ages. Judges nothing: `guards.py`, `breaker.py` and `sweeping.py` do.
+Owns how that ages. Judges nothing: `guards.py` and `breaker.py` do.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
-
-from exchange.core.codes import TradingMode
 
 BUCKETS = 16
 WEIGHT_MAX_LOTS = 2**40
@@ -86,38 +83,3 @@ class Rate:
         if self.so_far(ts_ns, window_ns) == 0:
             self.start_ts_ns, self.orders = ts_ns, 0
         self.orders += 1
-
-
-@dataclass
-class KeyUse:
-    """The asset in which a key is measured, and what its orders of one day amount to."""
-
-    asset: int
-    day: int = 0
-    used_atoms: int = 0
-
-    def used_on(self, day: int) -> int:
-        return self.used_atoms if day == self.day else 0
-
-    def use(self, day: int, atoms: int) -> None:
-        self.used_atoms = self.used_on(day) + atoms
-        self.day = day
-
-
-@dataclass(frozen=True, order=True)
-class Timer:
-    """Whose orders a dead man's timer takes back; zero for symbol or key: all of them."""
-
-    account: int
-    symbol: int
-    key: int
-
-
-@dataclass
-class Memory:
-    references: defaultdict[int, ReferenceWindow] = field(default_factory=lambda: defaultdict(ReferenceWindow))
-    breakers: defaultdict[int, BreakerWindow] = field(default_factory=lambda: defaultdict(BreakerWindow))
-    rates: defaultdict[int, Rate] = field(default_factory=lambda: defaultdict(Rate))  # by account
-    keys: dict[int, KeyUse] = field(default_factory=dict)  # those with a maximum
-    countdowns: dict[Timer, int] = field(default_factory=dict)  # when they are due
-    withdrawals: TradingMode = TradingMode.OPEN

@@ -76,6 +76,9 @@ class DueQueue:
     def __init__(self) -> None:
         self.orders: Queue = []
 
+    def __iter__(self) -> Iterator[Order]:
+        return iter(self.orders)
+
     def rest(self, order: Order) -> None:
         self.orders.append(order)
         order.stands_in = self

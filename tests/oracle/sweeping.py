@@ -1,15 +1,15 @@
 """Section 23: many orders taken back at once, by an operator or because a dead man's timer ran out.
 
-Owns MASS_CANCEL, COUNTDOWN and the part of a TICK that fires timers. Closing itself is `matching.close`.
+Owns MASS_CANCEL, COUNTDOWN and the part of a TICK that fires timers. Closing itself is `closing.close`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
-from exchange.core.codes import CloseReason, CommandKind, EventKind, RejectCode, Scope
-from tests.oracle.matching import close
-from tests.oracle.memory import Timer
+from exchange.core.codes import CloseReason, EventKind, RejectCode, Scope
+from tests.oracle.closing import close
 from tests.oracle.venue import Order, Symbol, Venue
 from tests.oracle.words import Command, refuse_if
 
@@ -17,6 +17,14 @@ MASS_CANCEL_MAX = 5_000
 COUNTDOWNS_MAX = 10_000
 COUNTDOWN_MAX_NS = 10**14
 SCOPES = (Scope.VENUE, Scope.SYMBOL, Scope.ACCOUNT, Scope.KEY)
+
+
+class Timer(NamedTuple):
+    """Whose orders a timer takes back; zero for symbol or key: all of them."""
+
+    account: int
+    symbol: int
+    key: int
 
 
 def mass_cancel(venue: Venue, command: Command) -> None:
@@ -32,7 +40,7 @@ def mass_cancel(venue: Venue, command: Command) -> None:
         refuse_if(scope is Scope.SYMBOL and symbol not in venue.symbols, RejectCode.UNKNOWN_SYMBOL)
         symbols = sorted(venue.symbols) if scope is Scope.VENUE else [symbol]
         doomed = [order for number in symbols for order in _where_they_stand(venue.symbols[number])]
-    count = _close_some(venue, doomed, MASS_CANCEL_MAX, CommandKind.MASS_CANCEL, CloseReason.MASS_CANCELED)
+    count = _close_some(venue, doomed, MASS_CANCEL_MAX, CloseReason.MASS_CANCELED)
     venue.emit(
         EventKind.MASS_CANCELED,
         **{name: command[name] for name in ("scope", "account", "symbol", "key")},
@@ -49,30 +57,30 @@ def countdown(venue: Venue, command: Command) -> None:
     refuse_if(not 0 <= command["countdown_ns"] <= COUNTDOWN_MAX_NS, RejectCode.INVALID_EXPIRY)
     due_ts_ns = 0
     if command["countdown_ns"]:
-        is_new = timer not in venue.memory.countdowns
-        refuse_if(is_new and len(venue.memory.countdowns) >= COUNTDOWNS_MAX, RejectCode.TOO_MANY_COUNTDOWNS)
+        is_new = timer not in venue.countdowns
+        refuse_if(is_new and len(venue.countdowns) >= COUNTDOWNS_MAX, RejectCode.TOO_MANY_COUNTDOWNS)
         due_ts_ns = venue.ts_ns + command["countdown_ns"]
-        venue.memory.countdowns[timer] = due_ts_ns
+        venue.countdowns[timer] = due_ts_ns
     else:
-        venue.memory.countdowns.pop(timer, None)
+        venue.countdowns.pop(timer, None)
     venue.emit(
-        EventKind.COUNTDOWN_SET, **vars(timer), countdown_ns=command["countdown_ns"], due_ts_ns=due_ts_ns
+        EventKind.COUNTDOWN_SET, **timer._asdict(), countdown_ns=command["countdown_ns"], due_ts_ns=due_ts_ns
     )
 
 
 def fire_countdowns(venue: Venue, closes_max: int) -> None:
     """The timers that are due, first due first; what is beyond `closes_max` orders waits for the next TICK."""
-    due = sorted((ts_ns, timer) for timer, ts_ns in venue.memory.countdowns.items() if ts_ns <= venue.ts_ns)
+    due = sorted((ts_ns, Timer(*timer)) for timer, ts_ns in venue.countdowns.items() if ts_ns <= venue.ts_ns)
     for due_ts_ns, timer in due:
         if closes_max == 0:
             return
         swept = _of_account(venue, timer.account, timer.symbol)
         doomed = [order for order in swept if timer.key in (0, order.key)]
-        closes_max -= _close_some(venue, doomed, closes_max, CommandKind.TICK, CloseReason.COUNTDOWN)
+        closes_max -= _close_some(venue, doomed, closes_max, CloseReason.COUNTDOWN)
         if any(order.closed_as is None for order in doomed):
             return
-        del venue.memory.countdowns[timer]
-        venue.emit(EventKind.COUNTDOWN_FIRED, **vars(timer), due_ts_ns=due_ts_ns)
+        del venue.countdowns[timer]
+        venue.emit(EventKind.COUNTDOWN_FIRED, **timer._asdict(), due_ts_ns=due_ts_ns)
 
 
 def _of_account(venue: Venue, account: int, symbol: int) -> list[Order]:
@@ -84,14 +92,14 @@ def _where_they_stand(symbol: Symbol) -> Iterator[Order]:
     """Bids, asks, DOWN, UP, each from its best level, and the due queue."""
     for side in (*symbol.sides.values(), *symbol.triggers.values()):
         yield from side.in_matching_order()
-    yield from symbol.due.orders
+    yield from symbol.due
 
 
-def _close_some(venue: Venue, doomed: list[Order], most: int, cause: CommandKind, reason: CloseReason) -> int:
+def _close_some(venue: Venue, doomed: list[Order], most: int, reason: CloseReason) -> int:
     """Close these in order, `most` of them; one that another one took along is not counted. How many it closed."""
     count = 0
     for order in doomed:
         if order.closed_as is None and count < most:
-            close(venue, venue.symbols[order.symbol], order, cause, reason)
+            close(venue, order, reason)
             count += 1
     return count

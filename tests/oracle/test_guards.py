@@ -6,10 +6,10 @@ import random
 
 import pytest
 
-from exchange.core.codes import Scope, Side, SymbolRule
+from exchange.core.codes import Side, SymbolRule
 from tests.oracle.auction_price import NOTHING, Crossing, crossing
-from tests.oracle.guards import COLLARS, bips_of, bounds, count_trade, reference_price
-from tests.oracle.memory import BreakerWindow, KeyUse, Rate, bucket_number
+from tests.oracle.guards import COLLARS, KeyGuard, bips_of, bounds, count_trade, reference_price
+from tests.oracle.memory import BreakerWindow, Rate, bucket_number
 from tests.oracle.reference import RULES
 from tests.oracle.venue import Asset, Symbol, Venue
 from tests.oracle.words import MAX_ATOMS
@@ -28,7 +28,7 @@ def _market(**rules: int) -> tuple[Venue, Symbol]:
     """A symbol with rules, on a venue of its own."""
     venue, symbol = Venue(), Symbol(1, BTC, USDT, 1, 2, "BTC_USDT", dict.fromkeys(RULES, 1), 1_000, 1_000)
     for name, value in rules.items():
-        venue.rules[Scope.SYMBOL, 1, SymbolRule[name], 0] = value
+        symbol.guard.set_rule(SymbolRule[name], value)
     return venue, symbol
 
 
@@ -55,7 +55,7 @@ def test_reference_price_is_the_mean_of_sixteen_buckets_and_then_the_last_price(
     assert _reference_at(venue, symbol, 309) == 200
     assert _reference_at(venue, symbol, 310) == 77
     _trade(venue, symbol, 310, 50, 1)
-    assert list(venue.memory.references[1].buckets) == [31]
+    assert list(symbol.guard.reference.buckets) == [31]
 
 
 def test_reference_price_without_window_is_the_last_price() -> None:
@@ -69,7 +69,7 @@ def test_bucket_that_is_full_takes_no_more_and_a_trade_weighs_no_more_than_it_ma
     venue, symbol = _market(REFERENCE_WINDOW_NS=16)
     for _ in range(2**10 + 5):
         _trade(venue, symbol, 3, 10, 2**45)
-    bucket = venue.memory.references[1].buckets[3]
+    bucket = symbol.guard.reference.buckets[3]
     assert (bucket.lots, bucket.price_lots) == (2**50, 10 * 2**50)
 
 
@@ -107,7 +107,7 @@ def test_rate_window_starts_with_the_first_order_after_the_last_one_ended() -> N
 
 
 def test_key_begins_each_day_with_nothing_used() -> None:
-    key = KeyUse(asset=2)
+    key = KeyGuard(asset=2, max_atoms=100)
     key.use(3, 60)
     key.use(3, 30)
     assert (key.used_on(3), key.used_on(4)) == (90, 0)

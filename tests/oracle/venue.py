@@ -22,17 +22,15 @@ from exchange.core.codes import (
     OrderType,
     PegType,
     Phase,
-    Scope,
     Side,
     Stage,
     StpMode,
-    SymbolRule,
     TimeInForce,
     TradingMode,
     TransferState,
 )
 from tests.oracle.clearing import Ledger
-from tests.oracle.memory import Memory
+from tests.oracle.guards import AccountGuard, KeyGuard, SymbolGuard
 from tests.oracle.queues import BookSide, DueQueue, TriggerSide
 from tests.oracle.words import Command, Event, event, names_an_order
 
@@ -60,6 +58,7 @@ class Account:
     maker_fee_ppm: int  # -1: the symbol's
     taker_fee_ppm: int
     mode: TradingMode = TradingMode.OPEN
+    guard: AccountGuard = field(default_factory=AccountGuard)
 
 
 MARKET_TYPES = (OrderType.MARKET, OrderType.STOP_LOSS, OrderType.TAKE_PROFIT)
@@ -171,6 +170,7 @@ class Symbol:
     last_ticks: int = 0  # price of the last trade; zero: none yet
     passed_low_ticks: int = 0  # trade prices since nothing was due any more; zeros: none
     passed_high_ticks: int = 0
+    guard: SymbolGuard = field(default_factory=SymbolGuard)
     watched: bool = False  # it ever had a special order, a rule, or an auction
     phase: Phase = Phase.CONTINUOUS
     phase_end_ts_ns: int = 0
@@ -229,9 +229,6 @@ class OrderList:
         return (makers or behind)[0]
 
 
-RuleKey = tuple[Scope, int, int, int]  # scope, the number of whom it is about, rule, asset or zero
-
-
 @dataclass
 class Venue:
     """Everything. `events` are those of the command that is being applied."""
@@ -246,6 +243,8 @@ class Venue:
     symbols: dict[int, Symbol] = field(default_factory=dict)
     accounts: dict[int, Account] = field(default_factory=dict)
     transfers: dict[int, Transfer] = field(default_factory=dict)
+    withdrawals: TradingMode = TradingMode.OPEN
+    countdowns: dict[tuple[int, int, int], int] = field(default_factory=dict)  # account, symbol, key -> due_ts_ns
     open_orders: dict[int, Order] = field(default_factory=dict)
     window: deque[tuple[int, Order]] = field(default_factory=deque)  # closed orders with a client id, by ordinal
     next_ordinal: int = 0
@@ -253,8 +252,7 @@ class Venue:
     lists: dict[int, OrderList] = field(default_factory=dict)  # those with an open leg
     next_list_id: int = 1
     staged: list[Command] = field(default_factory=list)  # PLACE_LIST and its legs so far, when they came last
-    rules: dict[RuleKey, int] = field(default_factory=dict)  # docs/engine-guards.md, section 20; not those of zero
-    memory: Memory = field(default_factory=Memory)
+    keys: dict[int, KeyGuard] = field(default_factory=dict)  # those with a rule
     ledger: Ledger = field(default_factory=Ledger)
     cause: CommandKind = CommandKind.TICK  # the kind of the command that is being applied
     unfinished: list[Command] = field(default_factory=list)  # what was staged when it came
@@ -266,16 +264,10 @@ class Venue:
         self.events.append(happened)
         self.ledger.post(happened, self.symbols)
 
-    def symbol_rule(self, symbol: int, rule: SymbolRule) -> int:
-        return self.rules.get((Scope.SYMBOL, symbol, rule, 0), 0)
-
-    def account_rule(self, account: int, rule: AccountRule, asset: int = 0) -> int:
-        return self.rules.get((Scope.ACCOUNT, account, rule, asset), 0)
-
     def same_owner(self, one: int, other: int) -> bool:
         """Whether two accounts are one to self-trade prevention: the same, or of one trade group."""
-        group = self.account_rule(one, AccountRule.TRADE_GROUP)
-        return one == other or (group != 0 and group == self.account_rule(other, AccountRule.TRADE_GROUP))
+        groups = [self.accounts[account].guard.rules[AccountRule.TRADE_GROUP] for account in (one, other)]
+        return one == other or (groups[0] != 0 and groups[0] == groups[1])
 
     def is_full_of_levels(self) -> bool:
         """Whether no further level may be made, on a book or beside it."""
