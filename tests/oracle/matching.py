@@ -1,103 +1,98 @@
-"""Section 4.1, matching: an accepted order meets the other side, and what is left of it rests or closes.
+"""Section 4.1, matching: an order that enters meets the other side, and what is left of it rests or closes.
 
-Owns trades and preventions. Nothing here can be refused.
+Owns trades, preventions and the parts that icebergs show. Nothing here can be refused.
 """
 
 from __future__ import annotations
 
-from exchange.core.codes import CloseReason, CommandKind, EventKind, OrderStatus, Side, StpMode, TimeInForce
+from exchange.core.codes import CloseReason, EventKind, OrderStatus, Side, Stage, StpMode, TimeInForce
 from tests.oracle.clearing import fee_atoms
+from tests.oracle.closing import close, follow_end, follow_trade, held_by
+from tests.oracle.telling import tell_shown
+from tests.oracle.triggers import observe
 from tests.oracle.venue import Order, Symbol, Venue
-from tests.oracle.walking import fillable_lots
+from tests.oracle.walking import Rehearsal, fillable_lots, reach
 
 
 def match(venue: Venue, symbol: Symbol, taker: Order) -> None:
-    """From ORDER_ACCEPTED to where the order stays."""
-    opposite = symbol.sides[Side(1 - taker.side)]
-    if taker.time_in_force is TimeInForce.FOK and fillable_lots(taker, opposite) < taker.leaves_lots:
-        close(venue, symbol, taker, CommandKind.PLACE, CloseReason.FOK_UNFILLABLE)
-        return
+    """From where an order enters to where it stays."""
+    taker.stage, taker.held_atoms = Stage.BOOK, 0
+    if taker.is_special:
+        taker.working_ts_ns = venue.ts_ns
+    allowed = reach(taker, taker.price_ticks)
+    if taker.time_in_force is TimeInForce.FOK:
+        rehearsal = Rehearsal(venue, symbol, taker, allowed)
+        if fillable_lots(rehearsal, taker) < taker.leaves_lots:
+            close(venue, taker, CloseReason.FOK_UNFILLABLE)
+            return
+    prices = []
     while taker.leaves_lots > 0:
-        maker = opposite.best()
-        if maker is None or not (taker.is_market or opposite.reaches(taker.price_ticks, maker)):
+        maker = symbol.sides[Side(1 - taker.side)].best()
+        if maker is None or not allowed.allows(maker.price_ticks):
             break
-        if maker.account == taker.account and taker.stp_mode is not StpMode.NONE:
+        if venue.same_owner(maker.account, taker.account) and taker.stp_mode is not StpMode.NONE:
             _prevent(venue, symbol, taker, maker)
         else:
+            prices.append(maker.price_ticks)
             _trade(venue, symbol, taker, maker)
-    if taker.closed_as is not None:
-        return
-    if taker.is_market:
-        close(venue, symbol, taker, CommandKind.PLACE, CloseReason.NO_LIQUIDITY)
-    elif taker.time_in_force is TimeInForce.IOC:
-        close(venue, symbol, taker, CommandKind.PLACE, CloseReason.IOC_REMAINDER)
+    observe(symbol, prices)
+    if taker.closed_as is None:
+        _stay(venue, symbol, taker)
+
+
+def _stay(venue: Venue, symbol: Symbol, order: Order) -> None:
+    """What matching left of an order."""
+    if order.is_market:
+        close(venue, order, CloseReason.NO_LIQUIDITY)
+    elif order.time_in_force is TimeInForce.IOC:
+        close(venue, order, CloseReason.IOC_REMAINDER)
     else:
-        venue.open_orders[taker.order_id] = taker
-        symbol.sides[taker.side].rest(taker)
+        rest(venue, symbol, order)
 
 
-def close(venue: Venue, symbol: Symbol, order: Order, cause: CommandKind, reason: CloseReason) -> None:
-    """End an order with ORDER_CLOSED: its leaves go, and what they held is released."""
-    leaves_lots = order.leaves_lots
-    order.updated_ts_ns = venue.ts_ns
-    venue.close(order, OrderStatus.CANCELED if reason is CloseReason.CANCELED else OrderStatus.EXPIRED)
-    tell_order(
-        venue,
-        EventKind.ORDER_CLOSED,
-        order,
-        cause,
-        reason=int(reason),
-        qty_lots=leaves_lots,
-        hold_delta_atoms=-_held_by(symbol, order, leaves_lots),
-    )
+def rest(venue: Venue, symbol: Symbol, order: Order) -> None:
+    """Stand at the back of the level."""
+    venue.open_orders[order.order_id] = order
+    order.part_lots = min(order.iceberg_lots, order.leaves_lots)
+    symbol.sides[order.side].rest(order)
+    tell_shown(venue, order, order.shown_lots)
 
 
-def tell_order(venue: Venue, kind: EventKind, order: Order, cause: CommandKind, **more: int) -> None:
-    """An event that carries an order as it now stands."""
-    venue.emit(
-        kind,
-        command_kind=int(cause),
-        status=int(order.status),
-        account=order.account,
-        symbol=order.symbol,
-        order_id=order.order_id,
-        side=int(order.side),
-        order_type=int(order.order_type),
-        time_in_force=int(order.time_in_force),
-        stp_mode=int(order.stp_mode),
-        price_ticks=order.price_ticks,
-        quote_atoms=order.quote_atoms,
-        filled_lots=order.filled_lots,
-        filled_quote_atoms=order.filled_quote_atoms,
-        client_id=order.client_id,
-        **more,
-    )
+def show_next_part(venue: Venue, symbol: Symbol, order: Order) -> None:
+    """An iceberg whose part is gone shows another one, at the back of its level."""
+    if order.closed_as is None and order.iceberg_lots and order.part_lots == 0:
+        symbol.sides[order.side].remove(order)
+        rest(venue, symbol, order)
 
 
-def _held_by(symbol: Symbol, order: Order, qty_lots: int) -> int:
-    """What these lots of the order hold: a MARKET order holds for its fills alone, so for what is left, nothing."""
-    return 0 if order.is_market else symbol.hold_atoms(order.side, order.price_ticks, qty_lots)
-
-
-def _rate_ppm(venue: Venue, symbol: Symbol, account: int, role: str) -> int:
+def rate_ppm(venue: Venue, symbol: Symbol, account: int, role: str) -> int:
     override: int = getattr(venue.accounts[account], role)
     return symbol.rules[role] if override == -1 else override
 
 
+def take_off(venue: Venue, order: Order, lots: int) -> None:
+    """Lots leave an order, by a trade or without one."""
+    order.leaves_lots -= lots
+    order.part_lots = max(0, order.part_lots - lots)
+    order.updated_ts_ns = venue.ts_ns
+
+
 def _trade(venue: Venue, symbol: Symbol, taker: Order, maker: Order) -> None:
-    lots = min(taker.leaves_lots, maker.leaves_lots)
+    lots = min(taker.leaves_lots, maker.shown_lots)
     base_atoms = lots * symbol.base_atoms_per_lot
     quote_atoms = symbol.notional_atoms(maker.price_ticks, lots)
     received = {Side.BUY: base_atoms, Side.SELL: quote_atoms}
+    taker_fee_atoms = fee_atoms(received[taker.side], rate_ppm(venue, symbol, taker.account, "taker_fee_ppm"))
+    maker_fee_atoms = fee_atoms(received[maker.side], rate_ppm(venue, symbol, maker.account, "maker_fee_ppm"))
     release_atoms = 0
     if taker.side is Side.BUY and not taker.is_market:
         release_atoms = symbol.notional_atoms(taker.price_ticks - maker.price_ticks, lots)
     for order in (maker, taker):
-        order.leaves_lots -= lots
+        take_off(venue, order, lots)
         order.filled_lots += lots
         order.filled_quote_atoms += quote_atoms
-        order.updated_ts_ns = venue.ts_ns
     symbol.trades += 1
+    symbol.last_ticks = maker.price_ticks
     venue.emit(
         EventKind.TRADE,
         side=int(taker.side),
@@ -110,20 +105,30 @@ def _trade(venue: Venue, symbol: Symbol, taker: Order, maker: Order) -> None:
         price_ticks=maker.price_ticks,
         qty_lots=lots,
         quote_atoms=quote_atoms,
-        taker_fee_atoms=fee_atoms(received[taker.side], _rate_ppm(venue, symbol, taker.account, "taker_fee_ppm")),
-        maker_fee_atoms=fee_atoms(received[maker.side], _rate_ppm(venue, symbol, maker.account, "maker_fee_ppm")),
+        taker_fee_atoms=taker_fee_atoms,
+        maker_fee_atoms=maker_fee_atoms,
         taker_leaves_lots=taker.leaves_lots,
         maker_leaves_lots=maker.leaves_lots,
         taker_release_atoms=release_atoms,
     )
-    for order in (maker, taker):
+    close_empty(venue, (maker, taker), OrderStatus.FILLED)
+    show_next_part(venue, symbol, maker)
+    for order, fee in ((maker, maker_fee_atoms), (taker, taker_fee_atoms)):
+        follow_trade(venue, order, received[order.side] - fee)
+        if order.closed_as is not None:
+            follow_end(venue, order)
+
+
+def close_empty(venue: Venue, orders: tuple[Order, ...], status: OrderStatus) -> None:
+    """The orders whose leaves an event made zero are closed by it."""
+    for order in orders:
         if order.leaves_lots == 0:
-            venue.close(order, OrderStatus.FILLED)
+            venue.close(order, status)
 
 
 def _prevented_lots(taker: Order, maker: Order) -> tuple[int, int]:
     """What the taker's mode takes off the taker and off the maker."""
-    smaller = min(taker.leaves_lots, maker.leaves_lots)
+    smaller = min(taker.leaves_lots, maker.shown_lots)
     return {
         StpMode.EXPIRE_TAKER: (taker.leaves_lots, 0),
         StpMode.EXPIRE_MAKER: (0, maker.leaves_lots),
@@ -134,27 +139,33 @@ def _prevented_lots(taker: Order, maker: Order) -> tuple[int, int]:
 
 def _prevent(venue: Venue, symbol: Symbol, taker: Order, maker: Order) -> None:
     taker_lots, maker_lots = _prevented_lots(taker, maker)
+    tell_shown(venue, maker, max(0, maker_lots - maker.shown_lots))
     venue.emit(
         EventKind.PREVENTED,
         side=int(taker.side),
         stp_mode=int(taker.stp_mode),
         symbol=symbol.symbol,
         account=taker.account,
+        maker_account=maker.account if maker.account != taker.account else 0,
         taker_order_id=taker.order_id,
         maker_order_id=maker.order_id,
         price_ticks=maker.price_ticks,
         taker_prevented_lots=taker_lots,
         maker_prevented_lots=maker_lots,
-        taker_release_atoms=_held_by(symbol, taker, taker_lots),
-        maker_release_atoms=_held_by(symbol, maker, maker_lots),
+        taker_release_atoms=held_by(symbol, taker, taker_lots),
+        maker_release_atoms=held_by(symbol, maker, maker_lots),
         taker_leaves_lots=taker.leaves_lots - taker_lots,
         maker_leaves_lots=maker.leaves_lots - maker_lots,
     )
     for order, lots in ((maker, maker_lots), (taker, taker_lots)):
         if lots == 0:
             continue
-        order.updated_ts_ns = venue.ts_ns
         if lots == order.leaves_lots:
+            order.updated_ts_ns = venue.ts_ns
             venue.close(order, OrderStatus.EXPIRED_IN_MATCH)
         else:
-            order.leaves_lots -= lots
+            take_off(venue, order, lots)
+    show_next_part(venue, symbol, maker)
+    for order in (maker, taker):
+        if order.closed_as is not None:
+            follow_end(venue, order)
