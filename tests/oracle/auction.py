@@ -16,6 +16,7 @@ from exchange.core.codes import (
     Phase,
     RejectCode,
     Side,
+    Stage,
     StpMode,
     SymbolRule,
     TradingMode,
@@ -48,10 +49,10 @@ def auction(venue: Venue, command: Command) -> None:
         take_turns(venue, [symbol])
 
 
-def refuse_uncollected(symbol: Symbol, order: Order, *, enters_now: bool) -> None:
+def refuse_uncollected(symbol: Symbol, order: Order) -> None:
     """58: while a symbol collects, what can not stand on a book until the uncross."""
     collected = order.order_type is OrderType.LIMIT and order.may_rest and not order.peg_type
-    sound = (collected or not enters_now) and not order.list_role
+    sound = (collected or order.stage is not Stage.BOOK) and not order.list_role
     refuse_if(symbol.phase is Phase.AUCTION and not sound, RejectCode.AUCTION_ORDER)
 
 

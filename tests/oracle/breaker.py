@@ -12,7 +12,7 @@ from tests.oracle.venue import Symbol, Venue
 
 
 def after_trading(venue: Venue, symbol: Symbol, prices: list[int]) -> None:
-    """An order that entered has had its last event; `prices` are those of its first and last trade, if it had any."""
+    """An order that entered has had its last event; these are the prices of its trades, in order."""
     if not prices or not _watches(symbol):
         return
     _note(venue, symbol, prices)
@@ -46,5 +46,5 @@ def _watches(symbol: Symbol) -> bool:
 
 def _note(venue: Venue, symbol: Symbol, prices: list[int]) -> None:
     number = bucket_number(venue.ts_ns, symbol.guard.rules[SymbolRule.BREAKER_WINDOW_NS])
-    for price_ticks in prices:
+    for price_ticks in (prices[0], prices[-1]):
         symbol.guard.breaker.add(number, price_ticks)

@@ -1,7 +1,8 @@
 """Section 20 of docs/engine-guards.md: the numbers that guard a symbol, an account and a key.
 
 Owns the reference price, what it bounds, and the questions 36, 39, 46, 47, 48 that are asked of an order before it is
-accepted. What guards remember is in `memory.py`, rules themselves are set by `rules.py`. Moves no money and closes nothing.
+accepted. What guards remember is in `memory.py`, what a rule may be in `rules.py`. Moves no
+money and closes nothing.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import floor
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from exchange.core.codes import AccountRule, RejectCode, Side, SymbolRule
 from tests.oracle.clearing import LOCKED
 from tests.oracle.memory import BreakerWindow, Rate, ReferenceWindow, bucket_number
+from tests.oracle.reach import Reach
 from tests.oracle.words import MAX_ATOMS, refuse_if
 
 if TYPE_CHECKING:
@@ -116,30 +118,16 @@ COLLARS = {
 RANGE = (SymbolRule.RANGE_DOWN_BIPS, SymbolRule.RANGE_UP_BIPS)
 
 
-class Bounds(NamedTuple):
-    """Prices from low to high, both within; None: no bound on this side."""
-
-    low_ticks: int | None
-    high_ticks: int | None
-
-    def allow(self, price_ticks: int) -> bool:
-        above = self.low_ticks is None or price_ticks >= self.low_ticks
-        return above and (self.high_ticks is None or price_ticks <= self.high_ticks)
-
-
-EVERYTHING = Bounds(None, None)
-
-
-def bounds(venue: Venue, symbol: Symbol, pair: tuple[SymbolRule, SymbolRule]) -> Bounds:
+def bounds(venue: Venue, symbol: Symbol, pair: tuple[SymbolRule, SymbolRule]) -> Reach:
     """What two rules, down and up, allow around the reference price."""
     reference = reference_price(venue, symbol)
     if reference is None:
-        return EVERYTHING
+        return Reach()
     down, up = (symbol.guard.rules[rule] for rule in pair)
-    return Bounds(bips_of(reference, down) if down else None, bips_of(reference, up) if up else None)
+    return Reach(bips_of(reference, down) if down else None, bips_of(reference, up) if up else None)
 
 
-def trading_range(venue: Venue, symbol: Symbol) -> Bounds:
+def trading_range(venue: Venue, symbol: Symbol) -> Reach:
     """The prices at which an order that enters now may trade."""
     return bounds(venue, symbol, RANGE)
 
@@ -155,33 +143,27 @@ class Ahead:
     notional_atoms: int = 0
 
 
-@dataclass
-class Asked:
-    """What an order amounts to before it is accepted."""
-
-    limit_ticks: int  # the limit price, when it has one that is known now; else zero
-    qty_lots: int
-    hold_atoms: int
-    market_atoms: int = 0  # of a MARKET order: what its fills take, or its quote amount if that is more
-
-    def notional_atoms(self, symbol: Symbol) -> int:
-        return symbol.notional_atoms(self.limit_ticks, self.qty_lots) if self.limit_ticks else self.market_atoms
+def counted_notional(symbol: Symbol, order: Order, fills_atoms: int) -> int:
+    """What an order amounts to for its key: by its limit price, if that is known now, or by what its fills take."""
+    if order.price_ticks:
+        return symbol.notional_atoms(order.price_ticks, order.leaves_lots)
+    return max(fills_atoms, order.quote_atoms)
 
 
-def refuse_outside_collar(venue: Venue, symbol: Symbol, side: Side, limit_ticks: int) -> None:
+def refuse_outside_collar(venue: Venue, symbol: Symbol, order: Order) -> None:
     """36: a limit price, when it is known now, too far from the reference price."""
-    allowed = bounds(venue, symbol, COLLARS[side])
-    refuse_if(limit_ticks != 0 and not allowed.allow(limit_ticks), RejectCode.PRICE_OUT_OF_COLLAR)
+    allowed = bounds(venue, symbol, COLLARS[order.side])
+    refuse_if(order.price_ticks != 0 and not allowed.allows(order.price_ticks), RejectCode.PRICE_OUT_OF_COLLAR)
 
 
-def refuse_position(venue: Venue, symbol: Symbol, order: Order, qty_lots: int) -> None:
+def refuse_position(venue: Venue, symbol: Symbol, order: Order) -> None:
     """39: what the account has of the base asset, would have by its open BUY orders, and by this one."""
     most_lots = symbol.guard.rules[SymbolRule.POSITION_MAX_LOTS]
     if most_lots == 0 or order.side is not Side.BUY:
         return
     has_lots = sum(venue.ledger.balances[order.account, symbol.base.asset]) // symbol.base_atoms_per_lot
     buys = [o for o in venue.open_orders_of(order.account, order.symbol) if o.side is Side.BUY]
-    would_lots = has_lots + sum(o.leaves_lots for o in buys) + qty_lots
+    would_lots = has_lots + sum(o.leaves_lots for o in buys) + order.leaves_lots
     refuse_if(would_lots > most_lots, RejectCode.POSITION_TOO_HIGH)
 
 
@@ -209,22 +191,24 @@ def refuse_key_notional(venue: Venue, symbol: Symbol, key: int, notional_atoms: 
         refuse_if(would_atoms > guard.max_atoms, RejectCode.KEY_NOTIONAL_TOO_HIGH)
 
 
-def refuse_beyond_limits(venue: Venue, symbol: Symbol, order: Order, asked: Asked, ahead: Ahead) -> None:
+def refuse_beyond_limits(
+    venue: Venue, symbol: Symbol, order: Order, hold_atoms: int, notional_atoms: int, ahead: Ahead
+) -> None:
     """39, 46, 47, 48, in this order."""
-    refuse_position(venue, symbol, order, asked.qty_lots)
-    refuse_exposure(venue, symbol, order, asked.hold_atoms)
+    refuse_position(venue, symbol, order)
+    refuse_exposure(venue, symbol, order, hold_atoms)
     refuse_rate(venue, order.account, ahead)
-    refuse_key_notional(venue, symbol, order.key, asked.notional_atoms(symbol), ahead)
+    refuse_key_notional(venue, symbol, order.key, notional_atoms, ahead)
 
 
-def count_accepted(venue: Venue, symbol: Symbol, order: Order, asked: Asked) -> None:
+def count_accepted(venue: Venue, symbol: Symbol, order: Order, notional_atoms: int) -> None:
     """An accepted order is one more in its account's window, and uses up what its key may use."""
     guard = venue.accounts[order.account].guard
     if guard.counts_orders:
         guard.rate.count(venue.ts_ns, guard.rules[AccountRule.ORDERS_WINDOW_NS])
     key_guard = _key_guard(venue, symbol, order.key)
     if key_guard is not None:
-        key_guard.use(venue.ts_ns // DAY_NS, asked.notional_atoms(symbol))
+        key_guard.use(venue.ts_ns // DAY_NS, notional_atoms)
 
 
 def _key_guard(venue: Venue, symbol: Symbol, key: int) -> KeyGuard | None:

@@ -5,9 +5,11 @@ Owns trades, preventions and the parts that icebergs show. Nothing here can be r
 
 from __future__ import annotations
 
-from exchange.core.codes import CloseReason, EventKind, OrderStatus, Side, Stage, StpMode, TimeInForce
+from exchange.core.codes import CloseReason, EventKind, OrderStatus, Phase, Side, Stage, StpMode, TimeInForce
+from tests.oracle import breaker
 from tests.oracle.clearing import fee_atoms
 from tests.oracle.closing import close, follow_end, follow_trade, held_by
+from tests.oracle.guards import count_trade, trading_range
 from tests.oracle.telling import tell_shown
 from tests.oracle.triggers import observe
 from tests.oracle.venue import Order, Symbol, Venue
@@ -19,16 +21,21 @@ def match(venue: Venue, symbol: Symbol, taker: Order) -> None:
     taker.stage, taker.held_atoms = Stage.BOOK, 0
     if taker.is_special:
         taker.working_ts_ns = venue.ts_ns
-    allowed = reach(taker, taker.price_ticks)
+    if symbol.phase is Phase.AUCTION:
+        rest(venue, symbol, taker)
+        return
+    in_reach = reach(taker, taker.price_ticks)
+    allowed = in_reach.within(trading_range(venue, symbol))
     if taker.time_in_force is TimeInForce.FOK:
         rehearsal = Rehearsal(venue, symbol, taker, allowed)
         if fillable_lots(rehearsal, taker) < taker.leaves_lots:
             close(venue, taker, CloseReason.FOK_UNFILLABLE)
             return
-    prices = []
+    prices, out_of_range = [], False
     while taker.leaves_lots > 0:
         maker = symbol.sides[Side(1 - taker.side)].best()
         if maker is None or not allowed.allows(maker.price_ticks):
+            out_of_range = maker is not None and in_reach.allows(maker.price_ticks)
             break
         if venue.same_owner(maker.account, taker.account) and taker.stp_mode is not StpMode.NONE:
             _prevent(venue, symbol, taker, maker)
@@ -36,8 +43,11 @@ def match(venue: Venue, symbol: Symbol, taker: Order) -> None:
             prices.append(maker.price_ticks)
             _trade(venue, symbol, taker, maker)
     observe(symbol, prices)
-    if taker.closed_as is None:
+    if out_of_range:
+        close(venue, taker, CloseReason.PRICE_RANGE)
+    elif taker.closed_as is None:
         _stay(venue, symbol, taker)
+    breaker.after_trading(venue, symbol, prices)
 
 
 def _stay(venue: Venue, symbol: Symbol, order: Order) -> None:
@@ -93,6 +103,7 @@ def _trade(venue: Venue, symbol: Symbol, taker: Order, maker: Order) -> None:
         order.filled_quote_atoms += quote_atoms
     symbol.trades += 1
     symbol.last_ticks = maker.price_ticks
+    count_trade(venue, symbol, maker.price_ticks, lots)
     venue.emit(
         EventKind.TRADE,
         side=int(taker.side),

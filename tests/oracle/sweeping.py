@@ -1,6 +1,6 @@
 """Section 23: many orders taken back at once, by an operator or because a dead man's timer ran out.
 
-Owns MASS_CANCEL, COUNTDOWN and the part of a TICK that fires timers. Closing itself is `closing.close`.
+Owns MASS_CANCEL, COUNTDOWN and the part of a TICK that fires timers. Which orders, and how many at most.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from exchange.core.codes import CloseReason, EventKind, RejectCode, Scope
-from tests.oracle.closing import close
 from tests.oracle.venue import Order, Symbol, Venue
+from tests.oracle.withdrawing import close_each
 from tests.oracle.words import Command, refuse_if
 
 MASS_CANCEL_MAX = 5_000
@@ -40,7 +40,7 @@ def mass_cancel(venue: Venue, command: Command) -> None:
         refuse_if(scope is Scope.SYMBOL and symbol not in venue.symbols, RejectCode.UNKNOWN_SYMBOL)
         symbols = sorted(venue.symbols) if scope is Scope.VENUE else [symbol]
         doomed = [order for number in symbols for order in _where_they_stand(venue.symbols[number])]
-    count = _close_some(venue, doomed, MASS_CANCEL_MAX, CloseReason.MASS_CANCELED)
+    count = close_each(venue, doomed, CloseReason.MASS_CANCELED, MASS_CANCEL_MAX)
     venue.emit(
         EventKind.MASS_CANCELED,
         **{name: command[name] for name in ("scope", "account", "symbol", "key")},
@@ -63,9 +63,7 @@ def countdown(venue: Venue, command: Command) -> None:
         venue.countdowns[timer] = due_ts_ns
     else:
         venue.countdowns.pop(timer, None)
-    venue.emit(
-        EventKind.COUNTDOWN_SET, **timer._asdict(), countdown_ns=command["countdown_ns"], due_ts_ns=due_ts_ns
-    )
+    venue.emit(EventKind.COUNTDOWN_SET, **timer._asdict(), countdown_ns=command["countdown_ns"], due_ts_ns=due_ts_ns)
 
 
 def fire_countdowns(venue: Venue, closes_max: int) -> None:
@@ -76,7 +74,7 @@ def fire_countdowns(venue: Venue, closes_max: int) -> None:
             return
         swept = _of_account(venue, timer.account, timer.symbol)
         doomed = [order for order in swept if timer.key in (0, order.key)]
-        closes_max -= _close_some(venue, doomed, closes_max, CloseReason.COUNTDOWN)
+        closes_max -= close_each(venue, doomed, CloseReason.COUNTDOWN, closes_max)
         if any(order.closed_as is None for order in doomed):
             return
         del venue.countdowns[timer]
@@ -93,13 +91,3 @@ def _where_they_stand(symbol: Symbol) -> Iterator[Order]:
     for side in (*symbol.sides.values(), *symbol.triggers.values()):
         yield from side.in_matching_order()
     yield from symbol.due
-
-
-def _close_some(venue: Venue, doomed: list[Order], most: int, reason: CloseReason) -> int:
-    """Close these in order, `most` of them; one that another one took along is not counted. How many it closed."""
-    count = 0
-    for order in doomed:
-        if order.closed_as is None and count < most:
-            close(venue, order, reason)
-            count += 1
-    return count

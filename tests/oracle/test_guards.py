@@ -61,7 +61,7 @@ def test_reference_price_is_the_mean_of_sixteen_buckets_and_then_the_last_price(
 def test_reference_price_without_window_is_the_last_price() -> None:
     venue, symbol = _market()
     _trade(venue, symbol, 5, 100, 3)
-    assert not venue.memory.references
+    assert not symbol.guard.reference.buckets
     assert reference_price(venue, symbol) == 100
 
 
@@ -79,11 +79,11 @@ def test_window_shorter_than_sixteen_nanoseconds_has_buckets_of_one() -> None:
 
 def test_collar_of_one_direction_leaves_the_other_open() -> None:
     venue, symbol = _market(BID_UP_BIPS=11_000, ASK_DOWN_BIPS=9_000)
-    assert bounds(venue, symbol, COLLARS[Side.BUY]).allow(10**9)
+    assert bounds(venue, symbol, COLLARS[Side.BUY]).allows(10**9)
     symbol.last_ticks = 105
     bid, ask = (bounds(venue, symbol, COLLARS[side]) for side in Side)
-    assert [bid.allow(price) for price in (1, 115, 116)] == [True, True, False]
-    assert [ask.allow(price) for price in (93, 94, 10**9)] == [False, True, True]
+    assert [bid.allows(price) for price in (1, 115, 116)] == [True, True, False]
+    assert [ask.allows(price) for price in (93, 94, 10**9)] == [False, True, True]
 
 
 def test_breaker_window_forgets_what_is_sixteen_buckets_old() -> None:

@@ -1,6 +1,6 @@
 """The words of the tables for guards: rules, auctions, breakers, mass cancels, countdowns, skips.
 
-Owns the verbs and the phrases of docs/engine-guards.md; `language.py` owns the grammar and takes them in. README.md shows them.
+Owns the verbs and the phrases of docs/engine-guards.md; `language.py` owns the grammar and takes them in.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 from exchange.core.codes import AccountRule, AuctionAction, CommandKind, EventKind, KeyRule, Scope, SymbolRule
 
 if TYPE_CHECKING:
-    from tests.scenarios.language import Names, Words
+    from tests.scenarios.language import Names
+    from tests.scenarios.language import _Words as Words
 
 Said = tuple[CommandKind, dict[str, Any], dict[str, str]]
 """A kind of command, its fields and its texts."""
 
 
 def _scope(words: Words, names: Names) -> dict[str, Any]:
-    """`venue`, `key` NUMBER, the number of an account, or a symbol (one that is not known gets a number without one)."""
+    """`venue`, `key` NUMBER, the number of an account, or a symbol, known or not."""
     word = words.take()
     if word == "venue":
         return {"scope": Scope.VENUE}
