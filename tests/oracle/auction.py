@@ -26,7 +26,7 @@ from tests.oracle.auction_price import Crossing, crossing
 from tests.oracle.clearing import fee_atoms
 from tests.oracle.closing import follow_end, follow_trade, held_by
 from tests.oracle.guards import count_trade
-from tests.oracle.matching import close_empty, rate_ppm, show_next_part, take_off
+from tests.oracle.matching import rate_ppm, show_next_part, take_off
 from tests.oracle.telling import tell_order
 from tests.oracle.triggers import observe
 from tests.oracle.turns import take_turns
@@ -182,7 +182,9 @@ def _trade(venue: Venue, symbol: Symbol, bid: Order, ask: Order, price_ticks: in
         maker_leaves_lots=ask.leaves_lots,
         taker_release_atoms=symbol.notional_atoms(bid.price_ticks - price_ticks, lots),
     )
-    close_empty(venue, (ask, bid), OrderStatus.FILLED)
+    for order in (ask, bid):
+        if order.leaves_lots == 0:
+            venue.close(order, OrderStatus.FILLED, 0)
     for order in (ask, bid):
         show_next_part(venue, symbol, order)
     for order, received_atoms in ((ask, quote_atoms - ask_fee_atoms), (bid, base_atoms - bid_fee_atoms)):
@@ -228,11 +230,10 @@ def _prevent(venue: Venue, symbol: Symbol, taker: Order, maker: Order) -> None:
         maker_leaves_lots=maker.leaves_lots - maker_lots,
     )
     for order, lots in prevented:
-        if lots and lots == order.leaves_lots:
-            order.updated_ts_ns = venue.ts_ns
-            venue.close(order, OrderStatus.EXPIRED_IN_MATCH)
-        elif lots:
+        if lots:
             take_off(venue, order, lots)
+        if order.leaves_lots == 0:
+            venue.close(order, OrderStatus.EXPIRED_IN_MATCH, lots)
     for order, _ in prevented:
         show_next_part(venue, symbol, order)
     for order, _ in prevented:

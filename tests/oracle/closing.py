@@ -32,7 +32,7 @@ def _end(venue: Venue, order: Order, reason: CloseReason, status: OrderStatus) -
     waits = order.stage is not Stage.BOOK
     held_atoms = order.held_atoms if waits else held_by(venue.symbols[order.symbol], order, leaves_lots)
     order.updated_ts_ns = venue.ts_ns
-    venue.close(order, status)
+    venue.close(order, status, leaves_lots)
     tell_order(
         venue,
         EventKind.ORDER_CLOSED,

@@ -31,17 +31,21 @@ def match(venue: Venue, symbol: Symbol, taker: Order) -> None:
         if fillable_lots(rehearsal, taker) < taker.leaves_lots:
             close(venue, taker, CloseReason.FOK_UNFILLABLE)
             return
-    prices, out_of_range = [], False
+    prices, prevented_lots = [], 0  # the latter: what the last step took off it without a trade
+    out_of_range = False
     while taker.leaves_lots > 0:
         maker = symbol.sides[Side(1 - taker.side)].best()
         if maker is None or not allowed.allows(maker.price_ticks):
             out_of_range = maker is not None and in_reach.allows(maker.price_ticks)
             break
         if venue.same_owner(maker.account, taker.account) and taker.stp_mode is not StpMode.NONE:
-            _prevent(venue, symbol, taker, maker)
+            prevented_lots = _prevent(venue, symbol, taker, maker)
         else:
+            prevented_lots = 0
             prices.append(maker.price_ticks)
             _trade(venue, symbol, taker, maker)
+    if taker.leaves_lots == 0 and (prices or prevented_lots):
+        _end(venue, taker, prevented_lots)
     observe(symbol, prices)
     if out_of_range:
         close(venue, taker, CloseReason.PRICE_RANGE)
@@ -122,19 +126,13 @@ def _trade(venue: Venue, symbol: Symbol, taker: Order, maker: Order) -> None:
         maker_leaves_lots=maker.leaves_lots,
         taker_release_atoms=release_atoms,
     )
-    close_empty(venue, (maker, taker), OrderStatus.FILLED)
+    if maker.leaves_lots == 0:
+        venue.close(maker, OrderStatus.FILLED, 0)
     show_next_part(venue, symbol, maker)
-    for order, fee in ((maker, maker_fee_atoms), (taker, taker_fee_atoms)):
-        follow_trade(venue, order, received[order.side] - fee)
-        if order.closed_as is not None:
-            follow_end(venue, order)
-
-
-def close_empty(venue: Venue, orders: tuple[Order, ...], status: OrderStatus) -> None:
-    """The orders whose leaves an event made zero are closed by it."""
-    for order in orders:
-        if order.leaves_lots == 0:
-            venue.close(order, status)
+    follow_trade(venue, maker, received[maker.side] - maker_fee_atoms)
+    if maker.closed_as is not None:
+        follow_end(venue, maker)
+    follow_trade(venue, taker, received[taker.side] - taker_fee_atoms)
 
 
 def _prevented_lots(taker: Order, maker: Order) -> tuple[int, int]:
@@ -148,7 +146,8 @@ def _prevented_lots(taker: Order, maker: Order) -> tuple[int, int]:
     }[taker.stp_mode]
 
 
-def _prevent(venue: Venue, symbol: Symbol, taker: Order, maker: Order) -> None:
+def _prevent(venue: Venue, symbol: Symbol, taker: Order, maker: Order) -> int:
+    """One match that is stopped; how many lots that takes off the taker."""
     taker_lots, maker_lots = _prevented_lots(taker, maker)
     tell_shown(venue, maker, max(0, maker_lots - maker.shown_lots))
     venue.emit(
@@ -169,14 +168,15 @@ def _prevent(venue: Venue, symbol: Symbol, taker: Order, maker: Order) -> None:
         maker_leaves_lots=maker.leaves_lots - maker_lots,
     )
     for order, lots in ((maker, maker_lots), (taker, taker_lots)):
-        if lots == 0:
-            continue
-        if lots == order.leaves_lots:
-            order.updated_ts_ns = venue.ts_ns
-            venue.close(order, OrderStatus.EXPIRED_IN_MATCH)
-        else:
+        if lots:
             take_off(venue, order, lots)
+    if maker.leaves_lots == 0:
+        _end(venue, maker, maker_lots)
     show_next_part(venue, symbol, maker)
-    for order in (maker, taker):
-        if order.closed_as is not None:
-            follow_end(venue, order)
+    return taker_lots
+
+
+def _end(venue: Venue, order: Order, prevented_lots: int) -> None:
+    """Nothing is left of an order: a trade took the last of it, or prevention these lots."""
+    venue.close(order, OrderStatus.EXPIRED_IN_MATCH if prevented_lots else OrderStatus.FILLED, prevented_lots)
+    follow_end(venue, order)

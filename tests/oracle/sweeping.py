@@ -87,7 +87,8 @@ def _of_account(venue: Venue, account: int, symbol: int) -> list[Order]:
 
 
 def _where_they_stand(symbol: Symbol) -> Iterator[Order]:
-    """Bids, asks, DOWN, UP, each from its best level, and the due queue."""
+    """Bids, asks, DOWN, UP, each from its best level, the due queue, and who trails without a place yet."""
     for side in (*symbol.sides.values(), *symbol.triggers.values()):
         yield from side.in_matching_order()
     yield from symbol.due
+    yield from (order for order in symbol.trailing if order.stands_in is None)

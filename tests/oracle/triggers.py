@@ -48,14 +48,27 @@ def needs_level(symbol: Symbol, order: Order, stage: Stage) -> bool:
 
 
 def wait(symbol: Symbol, order: Order, stage: Stage) -> None:
-    """Stand in the trigger book from now on."""
+    """Wait for the stop price from now on; or begin to trail, which takes a place once nothing is due."""
     order.stage = stage
-    order.trigger_ticks = order.stop_price_ticks
     if stage is Stage.TRAIL:
-        order.extreme_ticks = symbol.last_ticks
-        order.trigger_ticks = trailing_ticks(order, symbol.last_ticks)
         symbol.trailing.append(order)
-    symbol.triggers[trigger_of(order, stage)].rest(order)
+    else:
+        order.trigger_ticks = order.stop_price_ticks
+        symbol.triggers[trigger_of(order, stage)].rest(order)
+
+
+def settle(symbol: Symbol) -> None:
+    """At the end of a command that may take turns, when nothing is due: what begins to trail follows from here on."""
+    symbol.passed_low_ticks = symbol.passed_high_ticks = 0
+    for order in symbol.trailing:
+        if order.stands_in is None:
+            _stand_at(symbol, order, symbol.last_ticks)
+
+
+def _stand_at(symbol: Symbol, order: Order, extreme_ticks: int) -> None:
+    order.extreme_ticks = extreme_ticks
+    order.trigger_ticks = trailing_ticks(order, extreme_ticks)
+    symbol.triggers[trigger_of(order, Stage.TRAIL)].rest(order)
 
 
 # ---- what is due --------------------------------------------------------------------------------------------------
@@ -99,12 +112,10 @@ def observe(symbol: Symbol, prices: list[int]) -> None:
 def _move_trailing(symbol: Symbol, price: int) -> None:
     for order in symbol.trailing:
         better = price > order.extreme_ticks if order.side is Side.SELL else price < order.extreme_ticks
-        if not better:
+        if order.stands_in is None or not better:
             continue
-        order.extreme_ticks = price
-        moved_ticks = trailing_ticks(order, price)
-        if moved_ticks != order.trigger_ticks:
-            side = symbol.triggers[trigger_of(order, Stage.TRAIL)]
-            side.remove(order)
-            order.trigger_ticks = moved_ticks
-            side.rest(order)
+        if trailing_ticks(order, price) == order.trigger_ticks:
+            order.extreme_ticks = price
+        else:
+            order.stands_in.remove(order)
+            _stand_at(symbol, order, price)

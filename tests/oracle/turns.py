@@ -21,7 +21,7 @@ from tests.oracle.holding import available_for, hold_to_enter
 from tests.oracle.matching import match
 from tests.oracle.pegs import pegged_ticks
 from tests.oracle.telling import tell_order
-from tests.oracle.triggers import condition_holds, first_stage, needs_level, next_due, wait
+from tests.oracle.triggers import condition_holds, first_stage, needs_level, next_due, settle, wait
 from tests.oracle.venue import Order, Symbol, Venue
 from tests.oracle.words import Refused
 
@@ -36,7 +36,7 @@ def take_turns(venue: Venue, symbols: Iterable[Symbol]) -> None:
             left -= 1
             _take_turn(venue, symbol, order)
         if next_due(symbol) is None:
-            symbol.passed_low_ticks = symbol.passed_high_ticks = 0
+            settle(symbol)
 
 
 def trades(venue: Venue, symbol: Symbol) -> bool:

@@ -288,10 +288,13 @@ class Venue:
         if order.stage is Stage.TRAIL and order in self.symbols[order.symbol].trailing:
             self.symbols[order.symbol].trailing.remove(order)
 
-    def close(self, order: Order, status: OrderStatus) -> None:
-        """Take an order out of the venue: from where it stands, into the window when it has a client id."""
+    def close(self, order: Order, status: OrderStatus, lots: int) -> None:
+        """Take an order out of the venue, from where it stands into the window when it has a client id.
+
+        `lots` is what its last event took away without a trade.
+        """
         self.take_out(order)
-        order.closed_as, order.closed_lots, order.leaves_lots = status, order.leaves_lots, 0
+        order.closed_as, order.closed_lots, order.leaves_lots = status, lots, 0
         self.open_orders.pop(order.order_id, None)
         if names_an_order(order.client_id):
             self.window.append((self.next_ordinal, order))
