@@ -1,25 +1,19 @@
 """The words of the tables for guards: rules, auctions, breakers, mass cancels, countdowns, skips.
 
-Owns the verbs and the phrases of docs/engine-guards.md; `language.py` owns the grammar and takes them in.
+Owns the verbs and the phrases of docs/engine-guards.md; `language.py` takes them in. README.md shows them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from exchange.core.codes import AccountRule, AuctionAction, CommandKind, EventKind, KeyRule, Scope, SymbolRule
-
-if TYPE_CHECKING:
-    from tests.scenarios.language import Names
-    from tests.scenarios.language import _Words as Words
-
-Said = tuple[CommandKind, dict[str, Any], dict[str, str]]
-"""A kind of command, its fields and its texts."""
+from tests.scenarios.words import Names, Request, Words
 
 
 def _scope(words: Words, names: Names) -> dict[str, Any]:
-    """`venue`, `key` NUMBER, the number of an account, or a symbol, known or not."""
+    """`venue`, `key` NUMBER, the number of an account, or a symbol; an unknown one gets a number that no symbol has."""
     word = words.take()
     if word == "venue":
         return {"scope": Scope.VENUE}
@@ -33,47 +27,47 @@ def _scope(words: Words, names: Names) -> dict[str, Any]:
 _RULES: dict[Scope, Any] = {Scope.SYMBOL: SymbolRule, Scope.ACCOUNT: AccountRule, Scope.KEY: KeyRule}
 
 
-def _rule(words: Words, names: Names) -> Said:
+def _rule(_: str, words: Words, names: Names) -> Request:
     fields, asset = _scope(words, names), words.after("asset")
     fields["rule"] = _RULES[fields["scope"]][words.take().upper()]
     fields["value"] = int(words.take())
     if asset is not None:
         fields["asset"] = names.asset(asset)
-    return CommandKind.SET_RULE, fields, {}
+    return Request(CommandKind.SET_RULE, fields)
 
 
-def _auction(words: Words, names: Names) -> Said:
+def _auction(_: str, words: Words, names: Names) -> Request:
     fields = {"symbol": names.symbols.get(words.take(), 999), "end_ts_ns": int(words.after("until") or 0)}
     fields["action"] = AuctionAction[words.take().upper()]
-    return CommandKind.AUCTION, fields, {}
+    return Request(CommandKind.AUCTION, fields)
 
 
-def _mass_cancel(words: Words, names: Names) -> Said:
+def _mass_cancel(_: str, words: Words, names: Names) -> Request:
     account, symbol = words.after("of"), words.after("on")
     fields = _scope(words, names)
     if account is not None:
         fields["account"] = names.account(account)
     if symbol is not None:
         fields["symbol"] = names.symbols.get(symbol, 999)
-    return CommandKind.MASS_CANCEL, fields, {}
+    return Request(CommandKind.MASS_CANCEL, fields)
 
 
-def _countdown(words: Words, names: Names) -> Said:
+def _countdown(_: str, words: Words, names: Names) -> Request:
     symbol = words.after("on")
     fields = {"key": int(words.after("key") or 0), "symbol": names.symbols.get(symbol, 999) if symbol else 0}
     fields |= {"account": names.account(words.take()), "countdown_ns": int(words.take())}
-    return CommandKind.COUNTDOWN, fields, {}
+    return Request(CommandKind.COUNTDOWN, fields)
 
 
-def _skip(words: Words, _: Names) -> Said:
-    return CommandKind.SKIP, {"at_sequence": int(words.take())}, {"name": words.after("because") or ""}
+def _skip(_: str, words: Words, __: Names) -> Request:
+    return Request(CommandKind.SKIP, {"at_sequence": int(words.take())}, {"name": words.after("because") or ""})
 
 
-def _skipped(_: Words, __: Names) -> Said:
-    return CommandKind.SKIPPED, {}, {}
+def _skipped(_: str, __: Words, ___: Names) -> Request:
+    return Request(CommandKind.SKIPPED, {})
 
 
-VERBS: dict[str, Callable[[Words, Names], Said]] = {
+VERBS: dict[str, Callable[[str, Words, Names], Request]] = {
     "rule": _rule,
     "auction": _auction,
     "mass_cancel": _mass_cancel,
