@@ -7,13 +7,30 @@ from collections import Counter
 
 import pytest
 
-from exchange.core.codes import CloseReason, CommandKind, EventFlag, EventKind, RejectCode, Scope, Side
-from exchange.core.codes import OrderType, TimeInForce
+from exchange.core.codes import (
+    CloseReason,
+    CommandKind,
+    EventFlag,
+    EventKind,
+    OrderType,
+    RejectCode,
+    Scope,
+    Side,
+    TimeInForce,
+)
 from exchange.core.kernel import Engine
 from exchange.core.records import ANY
 from exchange.core.state import MASS_CANCEL_MAX, TINY, new_state
-from tests.core.differential import SLOW_KERNELS, Dicts, Differential, EngineExchange, OracleExchange, Rows, Slot
-from tests.core.differential import compare_states
+from tests.core.differential import (
+    SLOW_KERNELS,
+    Dicts,
+    Differential,
+    EngineExchange,
+    OracleExchange,
+    Rows,
+    Slot,
+    compare_states,
+)
 from tests.core.guarded_streams import guarded_stream
 from tests.core.plans import command
 
@@ -46,7 +63,7 @@ REJECTS = {
     RejectCode.INVALID_AUCTION,
     RejectCode.SKIPPED_BY_OPERATOR,
 }
-"""What docs/engine-guards.md refuses, but for TOO_MANY_COUNTDOWNS, which needs more timers than a stream has commands."""
+"""What docs/engine-guards.md refuses, but for TOO_MANY_COUNTDOWNS: a stream has fewer commands than that needs timers."""
 
 REASONS = {CloseReason.PRICE_RANGE, CloseReason.MASS_CANCELED, CloseReason.COUNTDOWN}
 

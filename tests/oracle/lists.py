@@ -17,6 +17,7 @@ from exchange.core.codes import (
     OrderType,
     RejectCode,
     Side,
+    Stage,
     SymbolRule,
     TradingMode,
 )
@@ -140,7 +141,7 @@ def _decide(venue: Venue, opening: Command, legs: list[Command]) -> None:
     for one, hold_atoms in zip(judged, holds, strict=True):
         accept(venue, symbol, one.order, hold_atoms)
         count_accepted(venue, symbol, one.order, one.notional_atoms)
-    for order in its_list.legs:
+    for order in [leg for leg in its_list.legs if leg.stage is not Stage.PENDING]:
         begin(venue, symbol, order)
     take_turns(venue, [symbol])
 

@@ -86,5 +86,5 @@ def begin(venue: Venue, symbol: Symbol, order: Order) -> None:
     """An accepted order enters, or begins to wait."""
     if order.stage is Stage.BOOK:
         match(venue, symbol, order)
-    elif order.stage is not Stage.PENDING:
+    else:
         wait(symbol, order, order.stage)

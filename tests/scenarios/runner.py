@@ -105,7 +105,8 @@ class Run:
         expected = parse_expected(line, request.kind)
         events = self.apply(request)
         told = [
-            (EventKind(e["kind"]), {k: e.get(k) for k in fields}) for e, (_, fields) in zip(events, expected, strict=False)
+            (EventKind(e["kind"]), {k: e.get(k) for k in fields})
+            for e, (_, fields) in zip(events, expected, strict=False)
         ]
         if told != expected or len(events) != len(expected):
             shown = "\n".join("  " + ", ".join(f"{k}={v}" for k, v in e.items() if v) for e in events)
