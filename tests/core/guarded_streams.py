@@ -58,9 +58,9 @@ SYMBOL_VALUES: dict[SymbolRule, tuple[int, ...]] = {
     SymbolRule.BREAKER_PAUSE_NS: (1, 60),
     SymbolRule.AUCTION_NS: (1, 60, 200),
     SymbolRule.POSITION_MAX_LOTS: (1_990, 2_005, 20_010),
-    SymbolRule.ALGO_ORDERS_MAX: (1, 3),
-    SymbolRule.ICEBERG_ORDERS_MAX: (1, 2),
-    SymbolRule.LISTS_MAX: (1, 2),
+    SymbolRule.ALGO_ORDERS_MAX: (1, 2),
+    SymbolRule.ICEBERG_ORDERS_MAX: (1,),
+    SymbolRule.LISTS_MAX: (1,),
     SymbolRule.ICEBERG_PARTS_MAX: (2, 5),
     SymbolRule.TRAILING_MIN_BIPS: (50, 300),
     SymbolRule.TRAILING_MAX_BIPS: (400, 2_000),
@@ -77,6 +77,7 @@ BREAKER_RULES = (
     SymbolRule.BREAKER_PAUSE_NS,
     SymbolRule.AUCTION_NS,
 )
+COUNT_RULES = (SymbolRule.ALGO_ORDERS_MAX, SymbolRule.ICEBERG_ORDERS_MAX, SymbolRule.LISTS_MAX) * 3
 ACTIVE_RULES = 7  # of a scope, about
 KEYS = (1, 2, 3)
 KEY_VALUES = (40_000, 400_000)
@@ -123,7 +124,7 @@ class GuardedFlow(Flow):
         pick, plan = self.random.choice, self._plan()
         match pick((Scope.SYMBOL,) * 6 + (Scope.ACCOUNT,) * 3 + (Scope.KEY,) * 2):
             case Scope.SYMBOL:
-                rule = pick(list(SymbolRule))
+                rule = pick((*SymbolRule, *COUNT_RULES))
                 fields = {
                     "scope": Scope.SYMBOL,
                     "symbol": plan.symbol,
