@@ -58,7 +58,7 @@ def cancel_all(venue: Venue, command: Command) -> None:
 
 
 def close_each(venue: Venue, orders: list[Order], reason: CloseReason, most: int | None = None) -> int:
-    """Close these in their order, at most so many; what an earlier one took along does not count. How many it did."""
+    """Close these in order, `most` of them; one that an earlier one took along does not count. How many it closed."""
     count = 0
     for order in orders:
         if order.closed_as is None and count != most:
