@@ -226,7 +226,7 @@ def _judge_leg(state: State, list_type: int, position: int) -> int:
         code = i64(check_special(state, place, price_ticks, pending, pending and is_funded(list_type), position))
     if code == RejectCode.NONE:
         before = _notional_before(state, list_type, position)
-        held = _hold_of_leg(state, list_type, position)
+        held = _hold_alone(state, list_type, position)
         notional = _notional_of_leg(state, list_type, position)
         code = i64(check_guards(state, place, i64(place.qty_lots), held, notional, position, before))
     if code == RejectCode.NONE and not _fits_the_list(state, list_type, position):
