@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 
 from exchange.core.codes import Limit, Stage
+from tests.oracle.guard_rows import guard_rows
 from tests.oracle.rules import rule_rows
 from tests.oracle.venue import Order, OrderList, Symbol, Venue
 
@@ -41,12 +42,7 @@ def canonical(venue: Venue) -> dict[str, list[Row]]:
         "staged": _staged_rows(venue),
         "market": [_market_row(symbol) for symbol in venue.symbols.values() if symbol.watched],
         "rule": rule_rows(venue),
-        "reference_bucket": [],
-        "breaker_bucket": [],
-        "rate": [],
-        "key": [],
-        "countdown": [],
-        "switches": [],
+        **guard_rows(venue),
     }
     return {table: sorted(tuple(int(value) for value in row) for row in rows) for table, rows in tables.items()}
 

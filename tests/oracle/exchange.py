@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from exchange.core.codes import CommandFlag, CommandKind, EventFlag, EventKind, Fault, ListRole, RejectCode
-from tests.oracle import lists, reference, rules, transfers, withdrawing
+from tests.oracle import auction, lists, reference, rules, skipping, sweeping, ticking, transfers, withdrawing
 from tests.oracle.canonical import Row, canonical
 from tests.oracle.venue import Venue
 from tests.oracle.words import Command, Event, Refused, rejected
@@ -33,7 +33,12 @@ HANDLERS: dict[CommandKind, Callable[[Venue, Command], None]] = {
     CommandKind.CANCEL: withdrawing.cancel,
     CommandKind.CANCEL_ALL: withdrawing.cancel_all,
     CommandKind.REDUCE: withdrawing.reduce,
-    CommandKind.TICK: withdrawing.tick,
+    CommandKind.AUCTION: auction.auction,
+    CommandKind.MASS_CANCEL: sweeping.mass_cancel,
+    CommandKind.COUNTDOWN: sweeping.countdown,
+    CommandKind.SKIP: skipping.skip,
+    CommandKind.SKIPPED: skipping.skipped,
+    CommandKind.TICK: ticking.tick,
 }
 
 HashRows = Callable[[dict[str, list[Row]]], tuple[int, int]]

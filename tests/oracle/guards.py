@@ -1,7 +1,8 @@
 """Section 20 of docs/engine-guards.md: the numbers that guard a symbol, an account and a key.
 
-Owns what guards remember (the window of the reference price, the rate of an account, what a key used today) and the
-questions that are asked of an order before it is accepted: 36, 39, 46, 47, 48. Moves no money and closes nothing.
+Owns the reference price, what it bounds, and the questions 36, 39, 46, 47, 48 that are asked of an order before it is
+accepted. What guards remember is in `memory.py`, what a rule may be in `rules.py`. Moves no
+money and closes nothing.
 """
 
 from __future__ import annotations
@@ -10,19 +11,18 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import floor
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from exchange.core.codes import AccountRule, RejectCode, Side, SymbolRule
+from tests.oracle.clearing import LOCKED
+from tests.oracle.memory import BreakerWindow, Rate, ReferenceWindow, bucket_number
+from tests.oracle.reach import Reach
 from tests.oracle.words import MAX_ATOMS, refuse_if
 
 if TYPE_CHECKING:
     from tests.oracle.venue import Order, Symbol, Venue
 
-BUCKETS = 16
-WEIGHT_MAX_LOTS = 2**40
-BUCKET_MAX_LOTS = 2**50
 DAY_NS = 86_400 * 10**9
-SUM_WORD = 2**62
 
 
 def bips_of(amount: int, bips: int) -> int:
@@ -30,83 +30,46 @@ def bips_of(amount: int, bips: int) -> int:
     return min(floor(Fraction(amount * bips, 10_000)), MAX_ATOMS)
 
 
-def bucket_number(ts_ns: int, window_ns: int) -> int:
-    """Which sixteenth of a window a time lies in."""
-    return ts_ns // max(1, window_ns // BUCKETS)
-
-
-def in_window(numbers: list[int], newest: int) -> list[int]:
-    """Those of the bucket numbers that are among the sixteen up to the newest."""
-    return [number for number in numbers if newest - BUCKETS < number <= newest]
-
-
-# ---- what guards remember -----------------------------------------------------------------------------------------
+# ---- the rules and what they remember -----------------------------------------------------------------------------
 
 
 @dataclass
-class Bucket:
-    lots: int = 0
-    price_lots: int = 0  # sum of price * lots
+class SymbolGuard:
+    rules: defaultdict[SymbolRule, int] = field(default_factory=lambda: defaultdict(int))
+    reference: ReferenceWindow = field(default_factory=ReferenceWindow)
+    breaker: BreakerWindow = field(default_factory=BreakerWindow)
+
+    def set_rule(self, rule: SymbolRule, value: int) -> None:
+        """A window whose width or purpose changes begins empty."""
+        self.rules[rule] = value
+        if rule is SymbolRule.REFERENCE_WINDOW_NS:
+            self.reference = ReferenceWindow()
+        elif rule in (SymbolRule.BREAKER_BIPS, SymbolRule.BREAKER_WINDOW_NS):
+            self.breaker = BreakerWindow()
 
 
-class ReferenceWindow:
-    """Trades of the last sixteen buckets, for their volume-weighted mean price."""
+@dataclass
+class AccountGuard:
+    rules: defaultdict[AccountRule, int] = field(default_factory=lambda: defaultdict(int))  # but LOCKED_MAX_ATOMS
+    locked_max_atoms: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))  # by asset
+    rate: Rate = field(default_factory=Rate)
 
-    def __init__(self) -> None:
-        self.buckets: dict[int, Bucket] = {}
+    def set_rule(self, rule: AccountRule, asset: int, value: int) -> None:
+        if rule is AccountRule.LOCKED_MAX_ATOMS:
+            self.locked_max_atoms[asset] = value
+        else:
+            self.rules[rule] = value
+        if rule in (AccountRule.ORDERS_MAX, AccountRule.ORDERS_WINDOW_NS):
+            self.rate = Rate()
 
-    def add(self, number: int, price_ticks: int, lots: int) -> None:
-        bucket = self.buckets.setdefault(number, Bucket())
-        if bucket.lots < BUCKET_MAX_LOTS:
-            weight_lots = min(lots, WEIGHT_MAX_LOTS)
-            bucket.lots += weight_lots
-            bucket.price_lots += price_ticks * weight_lots
-        self.buckets = {kept: self.buckets[kept] for kept in in_window(list(self.buckets), number)}
-
-    def mean_ticks(self, number: int) -> int | None:
-        """The mean price as of this bucket, rounded down; None without trades."""
-        counted = [self.buckets[kept] for kept in in_window(list(self.buckets), number)]
-        lots = sum(bucket.lots for bucket in counted)
-        return floor(Fraction(sum(bucket.price_lots for bucket in counted), lots)) if lots else None
-
-
-class BreakerWindow:
-    """Lowest and highest trade price of each of the last sixteen buckets."""
-
-    def __init__(self) -> None:
-        self.buckets: dict[int, tuple[int, int]] = {}
-
-    def add(self, number: int, price_ticks: int) -> None:
-        low, high = self.buckets.get(number, (price_ticks, price_ticks))
-        self.buckets[number] = (min(low, price_ticks), max(high, price_ticks))
-        self.buckets = {kept: self.buckets[kept] for kept in in_window(list(self.buckets), number)}
-
-    def extremes(self) -> tuple[int, int]:
-        """Lowest and highest of the window; it must not be empty."""
-        lows, highs = zip(*self.buckets.values(), strict=True)
-        return min(lows), max(highs)
-
-
-class Rate:
-    """How many orders of an account were accepted since its window started."""
-
-    def __init__(self) -> None:
-        self.start_ts_ns = 0
-        self.orders = 0
-
-    def so_far(self, ts_ns: int, window_ns: int) -> int:
-        """The orders in the window that runs at this time; zero when none does."""
-        return self.orders if self.orders and ts_ns - self.start_ts_ns < window_ns else 0
-
-    def count(self, ts_ns: int, window_ns: int) -> None:
-        if self.so_far(ts_ns, window_ns) == 0:
-            self.start_ts_ns, self.orders = ts_ns, 0
-        self.orders += 1
+    @property
+    def counts_orders(self) -> bool:
+        return self.rules[AccountRule.ORDERS_MAX] != 0 and self.rules[AccountRule.ORDERS_WINDOW_NS] != 0
 
 
 @dataclass
 class KeyGuard:
-    """What the orders of a key may amount to in a day, and what they did."""
+    """What the orders of a key may amount to in a day, in one asset, and what they did."""
 
     asset: int
     max_atoms: int
@@ -121,47 +84,31 @@ class KeyGuard:
         self.day = day
 
 
-@dataclass
-class AccountGuard:
-    rules: defaultdict[AccountRule, int] = field(default_factory=lambda: defaultdict(int))
-    locked_max_atoms: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))  # by asset
-    rate: Rate = field(default_factory=Rate)
-
-    @property
-    def counts_orders(self) -> bool:
-        return self.rules[AccountRule.ORDERS_MAX] != 0 and self.rules[AccountRule.ORDERS_WINDOW_NS] != 0
-
-
-@dataclass
-class SymbolGuard:
-    rules: defaultdict[SymbolRule, int] = field(default_factory=lambda: defaultdict(int))
-    reference: ReferenceWindow = field(default_factory=ReferenceWindow)
-    breaker: BreakerWindow = field(default_factory=BreakerWindow)
-
-
-def rule_was_set(symbol: SymbolGuard, rule: SymbolRule) -> None:
-    """What a new number of a symbol makes void."""
-    if rule is SymbolRule.REFERENCE_WINDOW_NS:
-        symbol.reference = ReferenceWindow()
-    elif rule in (SymbolRule.BREAKER_BIPS, SymbolRule.BREAKER_WINDOW_NS):
-        symbol.breaker = BreakerWindow()
+def set_key_rule(venue: Venue, key: int, asset: int, value: int) -> None:
+    """A key has one maximum: this one takes the place of another, and of what was used unless the asset is the same."""
+    guard = venue.keys.pop(key, None)
+    if value:
+        if guard is None or guard.asset != asset:
+            guard = KeyGuard(asset, value)
+        guard.max_atoms = value
+        venue.keys[key] = guard
 
 
 # ---- the reference price and what is measured with it -------------------------------------------------------------
 
 
-def reference_price(guard: SymbolGuard, ts_ns: int, last_ticks: int) -> int | None:
+def reference_price(venue: Venue, symbol: Symbol) -> int | None:
     """The price that collars and the range are measured from; None: there is none."""
-    window_ns = guard.rules[SymbolRule.REFERENCE_WINDOW_NS]
-    mean = guard.reference.mean_ticks(bucket_number(ts_ns, window_ns)) if window_ns else None
-    return mean or last_ticks or None
+    window_ns = symbol.guard.rules[SymbolRule.REFERENCE_WINDOW_NS]
+    mean_ticks = symbol.guard.reference.mean_ticks(bucket_number(venue.ts_ns, window_ns)) if window_ns else None
+    return mean_ticks or symbol.last_ticks or None
 
 
-def count_trade(guard: SymbolGuard, ts_ns: int, price_ticks: int, lots: int) -> None:
+def count_trade(venue: Venue, symbol: Symbol, price_ticks: int, lots: int) -> None:
     """A trade happened; it moves the reference price when that has a window."""
-    window_ns = guard.rules[SymbolRule.REFERENCE_WINDOW_NS]
+    window_ns = symbol.guard.rules[SymbolRule.REFERENCE_WINDOW_NS]
     if window_ns:
-        guard.reference.add(bucket_number(ts_ns, window_ns), price_ticks, lots)
+        symbol.guard.reference.add(bucket_number(venue.ts_ns, window_ns), price_ticks, lots)
 
 
 COLLARS = {
@@ -171,27 +118,18 @@ COLLARS = {
 RANGE = (SymbolRule.RANGE_DOWN_BIPS, SymbolRule.RANGE_UP_BIPS)
 
 
-class Bounds(NamedTuple):
-    """Prices from low to high, both within; None: no bound on this side."""
-
-    low_ticks: int | None
-    high_ticks: int | None
-
-    def allow(self, price_ticks: int) -> bool:
-        return (self.low_ticks is None or price_ticks >= self.low_ticks) and (
-            self.high_ticks is None or price_ticks <= self.high_ticks
-        )
-
-
-EVERYTHING = Bounds(None, None)
-
-
-def bounds(guard: SymbolGuard, pair: tuple[SymbolRule, SymbolRule], reference: int | None) -> Bounds:
+def bounds(venue: Venue, symbol: Symbol, pair: tuple[SymbolRule, SymbolRule]) -> Reach:
     """What two rules, down and up, allow around the reference price."""
+    reference = reference_price(venue, symbol)
     if reference is None:
-        return EVERYTHING
-    down, up = (guard.rules[rule] for rule in pair)
-    return Bounds(bips_of(reference, down) if down else None, bips_of(reference, up) if up else None)
+        return Reach()
+    down, up = (symbol.guard.rules[rule] for rule in pair)
+    return Reach(bips_of(reference, down) if down else None, bips_of(reference, up) if up else None)
+
+
+def trading_range(venue: Venue, symbol: Symbol) -> Reach:
+    """The prices at which an order that enters now may trade."""
+    return bounds(venue, symbol, RANGE)
 
 
 # ---- what an order is asked before it is accepted -----------------------------------------------------------------
@@ -199,40 +137,33 @@ def bounds(guard: SymbolGuard, pair: tuple[SymbolRule, SymbolRule], reference: i
 
 @dataclass
 class Ahead:
-    """What the legs before an order in its list would count for already."""
+    """What the legs before an order in its list count for already."""
 
     orders: int = 0
     notional_atoms: int = 0
 
 
-@dataclass
-class Asked:
-    """What an order amounts to before it is accepted."""
-
-    limit_ticks: int  # the limit price, when it has one that is known now; else zero
-    qty_lots: int
-    hold_atoms: int
-    market_atoms: int = 0  # of a MARKET order: what its fills take, or its quote amount if that is more
-
-    def notional_atoms(self, symbol: Symbol) -> int:
-        return symbol.notional_atoms(self.limit_ticks, self.qty_lots) if self.limit_ticks else self.market_atoms
+def counted_notional(symbol: Symbol, order: Order, fills_atoms: int) -> int:
+    """What an order amounts to for its key: by its limit price, if that is known now, or by what its fills take."""
+    if order.price_ticks:
+        return symbol.notional_atoms(order.price_ticks, order.leaves_lots)
+    return max(fills_atoms, order.quote_atoms)
 
 
-def refuse_outside_collar(venue: Venue, symbol: Symbol, side: Side, limit_ticks: int) -> None:
-    """36: a limit price too far from the reference price."""
-    reference = reference_price(symbol.guard, venue.ts_ns, symbol.last_ticks)
-    allowed = bounds(symbol.guard, COLLARS[side], reference)
-    refuse_if(limit_ticks != 0 and not allowed.allow(limit_ticks), RejectCode.PRICE_OUT_OF_COLLAR)
+def refuse_outside_collar(venue: Venue, symbol: Symbol, order: Order) -> None:
+    """36: a limit price, when it is known now, too far from the reference price."""
+    allowed = bounds(venue, symbol, COLLARS[order.side])
+    refuse_if(order.price_ticks != 0 and not allowed.allows(order.price_ticks), RejectCode.PRICE_OUT_OF_COLLAR)
 
 
-def refuse_position(venue: Venue, symbol: Symbol, order: Order, qty_lots: int) -> None:
+def refuse_position(venue: Venue, symbol: Symbol, order: Order) -> None:
     """39: what the account has of the base asset, would have by its open BUY orders, and by this one."""
     most_lots = symbol.guard.rules[SymbolRule.POSITION_MAX_LOTS]
     if most_lots == 0 or order.side is not Side.BUY:
         return
     has_lots = sum(venue.ledger.balances[order.account, symbol.base.asset]) // symbol.base_atoms_per_lot
     buys = [o for o in venue.open_orders_of(order.account, order.symbol) if o.side is Side.BUY]
-    would_lots = has_lots + sum(o.leaves_lots for o in buys) + qty_lots
+    would_lots = has_lots + sum(o.leaves_lots for o in buys) + order.leaves_lots
     refuse_if(would_lots > most_lots, RejectCode.POSITION_TOO_HIGH)
 
 
@@ -260,22 +191,24 @@ def refuse_key_notional(venue: Venue, symbol: Symbol, key: int, notional_atoms: 
         refuse_if(would_atoms > guard.max_atoms, RejectCode.KEY_NOTIONAL_TOO_HIGH)
 
 
-def refuse_beyond_limits(venue: Venue, symbol: Symbol, order: Order, asked: Asked, ahead: Ahead) -> None:
+def refuse_beyond_limits(
+    venue: Venue, symbol: Symbol, order: Order, hold_atoms: int, notional_atoms: int, ahead: Ahead
+) -> None:
     """39, 46, 47, 48, in this order."""
-    refuse_position(venue, symbol, order, asked.qty_lots)
-    refuse_exposure(venue, symbol, order, asked.hold_atoms)
+    refuse_position(venue, symbol, order)
+    refuse_exposure(venue, symbol, order, hold_atoms)
     refuse_rate(venue, order.account, ahead)
-    refuse_key_notional(venue, symbol, order.key, asked.notional_atoms(symbol), ahead)
+    refuse_key_notional(venue, symbol, order.key, notional_atoms, ahead)
 
 
-def count_accepted(venue: Venue, symbol: Symbol, order: Order, asked: Asked) -> None:
+def count_accepted(venue: Venue, symbol: Symbol, order: Order, notional_atoms: int) -> None:
     """An accepted order is one more in its account's window, and uses up what its key may use."""
     guard = venue.accounts[order.account].guard
     if guard.counts_orders:
         guard.rate.count(venue.ts_ns, guard.rules[AccountRule.ORDERS_WINDOW_NS])
     key_guard = _key_guard(venue, symbol, order.key)
     if key_guard is not None:
-        key_guard.use(venue.ts_ns // DAY_NS, asked.notional_atoms(symbol))
+        key_guard.use(venue.ts_ns // DAY_NS, notional_atoms)
 
 
 def _key_guard(venue: Venue, symbol: Symbol, key: int) -> KeyGuard | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from exchange.core.codes import OrderType, Side, Stage
+from tests.oracle.guards import trading_range
 from tests.oracle.venue import Order, Symbol, Venue
 from tests.oracle.walking import Rehearsal, Walk, reach, walk_by_quantity, walk_by_quote
 
@@ -15,6 +16,7 @@ from tests.oracle.walking import Rehearsal, Walk, reach, walk_by_quantity, walk_
 class Hold(NamedTuple):
     hold_atoms: int
     needed_atoms: int  # what must be available for it, which may be more
+    fills_atoms: int = 0  # of a MARKET order: what its fills amount to, in quote
 
 
 def available_for(venue: Venue, symbol: Symbol, order: Order) -> int:
@@ -23,7 +25,7 @@ def available_for(venue: Venue, symbol: Symbol, order: Order) -> int:
 
 def walk(venue: Venue, symbol: Symbol, order: Order) -> Walk:
     """What a market order would do now."""
-    rehearsal = Rehearsal(venue, symbol, order, reach(order, 0))
+    rehearsal = Rehearsal(venue, symbol, order, reach(order, 0).within(trading_range(venue, symbol)))
     return (walk_by_quote if order.quote_atoms else walk_by_quantity)(rehearsal, order, symbol)
 
 
@@ -57,5 +59,6 @@ def hold_when_placed(venue: Venue, symbol: Symbol, order: Order) -> Hold:
     order.leaves_lots = walked.quantity_lots
     hold_atoms = _cost(symbol, order, walked)
     if order.side is Side.BUY:
-        return Hold(hold_atoms, order.quote_atoms or hold_atoms)
-    return Hold(hold_atoms, order.submitted_lots * symbol.base_atoms_per_lot or hold_atoms)
+        return Hold(hold_atoms, order.quote_atoms or hold_atoms, walked.fill_quote_atoms)
+    whole_atoms = order.submitted_lots * symbol.base_atoms_per_lot
+    return Hold(hold_atoms, whole_atoms or hold_atoms, walked.fill_quote_atoms)

@@ -16,6 +16,7 @@ from exchange.core.codes import (
     ListType,
     OrderType,
     PegType,
+    Phase,
     RejectCode,
     Side,
     Stage,
@@ -24,7 +25,9 @@ from exchange.core.codes import (
     TimeInForce,
     TradingMode,
 )
+from tests.oracle.auction import refuse_uncollected
 from tests.oracle.checks import refuse_bad_notional, refuse_bad_price, refuse_bad_quantity, would_take
+from tests.oracle.guards import Ahead, counted_notional, refuse_beyond_limits, refuse_outside_collar
 from tests.oracle.holding import Hold, hold_when_placed
 from tests.oracle.pegs import pegged_ticks
 from tests.oracle.triggers import condition_holds, first_stage, needs_level
@@ -52,6 +55,7 @@ class Judged:
 
     order: Order
     hold: Hold
+    notional_atoms: int  # what it amounts to for its key
 
 
 @dataclass
@@ -61,6 +65,10 @@ class Place:
     list_type: ListType | None = None
     is_pending: bool = False
     before: Sequence[Judged] = field(default_factory=tuple)
+
+    @property
+    def ahead(self) -> Ahead:
+        return Ahead(len(self.before), sum(judged.notional_atoms for judged in self.before))
 
     @property
     def is_unsized(self) -> bool:
@@ -75,6 +83,8 @@ def refuse_if_closed(venue: Venue, symbol: Symbol | None, account: Account, allo
     """The strictest mode counts; the refusal names the widest that is in the way."""
     refuse_if(venue.mode not in allowed, RejectCode.VENUE_CLOSED)
     refuse_if(symbol is not None and symbol.mode not in allowed, RejectCode.SYMBOL_CLOSED)
+    paused = symbol is not None and symbol.phase is Phase.PAUSED
+    refuse_if(paused and TradingMode.CANCEL_ONLY not in allowed, RejectCode.SYMBOL_CLOSED)
     refuse_if(account.mode not in allowed, RejectCode.ACCOUNT_CLOSED)
 
 
@@ -94,8 +104,12 @@ def judge(venue: Venue, command: Command, place: Place = ALONE) -> Judged:
     _judge_room(venue, symbol, order, place)
     _judge_market(symbol, order)
     hold = hold_when_placed(venue, symbol, order)
+    notional_atoms = counted_notional(symbol, order, hold.fills_atoms)
+    refuse_outside_collar(venue, symbol, order)
     _judge_counts(venue, symbol, order)
-    return Judged(order, hold)
+    refuse_beyond_limits(venue, symbol, order, hold.hold_atoms, notional_atoms, place.ahead)
+    refuse_uncollected(symbol, order)
+    return Judged(order, hold, notional_atoms)
 
 
 def _judge_codes(venue: Venue, command: Command) -> None:

@@ -22,6 +22,7 @@ from exchange.core.codes import (
     TradingMode,
 )
 from tests.oracle.closing import FUNDED_BY_WORKING, PAIR
+from tests.oracle.guards import count_accepted
 from tests.oracle.judging import Judged, Place, judge, refuse_if_closed
 from tests.oracle.placing import accept, begin, number, place
 from tests.oracle.telling import tell_list
@@ -137,8 +138,9 @@ def _decide(venue: Venue, opening: Command, legs: list[Command]) -> None:
         order.list_id = its_list.list_id
         number(venue, order)
     tell_list(venue, its_list, ListStatus.STARTED)
-    for order, hold_atoms in zip(its_list.legs, holds, strict=True):
-        accept(venue, symbol, order, hold_atoms)
+    for one, hold_atoms in zip(judged, holds, strict=True):
+        accept(venue, symbol, one.order, hold_atoms)
+        count_accepted(venue, symbol, one.order, one.notional_atoms)
     for order in [leg for leg in its_list.legs if leg.stage is not Stage.PENDING]:
         begin(venue, symbol, order)
     take_turns(venue, [symbol])

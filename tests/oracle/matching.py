@@ -5,9 +5,11 @@ Owns trades, preventions and the parts that icebergs show. Nothing here can be r
 
 from __future__ import annotations
 
-from exchange.core.codes import CloseReason, EventKind, OrderStatus, Side, Stage, StpMode, TimeInForce
+from exchange.core.codes import CloseReason, EventKind, OrderStatus, Phase, Side, Stage, StpMode, TimeInForce
+from tests.oracle import breaker
 from tests.oracle.clearing import fee_atoms
 from tests.oracle.closing import close, follow_end, follow_trade, held_by
+from tests.oracle.guards import count_trade, trading_range
 from tests.oracle.telling import tell_shown
 from tests.oracle.triggers import observe
 from tests.oracle.venue import Order, Symbol, Venue
@@ -19,16 +21,22 @@ def match(venue: Venue, symbol: Symbol, taker: Order) -> None:
     taker.stage, taker.held_atoms = Stage.BOOK, 0
     if taker.is_special:
         taker.working_ts_ns = venue.ts_ns
-    allowed = reach(taker, taker.price_ticks)
+    if symbol.phase is Phase.AUCTION:
+        rest(venue, symbol, taker)
+        return
+    in_reach = reach(taker, taker.price_ticks)
+    allowed = in_reach.within(trading_range(venue, symbol))
     if taker.time_in_force is TimeInForce.FOK:
         rehearsal = Rehearsal(venue, symbol, taker, allowed)
         if fillable_lots(rehearsal, taker) < taker.leaves_lots:
             close(venue, taker, CloseReason.FOK_UNFILLABLE)
             return
     prices, prevented_lots = [], 0  # the latter: what the last step took off it without a trade
+    out_of_range = False
     while taker.leaves_lots > 0:
         maker = symbol.sides[Side(1 - taker.side)].best()
         if maker is None or not allowed.allows(maker.price_ticks):
+            out_of_range = maker is not None and in_reach.allows(maker.price_ticks)
             break
         if venue.same_owner(maker.account, taker.account) and taker.stp_mode is not StpMode.NONE:
             prevented_lots = _prevent(venue, symbol, taker, maker)
@@ -39,8 +47,11 @@ def match(venue: Venue, symbol: Symbol, taker: Order) -> None:
     if taker.leaves_lots == 0 and (prices or prevented_lots):
         _end(venue, taker, prevented_lots)
     observe(symbol, prices)
-    if taker.closed_as is None:
+    if out_of_range:
+        close(venue, taker, CloseReason.PRICE_RANGE)
+    elif taker.closed_as is None:
         _stay(venue, symbol, taker)
+    breaker.after_trading(venue, symbol, prices)
 
 
 def _stay(venue: Venue, symbol: Symbol, order: Order) -> None:
@@ -96,6 +107,7 @@ def _trade(venue: Venue, symbol: Symbol, taker: Order, maker: Order) -> None:
         order.filled_quote_atoms += quote_atoms
     symbol.trades += 1
     symbol.last_ticks = maker.price_ticks
+    count_trade(venue, symbol, maker.price_ticks, lots)
     venue.emit(
         EventKind.TRADE,
         side=int(taker.side),

@@ -7,6 +7,7 @@ leg whose turn it is in a list goes to `lists.py`.
 from __future__ import annotations
 
 from exchange.core.codes import EventKind, ListRole, RejectCode, Stage
+from tests.oracle.guards import count_accepted
 from tests.oracle.holding import available_for
 from tests.oracle.judging import judge
 from tests.oracle.matching import match
@@ -49,6 +50,7 @@ def place(venue: Venue, command: Command) -> None:
 
     number(venue, order)
     accept(venue, symbol, order, judged.hold.hold_atoms)
+    count_accepted(venue, symbol, order, judged.notional_atoms)
     begin(venue, symbol, order)
     take_turns(venue, [symbol])
 

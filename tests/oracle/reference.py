@@ -136,6 +136,11 @@ def set_fees(venue: Venue, command: Command) -> None:
 
 
 def set_trading_mode(venue: Venue, command: Command) -> None:
+    if command["scope"] == Scope.WITHDRAWALS:
+        refuse_if(command["mode"] not in (TradingMode.OPEN, TradingMode.HALTED), RejectCode.INVALID_MODE)
+        venue.withdrawals = TradingMode(command["mode"])
+        venue.emit(EventKind.TRADING_MODE_SET, **as_event(command))
+        return
     refuse_if(command["scope"] not in (Scope.VENUE, Scope.SYMBOL, Scope.ACCOUNT), RejectCode.INVALID_MODE)
     scoped: Venue | Symbol | Account = venue
     match Scope(command["scope"]):

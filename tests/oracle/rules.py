@@ -6,7 +6,7 @@ Owns what a rule may be and where it is kept. What the rules do is for whoever r
 from __future__ import annotations
 
 from exchange.core.codes import AccountRule, EventKind, KeyRule, RejectCode, Scope, SymbolRule
-from tests.oracle.guards import KeyGuard, rule_was_set
+from tests.oracle.guards import set_key_rule
 from tests.oracle.venue import Venue
 from tests.oracle.words import MAX_ATOMS, Command, as_event, refuse_if
 
@@ -56,41 +56,21 @@ def set_rule(venue: Venue, command: Command) -> None:
         case Scope.SYMBOL:
             refuse_if(command["symbol"] not in venue.symbols, RejectCode.UNKNOWN_SYMBOL)
             refuse_if(not 0 <= value <= bounds[rule], RejectCode.INVALID_RULE)
-            _set_symbol_rule(venue, command["symbol"], SymbolRule(rule), value)
+            symbol = venue.symbols[command["symbol"]]
+            symbol.watched = True
+            symbol.guard.set_rule(SymbolRule(rule), value)
         case Scope.ACCOUNT:
             refuse_if(command["account"] not in venue.accounts, RejectCode.UNKNOWN_ACCOUNT)
             about_asset = rule == AccountRule.LOCKED_MAX_ATOMS
             refuse_if(about_asset and asset not in venue.assets, RejectCode.UNKNOWN_ASSET)
             refuse_if(not 0 <= value <= bounds[rule], RejectCode.INVALID_RULE)
-            guard = venue.accounts[command["account"]].guard
-            if about_asset:
-                guard.locked_max_atoms[asset] = value
-            else:
-                guard.rules[AccountRule(rule)] = value
+            venue.accounts[command["account"]].guard.set_rule(AccountRule(rule), asset, value)
         case Scope.KEY:
             refuse_if(asset not in venue.assets, RejectCode.UNKNOWN_ASSET)
             refuse_if(not 1 <= command["key"] <= KEY_MAX, RejectCode.INVALID_RULE)
             refuse_if(not 0 <= value <= bounds[rule], RejectCode.INVALID_RULE)
-            _set_key_rule(venue, command["key"], asset, value)
+            set_key_rule(venue, command["key"], asset, value)
     venue.emit(EventKind.RULE_SET, **as_event(command))
-
-
-def _set_symbol_rule(venue: Venue, number: int, rule: SymbolRule, value: int) -> None:
-    symbol = venue.symbols[number]
-    symbol.watched = True
-    symbol.guard.rules[rule] = value
-    rule_was_set(symbol.guard, rule)
-
-
-def _set_key_rule(venue: Venue, key: int, asset: int, value: int) -> None:
-    """A key has one maximum; what was used stays counted while it is of the same asset."""
-    known = venue.keys.get(key)
-    if value == 0:
-        venue.keys.pop(key, None)
-    elif known is not None and known.asset == asset:
-        known.max_atoms = value
-    else:
-        venue.keys[key] = KeyGuard(asset, value)
 
 
 def rule_rows(venue: Venue) -> list[tuple[int, ...]]:

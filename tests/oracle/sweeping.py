@@ -1,16 +1,16 @@
 """Section 23: many orders taken back at once, by an operator or because a dead man's timer ran out.
 
-Owns MASS_CANCEL, COUNTDOWN and the part of a TICK that fires timers. Closing itself is `matching.close`.
+Owns MASS_CANCEL, COUNTDOWN and the part of a TICK that fires timers. Which orders, and how many at most.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from exchange.core.codes import CloseReason, CommandKind, EventKind, RejectCode, Scope
-from tests.oracle.matching import close
+from exchange.core.codes import CloseReason, EventKind, RejectCode, Scope
 from tests.oracle.venue import Order, Symbol, Venue
+from tests.oracle.withdrawing import close_each
 from tests.oracle.words import Command, refuse_if
 
 MASS_CANCEL_MAX = 5_000
@@ -19,8 +19,7 @@ COUNTDOWN_MAX_NS = 10**14
 SCOPES = (Scope.VENUE, Scope.SYMBOL, Scope.ACCOUNT, Scope.KEY)
 
 
-@dataclass(frozen=True, order=True)
-class Timer:
+class Timer(NamedTuple):
     """Whose orders a timer takes back; zero for symbol or key: all of them."""
 
     account: int
@@ -41,7 +40,7 @@ def mass_cancel(venue: Venue, command: Command) -> None:
         refuse_if(scope is Scope.SYMBOL and symbol not in venue.symbols, RejectCode.UNKNOWN_SYMBOL)
         symbols = sorted(venue.symbols) if scope is Scope.VENUE else [symbol]
         doomed = [order for number in symbols for order in _where_they_stand(venue.symbols[number])]
-    count = _close_some(venue, doomed, MASS_CANCEL_MAX, CommandKind.MASS_CANCEL, CloseReason.MASS_CANCELED)
+    count = close_each(venue, doomed, CloseReason.MASS_CANCELED, MASS_CANCEL_MAX)
     venue.emit(
         EventKind.MASS_CANCELED,
         **{name: command[name] for name in ("scope", "account", "symbol", "key")},
@@ -64,22 +63,22 @@ def countdown(venue: Venue, command: Command) -> None:
         venue.countdowns[timer] = due_ts_ns
     else:
         venue.countdowns.pop(timer, None)
-    venue.emit(EventKind.COUNTDOWN_SET, **vars(timer), countdown_ns=command["countdown_ns"], due_ts_ns=due_ts_ns)
+    venue.emit(EventKind.COUNTDOWN_SET, **timer._asdict(), countdown_ns=command["countdown_ns"], due_ts_ns=due_ts_ns)
 
 
 def fire_countdowns(venue: Venue, closes_max: int) -> None:
     """The timers that are due, first due first; what is beyond `closes_max` orders waits for the next TICK."""
-    due = sorted((ts_ns, timer) for timer, ts_ns in venue.countdowns.items() if ts_ns <= venue.ts_ns)
+    due = sorted((ts_ns, Timer(*timer)) for timer, ts_ns in venue.countdowns.items() if ts_ns <= venue.ts_ns)
     for due_ts_ns, timer in due:
         if closes_max == 0:
             return
         swept = _of_account(venue, timer.account, timer.symbol)
         doomed = [order for order in swept if timer.key in (0, order.key)]
-        closes_max -= _close_some(venue, doomed, closes_max, CommandKind.TICK, CloseReason.COUNTDOWN)
+        closes_max -= close_each(venue, doomed, CloseReason.COUNTDOWN, closes_max)
         if any(order.closed_as is None for order in doomed):
             return
         del venue.countdowns[timer]
-        venue.emit(EventKind.COUNTDOWN_FIRED, **vars(timer), due_ts_ns=due_ts_ns)
+        venue.emit(EventKind.COUNTDOWN_FIRED, **timer._asdict(), due_ts_ns=due_ts_ns)
 
 
 def _of_account(venue: Venue, account: int, symbol: int) -> list[Order]:
@@ -88,17 +87,8 @@ def _of_account(venue: Venue, account: int, symbol: int) -> list[Order]:
 
 
 def _where_they_stand(symbol: Symbol) -> Iterator[Order]:
-    """Bids, asks, DOWN, UP, each from its best level, and the due queue."""
+    """Bids, asks, DOWN, UP, each from its best level, the due queue, and who trails without a place yet."""
     for side in (*symbol.sides.values(), *symbol.triggers.values()):
         yield from side.in_matching_order()
     yield from symbol.due
-
-
-def _close_some(venue: Venue, doomed: list[Order], most: int, cause: CommandKind, reason: CloseReason) -> int:
-    """Close these in order, `most` of them; one that another one took along is not counted. How many it closed."""
-    count = 0
-    for order in doomed:
-        if order.closed_as is None and count < most:
-            close(venue, venue.symbols[order.symbol], order, cause, reason)
-            count += 1
-    return count
+    yield from (order for order in symbol.trailing if order.stands_in is None)

@@ -243,6 +243,8 @@ class Venue:
     symbols: dict[int, Symbol] = field(default_factory=dict)
     accounts: dict[int, Account] = field(default_factory=dict)
     transfers: dict[int, Transfer] = field(default_factory=dict)
+    withdrawals: TradingMode = TradingMode.OPEN
+    countdowns: dict[tuple[int, int, int], int] = field(default_factory=dict)  # account, symbol, key -> due_ts_ns
     open_orders: dict[int, Order] = field(default_factory=dict)
     window: deque[tuple[int, Order]] = field(default_factory=deque)  # closed orders with a client id, by ordinal
     next_ordinal: int = 0

@@ -13,22 +13,10 @@ from fractions import Fraction
 from math import floor
 
 from exchange.core.codes import Side, StpMode
+from tests.oracle.reach import Reach
 from tests.oracle.venue import Order, Symbol, Venue
 
 STOPS_AT_OWN = (StpMode.EXPIRE_TAKER, StpMode.EXPIRE_BOTH)
-
-
-@dataclass(frozen=True)
-class Reach:
-    """The prices at which an order that enters may trade; None: no bound on this side."""
-
-    low_ticks: int | None = None
-    high_ticks: int | None = None
-
-    def allows(self, price_ticks: int) -> bool:
-        return (self.low_ticks is None or price_ticks >= self.low_ticks) and (
-            self.high_ticks is None or price_ticks <= self.high_ticks
-        )
 
 
 def reach(order: Order, price_ticks: int) -> Reach:

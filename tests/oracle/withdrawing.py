@@ -1,20 +1,18 @@
 """Sections 4.4 and 4.5: orders that are taken back, by their owner or by time.
 
-Owns CANCEL, REDUCE, CANCEL_ALL and TICK.
+Owns CANCEL, REDUCE and CANCEL_ALL; what time takes back is in `ticking.py`.
 """
 
 from __future__ import annotations
 
-from exchange.core.codes import CloseReason, EventKind, RejectCode, Stage, TimeInForce, TradingMode
+from exchange.core.codes import CloseReason, EventKind, RejectCode, Stage, TradingMode
 from tests.oracle.closing import close, held_by
 from tests.oracle.holding import hold_to_wait
 from tests.oracle.judging import refuse_if_closed
 from tests.oracle.telling import tell_order, tell_shown
-from tests.oracle.turns import take_turns
 from tests.oracle.venue import Order, Symbol, Venue
 from tests.oracle.words import Command, Refused, names_an_order, refuse_if
 
-EXPIRIES_PER_TICK = 1_000
 MAY_CANCEL = {TradingMode.OPEN, TradingMode.CANCEL_ONLY}
 
 
@@ -67,16 +65,6 @@ def close_each(venue: Venue, orders: list[Order], reason: CloseReason, most: int
             close(venue, order, reason)
             count += 1
     return count
-
-
-def tick(venue: Venue, command: Command) -> None:
-    due = [
-        o for o in venue.open_orders.values() if o.time_in_force is TimeInForce.GTD and o.expire_ts_ns <= venue.ts_ns
-    ]
-    due.sort(key=lambda o: (o.expire_ts_ns, o.order_id))
-    expired_count = close_each(venue, due, CloseReason.GTD_EXPIRED, EXPIRIES_PER_TICK)
-    take_turns(venue, [venue.symbols[number] for number in sorted(venue.symbols)])
-    venue.emit(EventKind.TICKED, expired_count=expired_count)
 
 
 def _target(venue: Venue, command: Command) -> Order:

@@ -104,6 +104,8 @@ def _mode(_: str, words: Words, names: Names) -> Request:
     fields: Fields = {"mode": TradingMode[mode.upper()]}
     if scoped == "venue":
         fields |= {"scope": Scope.VENUE}
+    elif scoped == "withdrawals":
+        fields |= {"scope": Scope.WITHDRAWALS}
     elif scoped == "account":
         raise ValueError("name the account by its number")
     elif scoped.isdigit():

@@ -82,6 +82,8 @@ class Run:
                 self.ts_ns = int(line.words[1])
             elif verb == "fund":
                 self.fund(line)
+            elif verb == "arm":
+                self.arm(line)
             elif verb == "balance":
                 self.balance(line)
             elif verb == "book":
@@ -103,7 +105,8 @@ class Run:
         expected = parse_expected(line, request.kind)
         events = self.apply(request)
         told = [
-            (EventKind(e["kind"]), {k: e[k] for k in fields}) for e, (_, fields) in zip(events, expected, strict=False)
+            (EventKind(e["kind"]), {k: e.get(k) for k in fields})
+            for e, (_, fields) in zip(events, expected, strict=False)
         ]
         if told != expected or len(events) != len(expected):
             shown = "\n".join("  " + ", ".join(f"{k}={v}" for k, v in e.items() if v) for e in events)
@@ -137,6 +140,11 @@ class Run:
             self.next_transfer_id += 1
             text = f"deposit {account} {asset} {atoms} id {self.next_transfer_id}"
             self.command(Line(line.number, text, text.split(), "deposited"))
+
+    def arm(self, line: Line) -> None:
+        """Many dead man's timers, one a key from 1 on: `arm COUNT of ACCOUNT`."""
+        for key in range(1, int(line.words[1]) + 1):
+            self.apply(Request(CommandKind.COUNTDOWN, {"account": int(line.words[3]), "key": key, "countdown_ns": 1}))
 
     def balance(self, line: Line) -> None:
         """All that an account has: `balance ACCOUNT ASSET AVAILABLE+LOCKED ...`, or `nothing`."""
