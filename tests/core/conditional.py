@@ -218,7 +218,9 @@ class Conditional:
                 order_type = pick((OrderType.LIMIT, OrderType.LIMIT, OrderType.LIMIT_MAKER))
                 fields = self._sized(plan, self._terms(plan, working, order_type), 0.1)
             elif role is ListRole.PENDING:
-                fields = self._sized(plan, self._terms(plan, side, pick(list(OrderType))), 0.1)
+                fields = self._sized(
+                    plan, self._terms(plan, side, pick((*OrderType, OrderType.LIMIT_MAKER, OrderType.LIMIT_MAKER))), 0.1
+                )
             else:
                 takes_profit = (role is ListRole.ABOVE) == (side is Side.SELL)
                 types = (OrderType.LIMIT_MAKER, OrderType.LIMIT_MAKER, *PROFITS) if takes_profit else LOSSES

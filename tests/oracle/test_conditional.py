@@ -1,4 +1,4 @@
-"""The oracle on streams of orders that wait, hide, follow and hang together: what must hold does, and all of it happens."""
+"""The oracle on streams of orders that wait, hide, follow and hang together: invariants hold, and all of it happens."""
 
 from __future__ import annotations
 
