@@ -147,7 +147,7 @@ class Conditional:
         """An order that goes through some levels: the price moves, and triggers are reached."""
         plan, side = self.random.choice(self.symbols), self.random.choice(list(Side))
         away = self.random.randint(1, 5) * (1 if side is Side.BUY else -1)
-        fields = {"side": side, "order_type": OrderType.LIMIT, "time_in_force": TimeInForce.IOC}
+        fields: dict[str, Any] = {"side": side, "order_type": OrderType.LIMIT, "time_in_force": TimeInForce.IOC}
         fields |= {"price_ticks": self._near(plan, away), "qty_lots": self._some_lots(plan, 3 * plan.lots)}
         return self._sent(fields, plan)
 
