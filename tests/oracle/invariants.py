@@ -1,13 +1,13 @@
 """What must hold of the oracle's own state between two commands, whatever the commands were.
 
-Owns invariants 4, 9, 12, 24 and 25 as sections 8 and 17 state them. Reads only; raises AssertionError.
+Owns invariants 4, 7, 9, 12, 24 and 25 as sections 8, 17 and 25 state them. Reads only; raises AssertionError.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 
-from exchange.core.codes import ListRole, OrderStatus, OrderType, Side, Stage, TransferState
+from exchange.core.codes import ListRole, OrderStatus, OrderType, Phase, Side, Stage, TransferState
 from tests.oracle.clearing import LOCKED
 from tests.oracle.closing import PAIR, held_by
 from tests.oracle.queues import BookSide, DueQueue, TriggerSide
@@ -21,6 +21,7 @@ def check_all(venue: Venue) -> None:
         _check_place(venue, order)
         _check_parts(order)
     for symbol in venue.symbols.values():
+        _check_crossed(symbol)
         _check_counts(venue, symbol)
         _check_triggers(symbol)
         _check_trailing(venue, symbol)
@@ -74,6 +75,13 @@ def _check_parts(order: Order) -> None:
     """9. What an iceberg shows is a part of it, and never nothing."""
     if order.iceberg_lots and order.stage is Stage.BOOK:
         assert 1 <= order.part_lots <= min(order.iceberg_lots, order.leaves_lots), f"{order} shows {order.part_lots}"
+
+
+def _check_crossed(symbol: Symbol) -> None:
+    """7. No book is crossed, but that of a symbol in an auction."""
+    bid, ask = (symbol.sides[side].best() for side in Side)
+    if symbol.phase is not Phase.AUCTION and bid is not None and ask is not None:
+        assert bid.price_ticks < ask.price_ticks, f"{bid} and {ask} stand and do not meet"
 
 
 def _check_counts(venue: Venue, symbol: Symbol) -> None:
