@@ -94,14 +94,16 @@ TYPE = Choice(
 )
 TIME_IN_FORCE = Choice(
     "timeInForce",
-    "How long what is not filled lives. Types with a limit price need one, the others take none, LIMIT_MAKER takes GTD.",
+    "How long what is not filled lives. Types with a limit price need one, LIMIT_MAKER takes GTD, the others none.",
     words={time_in_force.name: int(time_in_force) for time_in_force in TimeInForce},
     refusal=lambda _name: Refusal(400, -1115, "Invalid timeInForce."),
 )
 QUANTITY = Amount("quantity", "How much of the base asset.")
 QUOTE_ORDER_QTY = Amount("quoteOrderQty", "MARKET only: how much of the quote asset to spend or receive.")
 PRICE = Amount("price", "The limit. MARKET, STOP_LOSS, TAKE_PROFIT and pegged orders take none.")
-STOP_PRICE = Amount("stopPrice", "Of stops: the price of a trade that sends the order to the book, or starts it trailing.")
+STOP_PRICE = Amount(
+    "stopPrice", "Of stops: the price of a trade that sends the order to the book, or starts it trailing."
+)
 TRAILING_DELTA = Integer(
     "trailingDelta", "Of stops: how far the price must come back, in 1/10,000 of its best; 1 to 9999.", default=0
 )

@@ -136,7 +136,9 @@ PROBLEMS: dict[RejectCode, Problem] = {
     RejectCode.ORDER_RATE_TOO_HIGH: Problem(
         429, -1015, "Too many new orders; the account has placed as many as it may in its window."
     ),
-    RejectCode.KEY_NOTIONAL_TOO_HIGH: _engine("The orders of this API key would amount to more than they may in a day."),
+    RejectCode.KEY_NOTIONAL_TOO_HIGH: _engine(
+        "The orders of this API key would amount to more than they may in a day."
+    ),
     RejectCode.WITHDRAWALS_CLOSED: _invalid("Withdrawals are closed.", 409),
     RejectCode.ID_OUT_OF_RANGE: _invalid("The id is outside of the range that the venue allows."),
     RejectCode.ALREADY_EXISTS: _invalid("There is one with this id already.", 409),
@@ -146,7 +148,9 @@ PROBLEMS: dict[RejectCode, Problem] = {
     RejectCode.INVALID_MODE: _invalid("There is no such trading mode or scope."),
     RejectCode.ILLEGAL_MODE_CHANGE: _invalid("HALTED goes to CANCEL_ONLY before it goes to OPEN.", 409),
     RejectCode.INVALID_LIMIT: _invalid("There is no such limit, or its value is out of range."),
-    RejectCode.AUCTION_ORDER: _engine("An auction takes LIMIT orders that are GTC or GTD, without a peg and not in a list."),
+    RejectCode.AUCTION_ORDER: _engine(
+        "An auction takes LIMIT orders that are GTC or GTD, without a peg and not in a list."
+    ),
     RejectCode.INVALID_LIST: _engine("The relationship of the prices for the orders is not correct."),
     RejectCode.INSUFFICIENT_BALANCE: _engine("Account has insufficient balance for requested action."),
     RejectCode.INVALID_RULE: _invalid("There is no such rule, or its value is out of range."),

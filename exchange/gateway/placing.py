@@ -24,7 +24,6 @@ from exchange.gateway.catalogue import (
     PEG_OFFSET_VALUE,
     PEG_PRICE_TYPE,
     PRICE,
-    QUANTITY,
     QUOTE_ORDER_QTY,
     SIDE,
     STOP_PRICE,
@@ -34,7 +33,15 @@ from exchange.gateway.catalogue import (
     TRAILING_DELTA,
     TYPE,
 )
-from exchange.gateway.errors import NEW_ORDER_REJECTED, Refusal, filter_failure, mandatory, not_required, one_of, refused
+from exchange.gateway.errors import (
+    NEW_ORDER_REJECTED,
+    Refusal,
+    filter_failure,
+    mandatory,
+    not_required,
+    one_of,
+    refused,
+)
 from exchange.gateway.fields import Field
 from exchange.gateway.parameters import Params, unit_of
 from exchange.gateway.signing import Call
@@ -42,7 +49,7 @@ from exchange.gateway.symbols import ICEBERG_PARTS_MAX, TRAILING_BIPS_MAX, Rules
 from exchange.gateway.wire import place
 
 _LIMIT, _MARKET, _LIMIT_MAKER = int(OrderType.LIMIT), int(OrderType.MARKET), int(OrderType.LIMIT_MAKER)
-_STOPS = frozenset(
+STOPS = frozenset(
     map(
         int,
         (OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT, OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT),
@@ -228,7 +235,7 @@ def placement(call: Call, last_price_ticks: LastPrice) -> Placement:
     else:
         is_priced = order_type not in _WITHOUT_PRICE and not peg_type
         ticks, lots = _amounts(params, rules, is_priced=is_priced)
-    stop_ticks, bips = _trigger(params, rules) if order_type in _STOPS else (0, 0)
+    stop_ticks, bips = _trigger(params, rules) if order_type in STOPS else (0, 0)
     terms = Terms(stop_ticks, _iceberg_lots(params, rules, time_in_force, lots), bips, peg_type, peg_levels)
     command = place(
         call.key.account, rules.symbol, side, order_type, time_in_force, ticks, lots, named,

@@ -195,6 +195,7 @@ class KeyRing:
         for _ in range(DRAWS_MAX):
             name = draw_name(prefix)
             if number_of(name) not in self._numbers:
+                self._numbers.add(number_of(name))
                 return name
         raise KeyRefused("The venue has made as many API keys as it can.")
 
@@ -372,7 +373,7 @@ class KeyRing:
         if key.api_key not in self._revoked:
             self._records[key.api_key] = record
             self._keys[key.api_key] = key
-            self._numbers.add(key.number)
+            self._numbers.add(key.number)  # of a key that another process made
             self._accounts.setdefault(key.account, {})[key.api_key] = key
 
     def _bury(self, api_key: str, at_us: int) -> None:
