@@ -140,13 +140,12 @@ def _peg(params: Params, order_type: int, time_in_force: int) -> tuple[int, int]
         if offsets:
             raise not_required(offsets[0])
         return 0, 0
-    peg_type = PEG_PRICE_TYPE.read(params)
-    if PRICE.name in params:
-        raise not_required(PRICE.name)
-    levels = 0
+    peg_type, levels = PEG_PRICE_TYPE.read(params), 0
     if offsets:
         PEG_OFFSET_TYPE.read(params)
         levels = PEG_OFFSET_VALUE.read(params)
+    if PRICE.name in params:
+        raise not_required(PRICE.name)
     if peg_type == _PRIMARY_PEG and time_in_force not in _RESTING:
         raise _combination()
     if peg_type == _MARKET_PEG and order_type == _LIMIT_MAKER:
