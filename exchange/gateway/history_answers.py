@@ -51,7 +51,7 @@ def order(rules: Rules, row: Any, unit_ns: int) -> Json:
         created_ts_ns=row["created_ts_ns"],
         updated_ts_ns=row["updated_ts_ns"],
         expire_ts_ns=0,
-        stage=int(Stage.BOOK),
+        stage=Stage.BOOK,
         stop_price_ticks=0,
         iceberg_lots=0,
         shown_lots=0,
