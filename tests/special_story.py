@@ -1,7 +1,8 @@
 """A story in which orders wait, hide, hang together and meet in an auction: its events, written by hand.
 
-It owns no rule: docs/engine-orders.md and docs/engine-guards.md say what the events must be, and here they are, a command
-after the other, with the book that everybody sees after each. Whatever reads the event journal can be held against it.
+It owns no rule: docs/engine-orders.md and docs/engine-guards.md say what the events must be, and here they are, a
+command after the other, with the book that everybody sees after each. Whatever reads the event journal can be held
+against it.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ Event = np.ndarray[Any, np.dtype[np.uint8]]
 Levels = dict[int, int]
 
 
-def event(kind: EventKind, client_id: str = "", name: str = "", **fields: int) -> Event:
+def event(kind: EventKind, client_id: str = "", *, name: str = "", **fields: Any) -> Event:
     """One event slot."""
     record = np.zeros(1, EVENT_DTYPES[kind])
     record["kind"] = kind
@@ -79,11 +80,13 @@ class Order:
     flags: int = 0
     filled_lots: int = 0
     filled_quote_atoms: int = 0
-    terms: dict[str, int] | None = None
+    terms: dict[str, Any] | None = None
 
-    def event(self, kind: EventKind, qty_lots: int, hold_atoms: int = 0, by: int = CommandKind.PLACE, **more: int) -> Event:
+    def event(
+        self, kind: EventKind, qty_lots: int, hold_atoms: int = 0, by: int = CommandKind.PLACE, **more: Any
+    ) -> Event:
         """An ORDER_EVENT of it."""
-        fields = {
+        fields: dict[str, Any] = {
             "flags": self.flags, "side": self.side, "order_type": self.order_type, "account": self.account,
             "time_in_force": self.time_in_force, "symbol": BTC_USDT, "order_id": self.order_id,
             "price_ticks": self.price_ticks, "qty_lots": qty_lots, "hold_delta_atoms": hold_atoms,
@@ -92,21 +95,26 @@ class Order:
         }  # fmt: skip
         return event(kind, self.client_id, **fields | more)
 
-    def accepted(self, qty_lots: int, hold_atoms: int, **more: int) -> list[Event]:
+    def accepted(self, qty_lots: int, hold_atoms: int, **more: Any) -> list[Event]:
         """ORDER_ACCEPTED, and ORDER_TERMS of a special order."""
         found = [self.event(EventKind.ORDER_ACCEPTED, qty_lots, hold_atoms, **more)]
         if self.terms is not None:
-            whose = {"account": self.account, "symbol": BTC_USDT, "order_id": self.order_id, "flags": OFF_BOOK}
+            whose: dict[str, Any] = {
+                "account": self.account,
+                "symbol": BTC_USDT,
+                "order_id": self.order_id,
+                "flags": OFF_BOOK,
+            }
             found.append(event(EventKind.ORDER_TERMS, **whose | self.terms))
         return found
 
-    def shown(self, change_lots: int, **more: int) -> Event:
+    def shown(self, change_lots: int, **more: Any) -> Event:
         """ORDER_SHOWN."""
         return self.event(EventKind.ORDER_SHOWN, change_lots, **more | {"flags": OFF_BOOK})
 
     def closed(self, qty_lots: int, hold_atoms: int, by: int, reason: int = CloseReason.CANCELED) -> Event:
         """ORDER_CLOSED, CANCELED."""
-        why = {"reason": reason, "status": OrderStatus.CANCELED}
+        why: dict[str, Any] = {"reason": reason, "status": OrderStatus.CANCELED}
         return self.event(EventKind.ORDER_CLOSED, qty_lots, hold_atoms, by, **why)
 
 
@@ -139,7 +147,7 @@ class Story:
         rows[-1, 17] |= EventFlag.LAST
         self.commands.append(Command(words, rows, bids or {}, asks or {}))
 
-    def trade(self, taker: Order, maker: Order, lots: int, ticks: int, left: tuple[int, int], **more: int) -> Event:
+    def trade(self, taker: Order, maker: Order, lots: int, ticks: int, left: tuple[int, int], **more: Any) -> Event:
         """A TRADE; `left`: the leaves of taker and maker after it. A fee is one atom."""
         self._trade_id += 1
         for order in (taker, maker):
@@ -162,7 +170,7 @@ class Story:
         for account in (SELLER, BUYER):
             self.then("account", event(EventKind.ACCOUNT_OPENED, account=account, maker_fee_ppm=-1, taker_fee_ppm=-1))
             for asset in (BTC, USDT):
-                made = {"command_kind": CommandKind.DEPOSIT, "transfer_state": TransferState.DEPOSITED}
+                made: dict[str, Any] = {"command_kind": CommandKind.DEPOSIT, "transfer_state": TransferState.DEPOSITED}
                 made |= {"account": account, "asset": asset, "transfer_id": account * 10 + asset}
                 self.then("deposit", event(EventKind.TRANSFERRED, **made, amount_atoms=RICH_ATOMS))
         self.then("a rule", event(EventKind.RULE_SET, scope=1, rule=14, symbol=BTC_USDT, value=5))
@@ -190,16 +198,14 @@ class Story:
         )
         taker = Order(5, BUYER, buy, limit, 5_010, "again")
         trade = self.trade(taker, ice, 3, 5_010, (0, 20))
-        self.then(
-            "the next part", *taker.accepted(3, quote(3, 5_010)), trade, ice.shown(10), asks={5_010: 10}
-        )
+        self.then("the next part", *taker.accepted(3, quote(3, 5_010)), trade, ice.shown(10), asks={5_010: 10})
         reduced = ice.event(EventKind.ORDER_REDUCED, 14, -base(14), CommandKind.REDUCE)
         self.then("less than a part is left", ice.shown(-4, command_kind=CommandKind.REDUCE), reduced, asks={5_010: 6})
 
     def list_changed(self, list_id: int, list_type: int, status: int, account: int, *order_ids: int) -> Event:
         """LIST_CHANGED of a list that is called as its id."""
-        legs = {f"order_id_{leg}": order_id for leg, order_id in enumerate(order_ids)}
-        fields = {"list_id": list_id, "list_type": list_type, "list_status": status, "account": account}
+        legs: dict[str, Any] = {f"order_id_{leg}": order_id for leg, order_id in enumerate(order_ids)}
+        fields: dict[str, Any] = {"list_id": list_id, "list_type": list_type, "list_status": status, "account": account}
         return event(EventKind.LIST_CHANGED, f"list{list_id}", symbol=BTC_USDT, **fields, **legs)
 
     def _tell_lists(self) -> None:
@@ -270,7 +276,7 @@ class Story:
         bid = Order(12, BUYER, Side.BUY, OrderType.LIMIT, 5_020, "crossing")
         crossed = {"bids": {5_020: 5}, "asks": {5_010: 2}}
         self.then("an order that crosses rests", *bid.accepted(5, quote(5, 5_020)), **crossed)
-        told = {"price_ticks": 5_010, "qty_lots": 2, "symbol": BTC_USDT}
+        told: dict[str, Any] = {"price_ticks": 5_010, "qty_lots": 2, "symbol": BTC_USDT}
         indicated = event(EventKind.AUCTION_INDICATED, imbalance_lots=3, **told)
         self.then("what would trade is told", indicated, event(EventKind.TICKED), **crossed)
         self.then(
@@ -289,7 +295,7 @@ class Story:
             taker_release_atoms=base(2), maker_release_atoms=quote(2, 5_020), taker_leaves_lots=0, maker_leaves_lots=1,
         )  # fmt: skip
         self.then("two of one group do not trade", *friend.accepted(2, base(2)), prevented, bids={5_020: 1})
-        tripped = {"low_ticks": 4_950, "high_ticks": 5_010, "end_ts_ns": START_NS + 200 * SECOND_NS}
+        tripped: dict[str, Any] = {"low_ticks": 4_950, "high_ticks": 5_010, "end_ts_ns": START_NS + 200 * SECOND_NS}
         paused = event(EventKind.BREAKER_TRIPPED, symbol=BTC_USDT, price_ticks=5_010, **tripped)
         self.then("the breaker trips", paused, bids={5_020: 1})
         swept = event(EventKind.MASS_CANCELED, scope=2, account=BUYER, canceled_count=1)

@@ -3,9 +3,9 @@
 Owns the reading of events for market data. Never touches a Python object per event; never publishes. How depth follows
 from events: an accepted order that is not MARKET adds its lots at its price whatever its time in force; a TRADE and a
 PREVENTED take lots off the maker's level and, unless the taker is MARKET, off the taker's own; ORDER_REDUCED and
-ORDER_CLOSED take lots off. What has the flag OFF_BOOK changes no level, but ORDER_SHOWN, which says by how many lots one
-changed; an order that was accepted with it, or that entered, takes nothing off a level of its own. Between the events of
-one command the sums mean nothing: publish only when `is_whole`.
+ORDER_CLOSED take lots off. What has the flag OFF_BOOK changes no level, but ORDER_SHOWN, which says by how many lots
+one changed; an order that was accepted with it, or that entered, takes nothing off a level of its own. Between the
+events of one command the sums mean nothing: publish only when `is_whole`.
 
 Invariant: events come without a gap. Every sequence is the last one, or the next one after an event with the flag LAST.
 """

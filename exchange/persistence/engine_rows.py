@@ -159,7 +159,7 @@ def open_order_rows(state: State) -> Iterator[Row]:
 def closed_order_rows(state: State) -> Iterator[Row]:
     """ORDER_COLUMNS of every order in the window of closed ones.
 
-    Why it closed and when it went to work is not known there: zero, and for an order that did not wait when it was made.
+    Why it closed and when it went to work is not known there: zero, but of an order that did not wait.
     """
     header = state.header[0]
     at = np.arange(int(header.closed_first), int(header.closed_next)) % len(state.closed)

@@ -1,9 +1,9 @@
 """Trades, aggregate trades and candles of a batch.
 
-Owns the three shapes. Neighbouring fills of one order, in one command and at one price, make one aggregate trade; its id
-is that of its first trade, so that the streams know it too, who know no history. Candles of one second are made from trades, and those of all
-longer intervals from these, since every interval begins where a second does. Sums that may pass 2^63 are carried as two
-words; the high one counts 2^32.
+Owns the three shapes. Neighbouring fills of one order, in one command and at one price, make one aggregate trade; its
+id is that of its first trade, so that the streams know it too, who know no history. Candles of one second are made from
+trades, and those of all longer intervals from these, since every interval begins where a second does. Sums that may
+pass 2^63 are carried as two words; the high one counts 2^32.
 """
 
 from __future__ import annotations

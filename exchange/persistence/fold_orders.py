@@ -45,8 +45,8 @@ CHANGES = Table(
         ("price_ticks", "i8"), ("entered_ts_ns", "i8"), ("updated_ts_ns", "i8"), ("given_lots", "i8"),
     ),
 )  # fmt: skip
-"""Differences up to `entered`, how often it entered. Then what there is to know, zeros for what there is not: status and
-reason of the close, a price, the time when it entered last, the time, and a quantity for an order without one."""
+"""Differences up to `entered`, how often it entered. Then what there is to know, zeros for what there is not: status
+and reason of the close, a price, the time when it entered last, the time, and a quantity for an order without one."""
 _ADDED, _KNOWN = CHANGES.names[1:6], CHANGES.names[6:11]
 
 

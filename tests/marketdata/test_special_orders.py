@@ -17,7 +17,8 @@ from exchange.marketdata.market import MarketData
 from exchange.persistence.fold_market import fold_market
 from exchange.persistence.slots import Slots
 from tests.marketdata.client import on_uvloop
-from tests.special_story import BTC_USDT, SECOND_NS, START_NS, Command, Story
+from tests.marketdata.venue import START_NS
+from tests.special_story import BTC_USDT, SECOND_NS, Command, Story
 
 SYMBOL_KNOWN = 4
 """Commands until the symbol is there."""
@@ -51,14 +52,14 @@ async def heard(streams: list[str], last: dict[str, Any]) -> list[dict[str, Any]
         take(market, command)
     port = await market.start("127.0.0.1", 0)
     found: list[dict[str, Any]] = []
-    async with aiohttp.ClientSession() as session:
-        async with session.ws_connect(f"http://127.0.0.1:{port}/ws/{'/'.join(streams)}") as ws:
-            if "btcusdt@auction" in streams:
-                found.append(await ws.receive_json())
-            for command in commands[SYMBOL_KNOWN:]:
-                take(market, command)
-            while not found or found[-1].items() & last.items() != last.items():
-                found.append(await ws.receive_json(timeout=30))
+    path = f"http://127.0.0.1:{port}/ws/{'/'.join(streams)}"
+    async with aiohttp.ClientSession() as session, session.ws_connect(path) as ws:
+        if "btcusdt@auction" in streams:
+            found.append(await ws.receive_json())
+        for command in commands[SYMBOL_KNOWN:]:
+            take(market, command)
+        while not found or found[-1].items() & last.items() != last.items():
+            found.append(await ws.receive_json(timeout=30))
     await market.stop()
     return found
 
@@ -97,10 +98,14 @@ def test_auction_of_a_state_is_what_its_events_said() -> None:
     state = new_state()
     assert auctions.seeded(state, 1) == Auction()
     market = state.markets[1]
-    market.phase, market.phase_end_ts_ns, market.indicative_price_ticks, market.indicative_lots = Phase.AUCTION, 7, 90, 4
-    for slot, (side, price_ticks, lots) in enumerate([(0, 90, 5), (0, 89, 100), (1, 90, 1), (1, 80, 3), (1, 91, 50)], 1):
+    market.phase, market.phase_end_ts_ns = Phase.AUCTION, 7
+    market.indicative_price_ticks, market.indicative_lots = 90, 4
+    resting = [(0, 90, 5), (0, 89, 100), (1, 90, 1), (1, 80, 3), (1, 91, 50)]
+    for slot, (side, price_ticks, lots) in enumerate(resting, 1):
         order = state.orders[slot]
-        order.order_id, order.symbol, order.side, order.price_ticks, order.leaves_lots = slot, 1, side, price_ticks, lots
+        order.order_id, order.symbol, order.side = slot, 1, side
+        order.price_ticks, order.leaves_lots = price_ticks, lots
     told = np.zeros(1, AUCTION_EVENT)
-    told["kind"], told["price_ticks"], told["qty_lots"], told["imbalance_lots"] = EventKind.AUCTION_INDICATED, 90, 4, 1
+    told["kind"], told["price_ticks"] = EventKind.AUCTION_INDICATED, 90
+    told["qty_lots"], told["imbalance_lots"] = 4, 1
     assert auctions.seeded(state, 1) == auctions.after(Auction(end_ts_ns=7), told[0])

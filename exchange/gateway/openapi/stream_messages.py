@@ -92,8 +92,8 @@ class AggregateTrade(Event, forbid_unknown_fields=True):
 class AuctionEvent(Event, forbid_unknown_fields=True):
     """How a symbol trades now.
 
-    In AUCTION `p`, `q` and `i` are the price and quantity that would trade and demand less supply; in CONTINUOUS `p` and
-    `q` are of the auction that ended; in PAUSED `p` is the last price. `T`: when the phase ends, zero: not known.
+    In AUCTION `p`, `q` and `i` are the price and quantity that would trade and demand less supply; in CONTINUOUS `p`
+    and `q` are of the auction that ended; in PAUSED `p` is the last price. `T`: when the phase ends, zero: not known.
     """
 
     kind: Literal["auction"] = field(name="e")

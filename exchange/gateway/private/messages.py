@@ -23,7 +23,7 @@ MESSAGES_PER_EVENT = 4
 """Room for numbers: sequence = 4 * ordinal of the event + number of the message. An event gives three at most."""
 
 PEG_NAMES = [peg.name for peg in PegType]
-CONTINGENCIES = {kind: "OCO" if kind == ListType.OCO else "OTO" for kind in ListType}
+CONTINGENCIES = {int(kind): "OCO" if kind == ListType.OCO else "OTO" for kind in ListType}
 """Binance knows two: the legs of a pair, and one that waits for another."""
 _PREVIOUS = b',"previousSequence":'
 EXPIRY_REASONS = {

@@ -86,7 +86,7 @@ def waits_of(order_type: int, stage: int) -> int:
     """How often an order that stands in a stage enters before it works; one that is called by its list is DUE."""
     if stage == Stage.BOOK:
         return 0
-    return 2 if stage in (Stage.PENDING, Stage.DUE) and OrderType.STOP_LOSS <= order_type else 1
+    return 2 if stage in (Stage.PENDING, Stage.DUE) and order_type >= OrderType.STOP_LOSS else 1
 
 
 def of_event(event: OrderEvent) -> Order:
