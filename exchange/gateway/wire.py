@@ -18,11 +18,13 @@ ORDER_EVENT = struct.Struct("<qqBBBBBBBBiiqqqqqqqBB2x36s")
 TRADE = struct.Struct("<qqBBB5xiii4xqqqqqqqqqqq")
 PREVENTED = struct.Struct("<qqBBBB4xiii4xqq8xqqqqqqq8x")
 TRANSFER = struct.Struct("<qqBBBB4xiiqq80x")
+TERMS = struct.Struct("<qqBBBBB3xiiqqqqqhhi48x")
+LIST_EVENT = struct.Struct("<qqBBBB4xiiqqqq28x36s")
 HASHED = struct.Struct("<qqBB14xqqq72x")
 KIND_AT = 16
 FLAGS_AT = 17
 
-for _layout in (PLACE, TARGET, ORDER_EVENT, TRADE, PREVENTED, TRANSFER, HASHED):
+for _layout in (PLACE, TARGET, ORDER_EVENT, TRADE, PREVENTED, TRANSFER, TERMS, LIST_EVENT, HASHED):
     if _layout.size != RECORD_BYTES:
         raise AssertionError(f"{_layout.format!r} is {_layout.size} bytes, not {RECORD_BYTES}")
 
@@ -116,6 +118,51 @@ class Transfer(NamedTuple):
     amount_atoms: int
 
 
+class Terms(NamedTuple):
+    """An ORDER_TERMS in the order of its bytes."""
+
+    sequence: int
+    ts_ns: int
+    kind: int
+    flags: int
+    list_role: int
+    peg_type: int
+    stage: int
+    account: int
+    symbol: int
+    order_id: int
+    stop_price_ticks: int
+    iceberg_lots: int
+    list_id: int
+    expire_ts_ns: int
+    trailing_bips: int
+    peg_offset_levels: int
+    key: int
+
+
+class ListEvent(NamedTuple):
+    """A LIST_EVENT in the order of its bytes."""
+
+    sequence: int
+    ts_ns: int
+    kind: int
+    flags: int
+    list_type: int
+    list_status: int
+    account: int
+    symbol: int
+    list_id: int
+    order_id_0: int
+    order_id_1: int
+    order_id_2: int
+    client_id: bytes
+
+    @property
+    def order_ids(self) -> list[int]:
+        """The legs in order."""
+        return [order_id for order_id in (self.order_id_0, self.order_id_1, self.order_id_2) if order_id]
+
+
 def order_event(events: bytes, at: int = 0) -> OrderEvent:
     """The ORDER_EVENT at byte `at`; the client id keeps its padding."""
     return OrderEvent._make(ORDER_EVENT.unpack_from(events, at))
@@ -134,6 +181,16 @@ def prevented(events: bytes, at: int = 0) -> Prevented:
 def transfer(events: bytes, at: int = 0) -> Transfer:
     """The TRANSFER_EVENT at byte `at`."""
     return Transfer._make(TRANSFER.unpack_from(events, at))
+
+
+def terms(events: bytes, at: int = 0) -> Terms:
+    """The ORDER_TERMS at byte `at`."""
+    return Terms._make(TERMS.unpack_from(events, at))
+
+
+def list_event(events: bytes, at: int = 0) -> ListEvent:
+    """The LIST_EVENT at byte `at`; the client id keeps its padding."""
+    return ListEvent._make(LIST_EVENT.unpack_from(events, at))
 
 
 def place(

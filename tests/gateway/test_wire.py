@@ -21,6 +21,8 @@ RNG = np.random.default_rng(20261123)
         (wire.trade, event_records.TRADE),
         (wire.prevented, event_records.PREVENTED),
         (wire.transfer, event_records.TRANSFER_EVENT),
+        (wire.terms, event_records.ORDER_TERMS),
+        (wire.list_event, event_records.LIST_EVENT),
     ],
 )
 def test_event_reads_the_same_as_through_its_dtype(unpack: Any, dtype: np.dtype[Any]) -> None:

@@ -70,7 +70,8 @@ def of_trade(e: Event, symbols: Symbols) -> Postings:
 def of_prevention(e: Event, symbols: Symbols) -> Postings:
     symbol, taker_side = symbols[e["symbol"]], Side(e["side"])
     yield from locks(e["account"], symbol.payer_asset(taker_side), -e["taker_release_atoms"])
-    yield from locks(e["account"], symbol.payer_asset(Side(1 - taker_side)), -e["maker_release_atoms"])
+    maker = e["maker_account"] or e["account"]
+    yield from locks(maker, symbol.payer_asset(Side(1 - taker_side)), -e["maker_release_atoms"])
 
 
 def of_transfer(e: Event, _: Symbols) -> Postings:
@@ -92,6 +93,8 @@ POSTINGS_OF: dict[EventKind, Callable[[Event, Symbols], Postings]] = {
     EventKind.ORDER_ACCEPTED: of_hold_change,
     EventKind.ORDER_REDUCED: of_hold_change,
     EventKind.ORDER_CLOSED: of_hold_change,
+    EventKind.ORDER_ENTERED: of_hold_change,
+    EventKind.ORDER_FUNDED: of_hold_change,
     EventKind.TRADE: of_trade,
     EventKind.PREVENTED: of_prevention,
     EventKind.TRANSFERRED: of_transfer,
