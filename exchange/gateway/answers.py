@@ -45,33 +45,34 @@ TIME_IN_FORCE_NAMES = _names(TimeInForce)
 STP_NAMES = _names(StpMode)
 STATUS_NAMES = _names(OrderStatus)
 PEG_NAMES = _names(PegType)
-EXPIRY_REASONS: dict[int, str] = {
+EXPIRY_REASONS = {
     CloseReason.IOC_REMAINDER: "UNFILLED_IOC_QUANTITY_EXPIRED",
     CloseReason.FOK_UNFILLABLE: "UNFILLED_FOK_ORDER_EXPIRED",
     CloseReason.NO_LIQUIDITY: "INSUFFICIENT_LIQUIDITY",
-    CloseReason.GTD_EXPIRED: "GTD_EXPIRED",
-    CloseReason.LIST: "OCO_TRIGGER",
-    CloseReason.CANNOT_PAY: "REJECTED",
-    CloseReason.NO_LEVEL: "REJECTED",
-    CloseReason.WOULD_TAKE: "REJECTED",
+    CloseReason.GTD_EXPIRED: "GOOD_TILL_DATE_REACHED",
     CloseReason.PRICE_RANGE: "EXECUTION_RULE_PRICE_RANGE_EXCEEDED",
-    CloseReason.NO_PEG_PRICE: "REJECTED",
-    CloseReason.BAD_QUANTITY_OR_PRICE: "REJECTED",
-    CloseReason.MASS_CANCELED: "EXCHANGE_CANCELED",
-    CloseReason.COUNTDOWN: "EXCHANGE_CANCELED",
 }
-"""Why an order ended that its owner did not cancel; GTD_EXPIRED is ours, the others are Binance's."""
+"""Binance's words, but for GTD; every other reason has its own name, or is that of a list."""
 _REJECTED, _DUPLICATE = int(EventKind.REJECTED), int(EventKind.ORDER_DUPLICATE)
 _CONFLICT = int(RejectCode.CLIENT_ORDER_ID_CONFLICT)
 _BUY, _PARTIALLY_FILLED, _FILLED = int(Side.BUY), int(OrderStatus.PARTIALLY_FILLED), int(OrderStatus.FILLED)
-_EXPIRED_IN_MATCH = int(OrderStatus.EXPIRED_IN_MATCH)
+_EXPIRED, _EXPIRED_IN_MATCH = int(OrderStatus.EXPIRED), int(OrderStatus.EXPIRED_IN_MATCH)
 _TRADE, _PREVENTED, _CLOSED = int(EventKind.TRADE), int(EventKind.PREVENTED), int(EventKind.ORDER_CLOSED)
 _ENTERED = int(EventKind.ORDER_ENTERED)
-_LATER_ROLES = frozenset(map(int, (ListRole.PENDING, ListRole.ABOVE, ListRole.BELOW)))
+_PAIR = frozenset(map(int, (ListRole.ABOVE, ListRole.BELOW)))
+_LATER_ROLES = _PAIR | {int(ListRole.PENDING)}
 _BOOK, _WAITING = int(Stage.BOOK), frozenset(map(int, (Stage.STOP, Stage.PENDING)))
 NO_LIST = -1
 NOT_YET = -1
 """Where a time is asked for of something that has not happened."""
+
+
+def expiry_reason(reason: int, list_role: int) -> str:
+    """Why an order expired. A leg ends with its list's other leg, or because the first leg was not filled."""
+    if reason == CloseReason.LIST:
+        return "OCO_TRIGGER" if list_role in _PAIR else "OTO_PHASE_ONE_EXPIRED"
+    why = CloseReason(reason)
+    return EXPIRY_REASONS.get(why, why.name)
 
 
 def _amounts(
@@ -237,8 +238,8 @@ def placed(placement: Placement, events: bytes, unit_ns: int) -> Json:
         answer["duplicate"] = True
     if course.prevented_lots:
         answer["preventedQuantity"] = rules.quantity.text(course.prevented_lots)
-    if course.reason in EXPIRY_REASONS:
-        answer["expiryReason"] = EXPIRY_REASONS[course.reason]
+    if course.status == _EXPIRED and course.reason:
+        answer["expiryReason"] = expiry_reason(course.reason, ListRole.NONE)
     if placement.answer == FULL and not duplicate:
         answer["fills"] = course.fills
     return answer

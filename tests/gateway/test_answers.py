@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from exchange.core.codes import CloseReason, CommandKind, EventFlag, EventKind, OrderStatus, Side, Stage
+from exchange.core.codes import CloseReason, CommandKind, EventFlag, EventKind, ListRole, OrderStatus, Side, Stage
 from exchange.core.readers import OrderView
 from exchange.gateway import answers
 from exchange.gateway.orders import _events_of
@@ -151,8 +151,10 @@ def test_an_order_that_ended_by_itself_says_why(reason: CloseReason, text: str) 
     assert answered(RESULT, accepted(), closed)["expiryReason"] == text
 
 
-def test_every_reason_but_a_cancel_of_the_owner_has_a_text() -> None:
-    assert set(CloseReason) - set(answers.EXPIRY_REASONS) == {CloseReason.NONE, CloseReason.CANCELED}
+def test_a_leg_ended_with_its_pair_or_because_the_first_leg_was_not_filled() -> None:
+    assert answers.expiry_reason(CloseReason.LIST, ListRole.BELOW) == "OCO_TRIGGER"
+    assert answers.expiry_reason(CloseReason.LIST, ListRole.PENDING) == "OTO_PHASE_ONE_EXPIRED"
+    assert answers.expiry_reason(CloseReason.CANNOT_PAY, ListRole.NONE) == "CANNOT_PAY"
 
 
 def view(**changes: Any) -> OrderView:

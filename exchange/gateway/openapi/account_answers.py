@@ -34,10 +34,15 @@ ExpiryReason = Literal[
     "INSUFFICIENT_LIQUIDITY",
     "EXECUTION_RULE_PRICE_RANGE_EXCEEDED",
     "OCO_TRIGGER",
-    "REJECTED",
-    "GTD_EXPIRED",
-    "EXCHANGE_CANCELED",
+    "OTO_PHASE_ONE_EXPIRED",
+    "GOOD_TILL_DATE_REACHED",
+    "CANNOT_PAY",
+    "NO_LEVEL",
+    "WOULD_TAKE",
+    "NO_PEG_PRICE",
+    "BAD_QUANTITY_OR_PRICE",
 ]
+"""Why an order expired; from CANNOT_PAY on: it could not go to the book when its turn came."""
 
 
 class Special(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -158,6 +163,7 @@ class Order(Special, forbid_unknown_fields=True):
     workingTime: TimeOrNot
     selfTradePreventionMode: StpModeName
     goodTillDate: Time | UnsetType = UNSET
+    expiryReason: Annotated[ExpiryReason, Meta(description="From history: why it ended by itself.")] | UnsetType = UNSET
 
 
 class AmendedOrder(Special, forbid_unknown_fields=True):
