@@ -29,6 +29,8 @@ _TYPES = {
     int(EventKind.PREVENTED): "RELEASE",
     int(EventKind.TRADE): "TRADE",
 }
+_EITHER_WAY = frozenset(map(int, (EventKind.ORDER_ENTERED, EventKind.ORDER_FUNDED)))
+"""An order that goes to work, or a leg that is given what another bought, may need more than it held or less."""
 
 
 def _stage(row: Any) -> Stage:
@@ -199,7 +201,11 @@ def _signed(grid: Grid, units: int) -> str:
 
 
 def _entry_type(row: Any) -> str:
-    return CommandKind(row["command_kind"]).name if row["kind"] == _TRANSFERRED else _TYPES[row["kind"]]
+    if row["kind"] == _TRANSFERRED:
+        return CommandKind(row["command_kind"]).name
+    if row["kind"] in _EITHER_WAY:
+        return "HOLD" if row["locked_delta"] > 0 else "RELEASE"
+    return _TYPES[row["kind"]]
 
 
 def _posting(reference: Reference, row: Any) -> Json:
