@@ -18,11 +18,13 @@ ORDER_EVENT = struct.Struct("<qqBBBBBBBBiiqqqqqqqBB2x36s")
 TRADE = struct.Struct("<qqBBB5xiii4xqqqqqqqqqqq")
 PREVENTED = struct.Struct("<qqBBBB4xiii4xqq8xqqqqqqq8x")
 TRANSFER = struct.Struct("<qqBBBB4xiiqq80x")
+TERMS = struct.Struct("<qqBBBBB3xiiqqqqqhhi48x")
+LIST_EVENT = struct.Struct("<qqBBBB4xiiqqqq28x36s")
 HASHED = struct.Struct("<qqBB14xqqq72x")
 KIND_AT = 16
 FLAGS_AT = 17
 
-for _layout in (PLACE, TARGET, ORDER_EVENT, TRADE, PREVENTED, TRANSFER, HASHED):
+for _layout in (PLACE, TARGET, ORDER_EVENT, TRADE, PREVENTED, TRANSFER, TERMS, LIST_EVENT, HASHED):
     if _layout.size != RECORD_BYTES:
         raise AssertionError(f"{_layout.format!r} is {_layout.size} bytes, not {RECORD_BYTES}")
 
@@ -116,6 +118,51 @@ class Transfer(NamedTuple):
     amount_atoms: int
 
 
+class Terms(NamedTuple):
+    """An ORDER_TERMS in the order of its bytes."""
+
+    sequence: int
+    ts_ns: int
+    kind: int
+    flags: int
+    list_role: int
+    peg_type: int
+    stage: int
+    account: int
+    symbol: int
+    order_id: int
+    stop_price_ticks: int
+    iceberg_lots: int
+    list_id: int
+    expire_ts_ns: int
+    trailing_bips: int
+    peg_offset_levels: int
+    key: int
+
+
+class ListEvent(NamedTuple):
+    """A LIST_EVENT in the order of its bytes."""
+
+    sequence: int
+    ts_ns: int
+    kind: int
+    flags: int
+    list_type: int
+    list_status: int
+    account: int
+    symbol: int
+    list_id: int
+    order_id_0: int
+    order_id_1: int
+    order_id_2: int
+    client_id: bytes
+
+    @property
+    def order_ids(self) -> list[int]:
+        """The legs in order."""
+        return [order_id for order_id in (self.order_id_0, self.order_id_1, self.order_id_2) if order_id]
+
+
 def order_event(events: bytes, at: int = 0) -> OrderEvent:
     """The ORDER_EVENT at byte `at`; the client id keeps its padding."""
     return OrderEvent._make(ORDER_EVENT.unpack_from(events, at))
@@ -136,6 +183,16 @@ def transfer(events: bytes, at: int = 0) -> Transfer:
     return Transfer._make(TRANSFER.unpack_from(events, at))
 
 
+def terms(events: bytes, at: int = 0) -> Terms:
+    """The ORDER_TERMS at byte `at`."""
+    return Terms._make(TERMS.unpack_from(events, at))
+
+
+def list_event(events: bytes, at: int = 0) -> ListEvent:
+    """The LIST_EVENT at byte `at`; the client id keeps its padding."""
+    return ListEvent._make(LIST_EVENT.unpack_from(events, at))
+
+
 def place(
     account: int,
     symbol: int,
@@ -149,11 +206,20 @@ def place(
     quote_atoms: int = 0,
     expire_ts_ns: int = 0,
     stp_mode: int = 0,
+    stop_price_ticks: int = 0,
+    iceberg_lots: int = 0,
+    trailing_bips: int = 0,
+    peg_type: int = 0,
+    peg_offset_levels: int = 0,
+    list_role: int = 0,
+    key: int = 0,
+    flags: int = 0,
 ) -> bytes:
     """A PLACE; sequence and time are stamped by the pipeline."""
     return PLACE.pack(
-        0, 0, CommandKind.PLACE, 0, side, order_type, time_in_force, stp_mode, 0, 0, account, symbol,
-        price_ticks, qty_lots, quote_atoms, expire_ts_ns, 0, 0, 0, 0, 0, client_id.encode("ascii"),
+        0, 0, CommandKind.PLACE, flags, side, order_type, time_in_force, stp_mode, list_role, peg_type, account, symbol,
+        price_ticks, qty_lots, quote_atoms, expire_ts_ns, stop_price_ticks, iceberg_lots, key, trailing_bips,
+        peg_offset_levels, client_id.encode("ascii"),
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import snapshots
 from exchange import checkpoint
 from exchange.core import readers
-from exchange.core.codes import OrderStatus
+from exchange.core.codes import ListRole, ListStatus, OrderStatus, OrderType, Stage
 from exchange.core.kernel import Engine, EngineFault
 from exchange.core.records import CLIENT_ID_BYTES
 from exchange.core.state import State
@@ -31,6 +31,11 @@ _ATTEMPTS = 3
 ORDER_COLUMNS = (
     "order_id", "account", "symbol", "side", "order_type", "time_in_force", "stp_mode", "status", "price_ticks",
     "qty_lots", "submitted_lots", "leaves_lots", "quote_atoms", "filled_lots", "filled_quote_atoms",
+    "created_ts_ns", "updated_ts_ns", "stop_price_ticks", "iceberg_lots", "trailing_bips", "peg_type",
+    "peg_offset_levels", "list_role", "list_id", "close_reason", "waits", "working_ts_ns", "client_id",
+)  # fmt: skip
+LIST_COLUMNS = (
+    "list_id", "event", "account", "symbol", "list_type", "list_status", "order_id_0", "order_id_1", "order_id_2",
     "created_ts_ns", "updated_ts_ns", "client_id",
 )  # fmt: skip
 SYMBOL_COLUMNS = (
@@ -134,32 +139,67 @@ def trade_counts(state: State) -> Iterator[Row]:
 
 
 def open_order_rows(state: State) -> Iterator[Row]:
-    """ORDER_COLUMNS of every order on the books."""
+    """ORDER_COLUMNS of every open order, on the books and waiting."""
     at = np.flatnonzero(state.orders.order_id)
     order, detail = state.orders[at], state.details[at]
-    status = np.where(order.filled_lots > 0, OrderStatus.PARTIALLY_FILLED, OrderStatus.NEW)
-    return _order_rows(order, detail, status, order.leaves_lots, order.leaves_lots, np.zeros(len(at), np.int64))
+    terms = state.terms[detail.terms]
+    called = (order.stage == Stage.PENDING) | (order.stage == Stage.DUE)
+    is_stop = (order.order_type >= OrderType.STOP_LOSS) & (order.order_type <= OrderType.TAKE_PROFIT_LIMIT)
+    waits = np.where(order.stage == Stage.BOOK, 0, np.where(called & is_stop, 2, 1))
+    entered_ts_ns = np.where(terms.working_ts_ns > 0, terms.working_ts_ns, detail.created_ts_ns)
+    working_ts_ns = np.where(waits == 0, entered_ts_ns, 0)
+    status = np.where(called, OrderStatus.PENDING_NEW, OrderStatus.NEW)
+    status = np.where(order.filled_lots > 0, OrderStatus.PARTIALLY_FILLED, status)
+    nothing = np.zeros(len(at), np.int64)
+    quantities = (order.leaves_lots, order.leaves_lots, nothing)
+    fate = (state.lists[terms.list].list_id, nothing, waits, working_ts_ns)
+    return _order_rows((order, detail, terms), status, quantities, fate)
 
 
 def closed_order_rows(state: State) -> Iterator[Row]:
-    """ORDER_COLUMNS of every order in the window of closed ones."""
+    """ORDER_COLUMNS of every order in the window of closed ones.
+
+    Why it closed and when it went to work is not known there: zero, but of an order that did not wait.
+    """
     header = state.header[0]
     at = np.arange(int(header.closed_first), int(header.closed_next)) % len(state.closed)
     closed = state.closed[at]
-    return _order_rows(
-        closed, closed, closed.status, closed.closed_lots, np.zeros(len(at), np.int64), closed.quote_atoms
-    )
+    nothing = np.zeros(len(at), np.int64)
+    at_once = (closed.stop_price_ticks == 0) & (closed.trailing_bips == 0) & (closed.list_role <= ListRole.WORKING)
+    fate = (closed.list_id, nothing, nothing, np.where(at_once, closed.created_ts_ns, 0))
+    quantities = (closed.closed_lots, nothing, closed.quote_atoms)
+    return _order_rows((closed, closed, closed), closed.status, quantities, fate)
 
 
 def _order_rows(
-    order: Any, detail: Any, status: Any, unfilled_lots: Any, leaves_lots: Any, quote: Any
+    records: tuple[Any, Any, Any], status: Any, quantities: tuple[Any, Any, Any], fate: tuple[Any, ...]
 ) -> Iterator[Row]:
+    """`records`: order, detail, terms; `quantities`: unfilled and open lots, quote atoms; `fate`: the last numbers."""
+    order, detail, terms = records
+    unfilled_lots, leaves_lots, quote = quantities
     columns = (
         *(order[name] for name in ORDER_COLUMNS[:7]),
         *(status, order.price_ticks, order.filled_lots + unfilled_lots, detail.submitted_lots, leaves_lots, quote),
         *(order.filled_lots, detail.filled_quote_atoms, detail.created_ts_ns, detail.updated_ts_ns),
+        *(terms[name] for name in ORDER_COLUMNS[17:23]),
+        *fate,
     )
     return zip(*(column.tolist() for column in columns), _client_ids(detail), strict=True)
+
+
+def open_list_rows(state: State) -> Iterator[Row]:
+    """LIST_COLUMNS of every open list; a leg that has closed is not known any more, nor when the list began."""
+    lists = state.lists[np.flatnonzero(state.lists.list_id)]
+    legs = np.stack((lists.slot_0, lists.slot_1, lists.slot_2))
+    known = np.stack((lists.order_id_0, lists.order_id_1, lists.order_id_2)) != 0
+    never = np.iinfo(np.int64).max
+    ts_ns = np.where(known, state.details[legs].created_ts_ns, never).min(axis=0)
+    nothing = np.zeros(len(lists), np.int64)
+    columns = (
+        *(lists.list_id, nothing, lists.account, lists.symbol, lists.list_type, nothing + ListStatus.STARTED),
+        *(lists.order_id_0, lists.order_id_1, lists.order_id_2, ts_ns, ts_ns),
+    )
+    return zip(*(column.tolist() for column in columns), _client_ids(lists), strict=True)
 
 
 def _client_ids(detail: Any) -> Iterator[str | None]:

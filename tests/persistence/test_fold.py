@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from exchange.core import readers
-from exchange.core.codes import EventKind, OrderStatus
+from exchange.core.codes import CloseReason, EventKind, OrderStatus
 from exchange.core.event_records import TRADE
 from exchange.core.kernel import Engine
 from exchange.core.records import RECORD_BYTES
@@ -22,6 +22,7 @@ from tests.core.plans import BUSY, WIDE
 from tests.core.streams import stream
 from tests.persistence.event_journal import Events, ends_of, events_of, oracle_of
 from tests.persistence.reading import differences, tables
+from tests.special_story import Story
 
 CLUSTER = bytes(range(16))
 
@@ -50,11 +51,28 @@ async def test_projection_of_a_stream_is_what_the_oracle_says(
         rows += await projection.apply(batch)
     expected, found = oracle_of(events).tables(), await tables(connection)
     assert differences(expected, found) == []
-    assert all(expected.values())
+    assert all(rows for name, rows in expected.items() if name != "order_lists")
     assert rows >= sum(len(rows) for rows in expected.values())
     row = await connection.fetchrow("select * from exchange_order.projection")
     assert row["applied_event"] == len(events)
     assert [row["applied_sequence"], row["applied_ts_ns"]] == events[-1, :16].view("<i8").tolist()
+
+
+@pytest.mark.parametrize("longest", [1, 3, 7, 1_000])
+async def test_projection_of_orders_that_wait_is_what_the_oracle_says(connection: Connection, longest: int) -> None:
+    events = np.concatenate([command.events for command in Story().commands])
+    projection = await Projection.claim(connection, Schemas(), Claimant(CLUSTER, "test"))
+    for batch in batches(events, random.Random(longest), longest):
+        await projection.apply(batch)
+    expected = oracle_of(events).tables()
+    assert differences(expected, await tables(connection)) == []
+    assert all(expected.values())
+    orders = {row["order_id"]: row for row in expected["orders"]}
+    pending = orders[7]
+    assert (pending["qty_lots"], pending["submitted_lots"], pending["status"]) == (3, 0, OrderStatus.CANCELED)
+    assert 0 < pending["created_ts_ns"] < pending["working_ts_ns"] < pending["updated_ts_ns"]
+    assert (orders[11]["waits"], orders[11]["working_ts_ns"], orders[11]["close_reason"]) == (1, 0, CloseReason.LIST)
+    assert not any(balance["locked"] for balance in expected["balances"])
 
 
 async def test_both_sides_of_a_month_and_a_leap_of_years_fit_in_one_batch(connection: Connection) -> None:

@@ -40,6 +40,7 @@ STREAMS: dict[Kind, StreamRow] = {
     Kind.TICKER: StreamRow("{symbol}@ticker", "btcusdt@ticker", told.DayTicker),
     Kind.MINI_TICKER: StreamRow("{symbol}@miniTicker", "btcusdt@miniTicker", told.MiniTicker),
     Kind.AVG_PRICE: StreamRow("{symbol}@avgPrice", "btcusdt@avgPrice", told.AveragePriceEvent),
+    Kind.AUCTION: StreamRow("{symbol}@auction", "btcusdt@auction", told.AuctionEvent),
     Kind.WINDOW_TICKER: StreamRow("{symbol}@ticker_{window}", "btcusdt@ticker_1h", told.WindowTicker),
     Kind.ALL_TICKERS: StreamRow("!ticker@arr", "!ticker@arr", list[told.DayTicker]),
     Kind.ALL_MINI_TICKERS: StreamRow("!miniTicker@arr", "!miniTicker@arr", list[told.MiniTicker]),
