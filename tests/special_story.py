@@ -281,8 +281,8 @@ class Story:
         self.then("what would trade is told", indicated, event(EventKind.TICKED), **crossed)
         self.then(
             "the auction ends",
-            bid.shown(-2, command_kind=tick),
             ice.shown(-2, command_kind=tick),
+            bid.shown(-2, command_kind=tick),
             self.trade(bid, ice, 2, 5_010, (3, 0), flags=OFF_BOOK),
             event(EventKind.AUCTION_ENDED, trades_count=1, **told),
             event(EventKind.TICKED),

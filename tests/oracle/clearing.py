@@ -44,7 +44,7 @@ def locks(account: int, asset: int, amount_atoms: int) -> Postings:
 
 
 def of_hold_change(e: Event, symbols: Symbols) -> Postings:
-    """ORDER_ACCEPTED, ORDER_REDUCED, ORDER_CLOSED."""
+    """ORDER_ACCEPTED, ORDER_ENTERED, ORDER_FUNDED, ORDER_REDUCED, ORDER_CLOSED."""
     yield from locks(e["account"], symbols[e["symbol"]].payer_asset(Side(e["side"])), e["hold_delta_atoms"])
 
 
@@ -91,6 +91,8 @@ def of_transfer(e: Event, _: Symbols) -> Postings:
 
 POSTINGS_OF: dict[EventKind, Callable[[Event, Symbols], Postings]] = {
     EventKind.ORDER_ACCEPTED: of_hold_change,
+    EventKind.ORDER_ENTERED: of_hold_change,
+    EventKind.ORDER_FUNDED: of_hold_change,
     EventKind.ORDER_REDUCED: of_hold_change,
     EventKind.ORDER_CLOSED: of_hold_change,
     EventKind.ORDER_ENTERED: of_hold_change,
