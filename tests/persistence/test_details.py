@@ -36,7 +36,7 @@ delete from public.exchange_migrations where name in ('0004_order_details.sql', 
 
 @pytest.fixture
 def events() -> Events:
-    return events_of(13)
+    return events_of(20)
 
 
 @pytest.fixture
