@@ -134,7 +134,7 @@ def _copy_open(state: State, slot: int, copy: Any) -> None:
     copy.symbol = order.symbol
     copy_order_codes(copy, order)
     copy.status = OrderStatus.PARTIALLY_FILLED if order.filled_lots > 0 else OrderStatus.NEW
-    if order.stage == Stage.PENDING or order.stage == Stage.DUE:  # called, and not yet entered
+    if order.stage == Stage.PENDING:
         copy.status = OrderStatus.PENDING_NEW
     copy.price_ticks = order.price_ticks
     copy.leaves_lots = order.leaves_lots

@@ -139,8 +139,7 @@ def place_order(state: State, commands: Any, i: int, events: Any, used: int) -> 
         reference = find_client(state, place.account, place, client_home)
         if reference != 0:
             return _answer_repeated(state, commands, i, reference, events, used)
-    odd = place.key < 0 or place.peg_offset_levels != 0
-    if odd or special_bits(place) != 0 or place.order_type > OrderType.LIMIT_MAKER:
+    if special_bits(place) != 0 or place.order_type > OrderType.LIMIT_MAKER or place.key < 0:
         return _place_special(state, commands, i, client_home, events, used)
     code = check_standing(state, place)
     if code == RejectCode.NONE:
