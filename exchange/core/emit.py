@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from exchange.core.codes import CommandKind, EventFlag, EventKind, OrderStatus, RejectCode
+from exchange.core.codes import CommandKind, EventFlag, EventKind, OrderStatus, RejectCode, Stage
 from exchange.core.compile import inlined, part
 from exchange.core.records import RECORD_BYTES
 from exchange.core.slots import (
     account_command,
     any_command,
     any_event,
+    auction_command,
+    list_command,
+    list_event,
     mode_command,
     order_event,
     place_command,
+    rule_command,
     symbol_command,
     target_command,
     terms_event,
@@ -80,6 +84,11 @@ def emit_rejected(header: Any, commands: Any, i: int, events: Any, used: int, re
         event.order_id = target.order_id
         event.qty_lots = target.qty_lots
         copy_client_id(event, target)
+    elif kind == CommandKind.PLACE_LIST:
+        place_list = list_command(commands, i)
+        event.account = place_list.account
+        event.symbol = place_list.symbol
+        copy_client_id(event, place_list)
     elif kind == CommandKind.SET_TRADING_MODE:
         event.account = mode_command(commands, i).account
         event.symbol = mode_command(commands, i).symbol
@@ -89,6 +98,15 @@ def emit_rejected(header: Any, commands: Any, i: int, events: Any, used: int, re
         event.account = transfer_command(commands, i).account
     elif kind == CommandKind.OPEN_ACCOUNT or kind == CommandKind.SET_FEES:
         event.account = account_command(commands, i).account
+    elif kind == CommandKind.SET_RULE:
+        event.account = rule_command(commands, i).account
+        event.symbol = rule_command(commands, i).symbol
+    elif kind == CommandKind.AUCTION:
+        event.symbol = auction_command(commands, i).symbol
+    elif kind == CommandKind.MASS_CANCEL or kind == CommandKind.COUNTDOWN:
+        # both have account and symbol where a target has them
+        event.account = target_command(commands, i).account
+        event.symbol = target_command(commands, i).symbol
     return used + 1
 
 
@@ -125,22 +143,25 @@ def emit_order(
 
 @inlined
 def open_status(order: Any) -> int:
-    """The status of an open order that is not PENDING."""
-    return OrderStatus.PARTIALLY_FILLED if order.filled_lots > 0 else OrderStatus.NEW
+    """The status of an open order; only legs that wait for their list, or were called by it, are PENDING or DUE."""
+    if order.filled_lots > 0:
+        return OrderStatus.PARTIALLY_FILLED
+    return OrderStatus.PENDING_NEW if order.stage >= Stage.DUE else OrderStatus.NEW
 
 
 @part
 def emit_shown(
     header: Any, order: Any, detail: Any, events: Any, used: int, command_kind: int, change_lots: int
 ) -> int:
-    """ORDER_SHOWN: so much more of a special order stands on the public book, or less of it."""
+    """ORDER_SHOWN: so much more of an order stands on the public book, or less of it."""
     used = emit_order(header, order, detail, events, used, EventKind.ORDER_SHOWN, command_kind, change_lots, 0)
+    order_event(events, used - 1)["flags"] = EventFlag.OFF_BOOK
     order_event(events, used - 1).status = open_status(order)
     return used
 
 
 @part
-def emit_terms(header: Any, order: Any, detail: Any, terms: Any, list_id: int, events: Any, used: int) -> int:
+def emit_terms(header: Any, order: Any, detail: Any, terms: Any, events: Any, used: int) -> int:
     """ORDER_TERMS of an order that was just accepted."""
     begin_event(header, events, used, EventKind.ORDER_TERMS)
     event = terms_event(events, used)
@@ -149,7 +170,7 @@ def emit_terms(header: Any, order: Any, detail: Any, terms: Any, list_id: int, e
     event.symbol = order.symbol
     event.order_id = order.order_id
     event.stage = order.stage
-    event.list_id = list_id
+    event.list_id = terms.list_id
     event.key = detail.key
     event.list_role = terms.list_role
     event.peg_type = terms.peg_type
@@ -158,4 +179,34 @@ def emit_terms(header: Any, order: Any, detail: Any, terms: Any, list_id: int, e
     event.expire_ts_ns = terms.expire_ts_ns
     event.trailing_bips = terms.trailing_bips
     event.peg_offset_levels = terms.peg_offset_levels
+    return used + 1
+
+
+@part
+def emit_list(header: Any, record: Any, legs: int, status: int, events: Any, used: int) -> int:
+    """LIST_CHANGED of a list with so many legs."""
+    begin_event(header, events, used, EventKind.LIST_CHANGED)
+    event = list_event(events, used)
+    event.list_type = record.list_type
+    event.list_status = status
+    event.account = record.account
+    event.symbol = record.symbol
+    event.list_id = record.list_id
+    event.order_id_0 = record.first_order_id
+    event.order_id_1 = record.first_order_id + 1
+    if legs == 3:
+        event.order_id_2 = record.first_order_id + 2
+    copy_client_id(event, record)
+    return used + 1
+
+
+@part
+def emit_staged(header: Any, list_type: int, command: Any, events: Any, used: int) -> int:
+    """STAGED of a PLACE_LIST or of a leg."""
+    begin_event(header, events, used, EventKind.STAGED)
+    event = list_event(events, used)
+    event.list_type = list_type
+    event.account = command.account
+    event.symbol = command.symbol
+    copy_client_id(event, command)
     return used + 1

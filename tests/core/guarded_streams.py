@@ -13,13 +13,9 @@ import numpy as np
 from exchange.core.codes import (
     AccountRule,
     AuctionAction,
-    CommandFlag,
     CommandKind,
     KeyRule,
-    ListRole,
-    ListType,
     OrderType,
-    PegType,
     Phase,
     Scope,
     Side,
@@ -29,7 +25,7 @@ from exchange.core.codes import (
 )
 from exchange.core.records import COMMAND_DTYPES
 from tests.core.differential import Slot
-from tests.core.plans import BUSY, SymbolPlan, command
+from tests.core.plans import BUSY, CONDITIONAL, SymbolPlan, command
 from tests.core.streams import Flow
 
 GUARDED_WEIGHTS = {
@@ -41,8 +37,8 @@ GUARDED_WEIGHTS = {
     "countdown": 6,
     "withdrawals": 4,
     "skip": 1,
-    "special": 40,
-    "pair": 8,
+    "special": 25,
+    "order_list": 6,
     "hostile_guard": 10,
 }
 SYMBOL_VALUES: dict[SymbolRule, tuple[int, ...]] = {
@@ -57,7 +53,7 @@ SYMBOL_VALUES: dict[SymbolRule, tuple[int, ...]] = {
     SymbolRule.BREAKER_WINDOW_NS: (160, 3_000),
     SymbolRule.BREAKER_PAUSE_NS: (1, 60),
     SymbolRule.AUCTION_NS: (1, 60, 200),
-    SymbolRule.POSITION_MAX_LOTS: (1_990, 2_005, 20_010),
+    SymbolRule.POSITION_MAX_LOTS: (2_005, 3_010, 20_010, 300_020),
     SymbolRule.ALGO_ORDERS_MAX: (1, 2),
     SymbolRule.ICEBERG_ORDERS_MAX: (1,),
     SymbolRule.LISTS_MAX: (1,),
@@ -85,10 +81,10 @@ DAY_NS = 86_400 * 10**9
 
 
 class GuardedFlow(Flow):
-    """A busy stream with everything that guards do."""
+    """A busy stream, or one of orders that wait and hang together, with everything that guards do."""
 
     def __init__(self, seed: int) -> None:
-        super().__init__(seed, BUSY)
+        super().__init__(seed, BUSY if seed % 2 else CONDITIONAL)
         self.operators = [maker for maker, weight in GUARDED_WEIGHTS.items() for _ in range(weight)]
 
     def _next(self) -> Slot:
@@ -98,6 +94,9 @@ class GuardedFlow(Flow):
         for symbol in self.oracle.venue.symbols.values():
             if symbol.phase is not Phase.CONTINUOUS and self.random.random() < 0.05:
                 return self.phase_tick()
+            plan = next((plan for plan in self.symbols if plan.symbol == symbol.symbol), None)
+            if symbol.phase is Phase.AUCTION and plan is not None and self.random.random() < 0.15:
+                return self._collected(plan)
             if symbol.phase is Phase.AUCTION and self.random.random() < 0.02:
                 return command(CommandKind.AUCTION, symbol=symbol.symbol, action=AuctionAction.UNCROSS)
         if chance < 0.4:
@@ -106,16 +105,17 @@ class GuardedFlow(Flow):
         return super()._next()
 
     def place(self) -> Slot:
-        """As the crowd does, some of it with an API key; while a symbol collects mostly what it takes."""
+        """As the crowd does, some of it with an API key."""
         slot = super().place()
-        record = slot.view(COMMAND_DTYPES[CommandKind.PLACE])[0]
         if self.random.random() < 0.3:
-            record["key"] = self.random.choice(KEYS)
-        symbol = self.oracle.venue.symbols.get(int(record["symbol"]))
-        collects = symbol is not None and symbol.phase is Phase.AUCTION
-        if collects and record["price_ticks"] > 0 and self.random.random() < 0.8:
-            record["order_type"], record["time_in_force"], record["expire_ts_ns"] = OrderType.LIMIT, TimeInForce.GTC, 0
+            slot.view(COMMAND_DTYPES[CommandKind.PLACE])[0]["key"] = self.random.choice(KEYS)
         return slot
+
+    def _collected(self, plan: SymbolPlan) -> Slot:
+        """What a symbol in an auction takes, so that its book crosses."""
+        fields: dict[str, Any] = {"side": self.random.choice(list(Side)), "order_type": OrderType.LIMIT}
+        fields |= {"time_in_force": TimeInForce.GTC, "price_ticks": self._near(plan, self.random.randint(-3, 3))}
+        return self._sent(self._sized(plan, fields, 0.2), plan)
 
     # ---- operators ------------------------------------------------------------------------------------------------
 
@@ -210,56 +210,6 @@ class GuardedFlow(Flow):
         for _ in range(self.random.randint(1, 2)):
             slot = self._spoiled(slot)
         return slot
-
-    # ---- orders that guards concern -------------------------------------------------------------------------------
-
-    def special(self) -> Slot:
-        """An iceberg, a peg, or a stop around the last price."""
-        slot = self.place()
-        record = slot.view(COMMAND_DTYPES[CommandKind.PLACE])[0]
-        if record["order_type"] != OrderType.LIMIT or record["symbol"] not in self.oracle.venue.symbols:
-            return slot
-        record["time_in_force"], record["expire_ts_ns"] = TimeInForce.GTC, 0
-        match self.random.randint(0, 3):
-            case 0:
-                step = self.oracle.venue.symbols[int(record["symbol"])].rules["qty_step_lots"]
-                record["iceberg_lots"] = self.random.randint(1, 3) * step
-            case 1:
-                record["price_ticks"], record["peg_type"] = 0, PegType.PRIMARY_PEG
-            case _:
-                self._make_stop(record)
-        return slot
-
-    def _make_stop(self, record: Any) -> None:
-        last_ticks = self.oracle.venue.symbols[int(record["symbol"])].last_ticks or int(record["price_ticks"])
-        stop_type = self.random.choice((OrderType.STOP_LOSS_LIMIT, OrderType.STOP_LOSS, OrderType.TAKE_PROFIT))
-        record["order_type"] = stop_type
-        rises = (stop_type is OrderType.TAKE_PROFIT) == (record["side"] == Side.SELL)
-        away = self.random.randint(1, 4)
-        record["stop_price_ticks"] = max(1, last_ticks + away if rises else last_ticks - away)
-        if stop_type is not OrderType.STOP_LOSS_LIMIT:
-            record["price_ticks"], record["time_in_force"] = 0, TimeInForce.IOC
-        if self.random.random() < 0.4:
-            record["trailing_bips"] = self.random.choice((20, 100, 350, 1_000))
-            if self.random.random() < 0.5:
-                record["stop_price_ticks"] = 0
-
-    def pair(self) -> Slot:
-        """An OTO: WORKING at a usual price, and what comes after it."""
-        working, pending = self.place(), self.place()
-        records = [slot.view(COMMAND_DTYPES[CommandKind.PLACE])[0] for slot in (working, pending)]
-        for record, role in zip(records, (ListRole.WORKING, ListRole.PENDING), strict=True):
-            record["list_role"] = role
-            record["account"], record["symbol"] = records[0]["account"], records[0]["symbol"]
-        records[0]["flags"] = CommandFlag.LINKED
-        self.waiting += [working, pending]
-        return command(
-            CommandKind.PLACE_LIST,
-            account=int(records[0]["account"]),
-            symbol=int(records[0]["symbol"]),
-            list_type=ListType.OTO,
-            flags=CommandFlag.LINKED,
-        )
 
 
 def guarded_stream(seed: int, count: int) -> tuple[Slot, list[list[dict[str, Any]]], dict[str, list[tuple[int, ...]]]]:

@@ -34,7 +34,7 @@ from tests.core.differential import (
 from tests.core.guarded_streams import guarded_stream
 from tests.core.plans import command
 
-SEEDS, COMMANDS = (3, 700) if SLOW_KERNELS else (30, 2_000)
+SEEDS, COMMANDS = (3, 700) if SLOW_KERNELS else (20, 2_000)
 
 EVENTS = {
     EventKind.MASS_CANCELED,
