@@ -13,8 +13,17 @@ from typing import NamedTuple
 
 import orjson
 
-from exchange.core.codes import CloseReason, ListRole, ListStatus, ListType, OrderStatus, PegType, RejectCode, Side
-from exchange.gateway.answers import SIDE_NAMES, STATUS_NAMES, STP_NAMES, TIME_IN_FORCE_NAMES, TYPE_NAMES, Json
+from exchange.core.codes import ListStatus, ListType, OrderStatus, RejectCode, Side
+from exchange.gateway.answers import (
+    PEG_NAMES,
+    SIDE_NAMES,
+    STATUS_NAMES,
+    STP_NAMES,
+    TIME_IN_FORCE_NAMES,
+    TYPE_NAMES,
+    Json,
+    expiry_reason,
+)
 from exchange.gateway.private.orders import Order
 from exchange.gateway.symbols import Reference, Rules
 from exchange.gateway.wire import ListEvent, OrderEvent, Prevented, Trade, Transfer
@@ -22,18 +31,9 @@ from exchange.gateway.wire import ListEvent, OrderEvent, Prevented, Trade, Trans
 MESSAGES_PER_EVENT = 4
 """Room for numbers: sequence = 4 * ordinal of the event + number of the message. An event gives three at most."""
 
-PEG_NAMES = [peg.name for peg in PegType]
 CONTINGENCIES = {int(kind): "OCO" if kind == ListType.OCO else "OTO" for kind in ListType}
 """Binance knows two: the legs of a pair, and one that waits for another."""
 _PREVIOUS = b',"previousSequence":'
-EXPIRY_REASONS = {
-    CloseReason.IOC_REMAINDER: "UNFILLED_IOC_QUANTITY_EXPIRED",
-    CloseReason.FOK_UNFILLABLE: "UNFILLED_FOK_ORDER_EXPIRED",
-    CloseReason.NO_LIQUIDITY: "INSUFFICIENT_LIQUIDITY",
-    CloseReason.GTD_EXPIRED: "GOOD_TILL_DATE_REACHED",
-    CloseReason.PRICE_RANGE: "EXECUTION_RULE_PRICE_RANGE_EXCEEDED",
-}
-"""Binance's words, but for GTD; every other reason has its own name, or is that of a list."""
 REJECT_REASONS = {
     RejectCode.INSUFFICIENT_BALANCE: "INSUFFICIENT_BALANCES",
     RejectCode.WOULD_TAKE: "WOULD_MATCH_IMMEDIATELY",
@@ -144,11 +144,8 @@ def _special_fields(rules: Rules, order: Order) -> Json:
 
 
 def expiry_fields(order: Order, reason: int) -> Json:
-    """Why an order expired. A leg ends with its list's other leg, or because the first leg was not filled."""
-    if reason == CloseReason.LIST:
-        return {"eR": "OCO_TRIGGER" if order.list_role in (ListRole.ABOVE, ListRole.BELOW) else "OTO_PHASE_ONE_EXPIRED"}
-    why = CloseReason(reason)
-    return {"eR": EXPIRY_REASONS.get(why, why.name)}
+    """Why an order expired."""
+    return {"eR": expiry_reason(reason, order.list_role)}
 
 
 def fill_fields(rules: Rules, trade: Trade, *, is_taker: bool) -> Json:
