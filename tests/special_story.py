@@ -7,6 +7,7 @@ against it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -52,8 +53,20 @@ def event(kind: EventKind, client_id: str = "", *, name: str = "", **fields: Any
     slot = record.view(np.uint8).copy()
     for text, width in ((client_id, CLIENT_ID_BYTES), (name, NAME_BYTES)):
         if text:
-            slot[RECORD_BYTES - width : RECORD_BYTES - width + len(text)] = np.frombuffer(text.encode(), np.uint8)
+            slot[RECORD_BYTES - width : RECORD_BYTES - width + len(text)] = np.frombuffer(
+                text.encode("ascii", "replace"), np.uint8
+            )
     return slot
+
+
+def slots_of(told: Sequence[dict[str, Any]]) -> Event:
+    """Events that are told as dicts, as the oracle and `event_dict` do: (n, 128)."""
+    slots = []
+    for fields in told:
+        rest = {name: value for name, value in fields.items() if name not in ("kind", "client_id", "name")}
+        texts = {"client_id": fields.get("client_id", ""), "name": fields.get("name", "")}
+        slots.append(event(EventKind(fields["kind"]), **texts, **rest))
+    return np.stack(slots)
 
 
 class Command(NamedTuple):
@@ -281,8 +294,8 @@ class Story:
         self.then("what would trade is told", indicated, event(EventKind.TICKED), **crossed)
         self.then(
             "the auction ends",
-            bid.shown(-2, command_kind=tick),
             ice.shown(-2, command_kind=tick),
+            bid.shown(-2, command_kind=tick),
             self.trade(bid, ice, 2, 5_010, (3, 0), flags=OFF_BOOK),
             event(EventKind.AUCTION_ENDED, trades_count=1, **told),
             event(EventKind.TICKED),

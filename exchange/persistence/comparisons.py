@@ -358,7 +358,8 @@ COMPARISONS: tuple[Comparison, ...] = (
         "order_id",
         "engine_orders",
         "exchange_order.orders",
-        f"not p.{CLOSED} or not e.{CLOSED} or p.order_id = e.order_id or e.updated_ts_ns > begun.ts_ns",
+        f"p.leaves_lots > 0 or e.leaves_lots > 0 or not p.{CLOSED} or not e.{CLOSED} or p.order_id = e.order_id "
+        "or e.updated_ts_ns > begun.ts_ns",
     ),
     Comparison("order ids", _ORDER_IDS),
     Comparison("order lists", _LISTS),

@@ -16,10 +16,15 @@ from exchange.marketdata.auctions import Auction
 from exchange.marketdata.market import MarketData
 from exchange.persistence.fold_market import fold_market
 from exchange.persistence.slots import Slots
+from tests.core.guarded_streams import GuardedFlow
+from tests.core.plans import CONDITIONAL
+from tests.core.streams import Flow
 from tests.marketdata.client import on_uvloop
 from tests.marketdata.venue import START_NS
-from tests.special_story import BTC_USDT, SECOND_NS, Command, Story
+from tests.oracle.queues import BookSide
+from tests.special_story import BTC_USDT, SECOND_NS, Command, Story, slots_of
 
+ROUNDS = 700
 SYMBOL_KNOWN = 4
 """Commands until the symbol is there."""
 
@@ -43,6 +48,33 @@ def test_book_after_each_command_shows_what_rests_for_all_to_see(is_cut: bool) -
             assert levels_of(market) == [command.bids, command.asks], command.words
     assert market.fault == ""
     assert (market.statistics().levels, market.statistics().trades) == (0, 7)
+
+
+@pytest.mark.parametrize("flow", [Flow(41, CONDITIONAL), Flow(42, CONDITIONAL), GuardedFlow(43), GuardedFlow(44)])
+def test_book_of_a_stream_of_orders_that_wait_is_the_oracles_after_every_command(flow: Flow) -> None:
+    market = MarketData()
+    kinds: set[int] = set()
+    for _ in range(ROUNDS):
+        told = [event for events in flow.take(1)[1] for event in events]
+        kinds.update(event["kind"] for event in told)
+        slots = slots_of(told)
+        market.on_events(memoryview(slots.tobytes()), len(slots))
+        market.publish()
+        for symbol, feed in market._feeds.items():
+            for side, shown in flow.oracle.venue.symbols[symbol].sides.items():
+                assert feed.book.levels(side) == levels_shown(shown)
+            phase = flow.oracle.venue.symbols[symbol].phase
+            assert feed.auction.phase == phase
+    assert market.fault == ""
+    assert not isinstance(flow, GuardedFlow) or EventKind.AUCTION_ENDED in kinds
+    assert kinds >= {EventKind.ORDER_ENTERED, EventKind.ORDER_SHOWN, EventKind.PREVENTED, EventKind.TRADE}
+
+
+def levels_shown(side: BookSide) -> list[tuple[int, int]]:
+    found: dict[int, int] = {}
+    for order in side.in_matching_order():
+        found[order.price_ticks] = found.get(order.price_ticks, 0) + order.shown_lots
+    return list(found.items())
 
 
 async def heard(streams: list[str], last: dict[str, Any]) -> list[dict[str, Any]]:

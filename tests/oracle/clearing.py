@@ -95,8 +95,6 @@ POSTINGS_OF: dict[EventKind, Callable[[Event, Symbols], Postings]] = {
     EventKind.ORDER_FUNDED: of_hold_change,
     EventKind.ORDER_REDUCED: of_hold_change,
     EventKind.ORDER_CLOSED: of_hold_change,
-    EventKind.ORDER_ENTERED: of_hold_change,
-    EventKind.ORDER_FUNDED: of_hold_change,
     EventKind.TRADE: of_trade,
     EventKind.PREVENTED: of_prevention,
     EventKind.TRANSFERRED: of_transfer,

@@ -1,4 +1,4 @@
-"""What an account hears of orders that wait, hide, hang together and meet in an auction, from events written by hand."""
+"""What an account hears of orders that wait, hide, hang together and meet in auctions, from a story written by hand."""
 
 from __future__ import annotations
 
