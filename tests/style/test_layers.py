@@ -28,6 +28,11 @@ LAYERS: dict[str, set[str]] = {
     "exchange.disruptor": {"exchange.core", "journal"},
     "exchange.replay": {"exchange.core", "journal"},
     "exchange.checkpoint": {"exchange.core", "snapshots"},
+    "exchange.past": {"exchange.core", "journal", "snapshots", "exchange.checkpoint", "exchange.progress"},
+    "exchange.forensics": {
+        *{"exchange.core", "journal", "snapshots"},
+        *{"exchange.past", "exchange.checkpoint", "exchange.progress"},
+    },
     "exchange.recovery": {
         *{*_ENGINE, "exchange.replay", "exchange.checkpoint"},
         *{"exchange.datadir", "exchange.settings", "exchange.progress"},
@@ -37,7 +42,7 @@ LAYERS: dict[str, set[str]] = {
     "exchange.marketdata": {"exchange.core", "exchange.disruptor", "exchange.settings", "exchange.progress", "journal"},
     "exchange.persistence": {
         *{"exchange.core", "journal", "snapshots", "exchange.datadir", "exchange.progress"},
-        *{"exchange.settings", "exchange.replay", "exchange.checkpoint"},
+        *{"exchange.settings", "exchange.replay", "exchange.checkpoint", "exchange.past"},
     },
     "exchange.users": {
         *{"exchange.core", "exchange.disruptor"},
@@ -65,7 +70,7 @@ LAYERS: dict[str, set[str]] = {
     },
     "exchange.cli": {
         *{*_ENGINE, *_SERVICES, *_PEOPLE, *_EDGES},
-        *{"exchange.app", "exchange.market_replay", "exchange.warm", "exchange.operator_cli"},
+        *{"exchange.app", "exchange.market_replay", "exchange.warm", "exchange.operator_cli", "exchange.forensics"},
     },
     "exchange.__main__": {"exchange.cli"},
     "bench": {*_ENGINE, *_SERVICES, *_PEOPLE, *_EDGES, "exchange.app", "exchange.market_replay", "exchange.warm"},
