@@ -126,7 +126,7 @@ def advance(
             while len(wanted):
                 size = min(len(wanted), CHUNK_COMMANDS, every - reached % every)
                 batch, wanted = wanted[:size], wanted[size:]
-                events = _apply(engine, batch)
+                events = apply(engine, batch)
                 hashes += _hashes(batch)
                 reached += size
                 if seen is not None:
@@ -145,7 +145,8 @@ def _hashes(commands: Bytes) -> int:
     return int(np.count_nonzero(np.ascontiguousarray(found).reshape(-1).view(HASH)["at_sequence"]))
 
 
-def _apply(engine: Engine, commands: Bytes) -> Bytes:
+def apply(engine: Engine, commands: Bytes) -> Bytes:
+    """The events of commands, valid until the next call. Raises ReplayDiffers."""
     try:
         return engine.run(commands)
     except EngineFault as error:

@@ -88,20 +88,21 @@ def _target(f: Fields) -> str:
 
 
 def _cancel(names: Names, f: Fields) -> str:
-    return f"{_who(f)} cancels {_target(f)}{_of_symbol(names, f)}."
+    return f"{_who(f)} cancels {_target(f)}{on_symbol(names, f)}."
 
 
-def _of_symbol(names: Names, f: Fields) -> str:
+def on_symbol(names: Names, f: Fields) -> str:
+    """Where, when a symbol is named."""
     return f" on {names.symbol(f['symbol'])}" if f["symbol"] else ""
 
 
 def _reduce(names: Names, f: Fields) -> str:
     total = names.lots(f["symbol"], f["qty_lots"])
-    return f"{_who(f)} reduces {_target(f)}{_of_symbol(names, f)} to {total} in all."
+    return f"{_who(f)} reduces {_target(f)}{on_symbol(names, f)} to {total} in all."
 
 
 def _cancel_all(names: Names, f: Fields) -> str:
-    return f"{_who(f)} cancels all its orders{_of_symbol(names, f) or ' on all symbols'}."
+    return f"{_who(f)} cancels all its orders{on_symbol(names, f) or ' on all symbols'}."
 
 
 def _place_list(names: Names, f: Fields) -> str:
@@ -117,9 +118,9 @@ def scope_text(names: Names, f: Fields) -> str:
     key = f"API key {f['key']}" if f.get("key") else ""
     who = account_text(f["account"])
     if scope == Scope.ACCOUNT:
-        return f"{who}{_of_symbol(names, f)}"
+        return f"{who}{on_symbol(names, f)}"
     if scope == Scope.KEY:
-        return f"{key} of {who}{_of_symbol(names, f)}" if f["account"] else key
+        return f"{key} of {who}{on_symbol(names, f)}" if f["account"] else key
     return {int(Scope.VENUE): "the venue", int(Scope.WITHDRAWALS): "withdrawals"}.get(scope, f"scope {scope}")
 
 
@@ -129,7 +130,7 @@ def _mass_cancel(names: Names, f: Fields) -> str:
 
 def _countdown(names: Names, f: Fields) -> str:
     key = f" with API key {f['key']}" if f["key"] else ""
-    where = f"{_of_symbol(names, f) or ' on all symbols'}{key}"
+    where = f"{on_symbol(names, f) or ' on all symbols'}{key}"
     if f["countdown_ns"] == 0:
         return f"{_who(f)} disarms the countdown of its orders{where}."
     return (

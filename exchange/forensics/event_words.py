@@ -23,7 +23,7 @@ from exchange.core.codes import (
     TransferState,
 )
 from exchange.core.event_records import event_dict
-from exchange.forensics.command_words import fees_text, order_text, rule_text, scope_text, terms_text
+from exchange.forensics.command_words import fees_text, on_symbol, order_text, rule_text, scope_text, terms_text
 from exchange.forensics.names import Fields, Names, account_text, decimal, duration_text, time_text
 from exchange.forensics.words import CLOSED_BECAUSE, PREVENTED_BY, REFUSED_BECAUSE, STANDS, name_of
 from journal.format import Bytes
@@ -90,8 +90,8 @@ def _prevented(names: Names, f: Fields) -> str:
     group = f" and {account_text(f['maker_account'])} of its trade group" if f["maker_account"] else ""
     return (
         f"Self-trade prevention of {account_text(f['account'])}{group} on {names.symbol(symbol)} at "
-        f"{names.price(symbol, f['price_ticks'])}: {mode}; {lots[0]} off order {f['taker_order_id']} (taker), {lots[1]} "
-        f"off order {f['maker_order_id']} (maker)."
+        f"{names.price(symbol, f['price_ticks'])}: {mode}; {lots[0]} off order {f['taker_order_id']} (taker), "
+        f"{lots[1]} off order {f['maker_order_id']} (maker)."
     )
 
 
@@ -106,8 +106,7 @@ def _closed(names: Names, f: Fields) -> str:
 
 
 def _canceled_all(names: Names, f: Fields) -> str:
-    where = f" on {names.symbol(f['symbol'])}" if f["symbol"] else ""
-    return f"{f['canceled_count']} orders of {account_text(f['account'])}{where} were canceled."
+    return f"{f['canceled_count']} orders of {account_text(f['account'])}{on_symbol(names, f)} were canceled."
 
 
 def _entered(names: Names, f: Fields) -> str:
@@ -184,7 +183,7 @@ def _transfer_duplicate(names: Names, f: Fields) -> str:
 
 def _countdown_who(names: Names, f: Fields) -> str:
     key = f" with API key {f['key']}" if f["key"] else ""
-    return f"{account_text(f['account'])}{f' on {names.symbol(f['symbol'])}' if f['symbol'] else ''}{key}"
+    return f"{account_text(f['account'])}{on_symbol(names, f)}{key}"
 
 
 def _countdown_set(names: Names, f: Fields) -> str:
@@ -221,8 +220,8 @@ def _auction_ended(names: Names, f: Fields) -> str:
     if f["trades_count"] == 0:
         return f"The auction on {names.symbol(symbol)} ended without a trade; trading is continuous."
     return (
-        f"The auction on {names.symbol(symbol)} ended: {names.lots(symbol, f['qty_lots'])} in {f['trades_count']} trades "
-        f"at {names.price(symbol, f['price_ticks'])}; trading is continuous."
+        f"The auction on {names.symbol(symbol)} ended: {names.lots(symbol, f['qty_lots'])} in {f['trades_count']} "
+        f"trades at {names.price(symbol, f['price_ticks'])}; trading is continuous."
     )
 
 
