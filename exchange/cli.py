@@ -21,6 +21,7 @@ import typer
 import exchange
 from exchange import operator_cli
 from exchange import settings as settings_module
+from exchange.forensics import cli as forensics
 from exchange.persistence.cli import projection
 
 EXIT_USAGE, EXIT_SOFTWARE, EXIT_IO, EXIT_REFUSED = 2, 70, 74, 78
@@ -185,6 +186,9 @@ def market_replay(context: typer.Context) -> None:
     from exchange.market_replay import app as recorded_days
 
     recorded_days(args=context.args, prog_name="exchange market-replay")
+
+
+forensics.register(app)
 
 
 def main() -> None:

@@ -40,6 +40,7 @@ def inspection(moment: Moment, levels: int = LEVELS) -> Fields:
         "ts_ns": command["ts_ns"],
         "time": time_text(command["ts_ns"]),
         "command": {"sentence": command_sentence(names, command), **coded(command, CommandKind)},
+        "meanings": {field: text for field in command if (text := names.meaning(command, field))},
         "events": [_event(moment, names, command, slot, f) for slot, f in zip(moment.events, events, strict=True)],
         "balances": _balances(moment, names, _accounts(told), symbols),
         "books": [_book(moment, names, symbol, levels) for symbol in symbols],

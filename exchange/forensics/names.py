@@ -93,6 +93,30 @@ class Names:
         known = self.symbols.get(symbol)
         return self.amount(known.quote_asset, atoms) if known else f"{atoms} quote atoms"
 
+    def meaning(self, record: Fields, field: str) -> str:
+        """What a number in a field means, by its unit; empty for one that means itself or is zero."""
+        value, symbol = record[field], record.get("symbol", 0)
+        if not isinstance(value, int) or value == 0:
+            return ""
+        if field == "account":
+            return account_text(value)
+        if field in ("symbol", "asset"):
+            return self.symbol(value) if field == "symbol" else self.asset(value)
+        unit = field.rpartition("_")[2]
+        if unit == "ticks":
+            return self.price(symbol, value)
+        if unit == "lots":
+            return self.lots(symbol, value)
+        if unit == "bips":
+            return bips_text(value)
+        if unit == "ppm":
+            return f"{decimal(value, 4)} %"
+        if unit == "atoms":
+            return self.amount(record["asset"], value) if "asset" in record else self.quote(symbol, value)
+        if unit == "ns":
+            return time_text(value) if field.endswith("ts_ns") else duration_text(value)
+        return ""
+
     def paid(self, symbol: int, side: int, atoms: int) -> str:
         """An amount of what a side pays with."""
         known = self.symbols.get(symbol)

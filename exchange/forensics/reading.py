@@ -14,6 +14,7 @@ import numpy as np
 
 from exchange import past
 from exchange.checkpoint import Checkpoint
+from exchange.core import readers
 from exchange.core.codes import EventFlag
 from exchange.core.kernel import Engine
 from exchange.core.state import State
@@ -78,7 +79,7 @@ def state_fields(state: State) -> Fields:
         "events": int(header.event_count),
         "open_orders": int(header.open_orders),
         "next_order_id": int(header.next_order_id),
-        "accounts": int(np.count_nonzero(state.accounts["mode"])) - 2,
+        "accounts": len(readers.accounts(state)),
         "trades": int(state.symbols["trades"].sum()),
     }
 
