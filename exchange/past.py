@@ -27,7 +27,7 @@ from journal.reader import records
 from journal.segments import list_segments, read_header
 from journal.storage import Directory
 
-CHUNK_COMMANDS = 65_536
+CHUNK_COMMANDS = 4_096
 """Commands that go through the engine at once, at most."""
 _ATTEMPTS = 3
 _RETIRED = (RefusalCode.START_MISSING, RefusalCode.SEGMENT_MISSING)

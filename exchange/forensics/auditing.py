@@ -52,7 +52,7 @@ class Flows:
 
     def __init__(self, state: State) -> None:
         self._opening = _own(state)
-        self._flows: dict[tuple[int, int], int] = {}
+        self._flows = {int(account): np.zeros(0, np.int64) for account in (Account.WORLD, Account.FEES)}
 
     def add(self, state: State, events: Bytes) -> None:
         """Take events in; `state` is that after them (symbols and assets never go)."""
@@ -67,16 +67,19 @@ class Flows:
         self._sum(Account.FEES, np.where(buys, quote, base), trades["maker_fee_atoms"])
 
     def _sum(self, account: int, assets: Any, atoms: Any) -> None:
-        for asset in np.unique(assets).tolist():
-            total = int(atoms[assets == asset].sum())
-            self._flows[account, asset] = self._flows.get((account, asset), 0) + total
+        flows = self._flows[account]
+        most = int(assets.max(initial=-1)) + 1
+        if most > len(flows):
+            flows = self._flows[account] = np.concatenate([flows, np.zeros(most - len(flows), np.int64)])
+        np.add.at(flows, assets, atoms)
 
     def check(self, state: State) -> None:
         """Raise InvariantBroken unless WORLD and FEES have what the events say."""
         held = _own(state)
         names = Names(state)
         for (account, asset), atoms in sorted(held.items()):
-            expected = self._opening.get((account, asset), 0) + self._flows.get((account, asset), 0)
+            flows = self._flows[account]
+            expected = self._opening.get((account, asset), 0) + (int(flows[asset]) if asset < len(flows) else 0)
             if atoms != expected:
                 who = Account(account).name
                 raise InvariantBroken(

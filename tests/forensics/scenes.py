@@ -41,8 +41,8 @@ def opening() -> list[np.ndarray[Any, Any]]:
         command(CommandKind.ADD_ASSET, asset=USDT, scale=8, name="USDT"),
         command(CommandKind.ADD_SYMBOL, **SYMBOL),
     ]
-    for account in (MAKER, TAKER, POOR):
-        rows.append(command(CommandKind.OPEN_ACCOUNT, account=account, maker_fee_ppm=-1, taker_fee_ppm=-1))
+    accounts = (MAKER, TAKER, POOR)
+    rows += [command(CommandKind.OPEN_ACCOUNT, account=who, maker_fee_ppm=-1, taker_fee_ppm=-1) for who in accounts]
     for transfer_id, (account, asset, amount) in enumerate(
         [(MAKER, BTC, 10), (MAKER, USDT, 1_000_000), (TAKER, USDT, 1_000_000), (POOR, USDT, 3_000)], 1
     ):
