@@ -1,7 +1,7 @@
 """The records that the state is made of.
 
-Owns their layout. A field's comment says its meaning and what zero means: zeroed memory is the empty state. Slots are u4
-and slot 0 of a pool is "none".
+Owns their layout. A field's comment says its meaning and what zero means: zeroed memory is the empty state. Slots are
+u4 and slot 0 of a pool is "none".
 """
 
 from __future__ import annotations
@@ -326,5 +326,3 @@ for _dtype, _bytes in (
 ):
     if _dtype.itemsize != _bytes:
         raise AssertionError(f"a state record is {_dtype.itemsize} bytes, not {_bytes}: {_dtype}")
-
-
