@@ -89,7 +89,7 @@ def diff(
     as_json: AsJson = False,
 ) -> None:
     """Compare two data directories down to the first sequence whose command or events differ."""
-    sides = [_directory(one) for one in (a, b)]
+    sides = _directory(a), _directory(b)
     with _reported(), progress("comparing", "records") as shown:
         from exchange.forensics import differing
 

@@ -15,15 +15,16 @@ import numpy as np
 from exchange import past
 from exchange.core import readers
 from exchange.core.codes import CloseReason, CommandKind, EventKind, ListRole, OrderStatus, Side, Stage, StpMode
+from exchange.core.event_records import event_dict
 from exchange.core.state import State
 from exchange.forensics import scanning
-from exchange.forensics.command_words import command_fields, command_sentence, order_text
+from exchange.forensics.command_words import command_fields, command_sentence, order_text, terms_text
 from exchange.forensics.event_words import event_sentence, held_text, legs_text
-from exchange.forensics.names import Fields, Names, account_text, time_text
+from exchange.forensics.names import Fields, Names, account_text, bips_text, time_text
 from exchange.forensics.reading import Moment, event_batches
 from exchange.forensics.refusals import refusal_text
 from exchange.forensics.scanning import Chapter, Scan
-from exchange.forensics.words import CLOSED_BECAUSE, coded, name_of
+from exchange.forensics.words import CLOSED_BECAUSE, STANDS, coded, name_of
 from exchange.progress import ShowProgress
 from journal.errors import Refused
 
@@ -58,13 +59,7 @@ def _accepted(story: Story, _: Chapter, __: int, f: Fields) -> str:
 
 def _terms(story: Story, _: Chapter, __: int, f: Fields) -> str:
     story.terms = f
-    return f"Its terms: {_after_colon(story, f)}"
-
-
-def _after_colon(story: Story, f: Fields) -> str:
-    from exchange.forensics.event_words import EVENTS
-
-    return EVENTS[EventKind.ORDER_TERMS](story.names, f).split(": ", 1)[1]
+    return f"Its terms: {'; '.join(terms_text(story.names, f)) or 'none'}."
 
 
 def _trade(story: Story, chapter: Chapter, _: int, f: Fields) -> str:
@@ -272,15 +267,17 @@ def _placed(story: Story, state: State) -> str:
     view = readers.find_order(state, order["account"], story.order_id)
     if view is None or not view.is_open:
         return ""
-    stage = Stage(story.terms["stage"]) if story.terms else Stage.BOOK
+    stage = Stage(view.stage)
     if stage in (Stage.STOP, Stage.TRAIL):
         way = "at or above" if scanning.waits_for_rise(order) else "at or below"
         if stage is Stage.STOP:
-            stop = names.price(order["symbol"], story.terms["stop_price_ticks"])
-            return f"It waits for a trade {way} {stop}."
-        return f"It follows the price and waits for a trade {way} where its distance puts it."
-    if stage is Stage.PENDING:
-        return "It waits for the other leg of its list."
+            then = ", and then follows the price" if view.trailing_bips else ""
+            return f"It waits for a trade {way} {names.price(view.symbol, view.stop_price_ticks)}{then}."
+        level = int(state.levels[int(state.orders[_slot(state, view)].level)].price_ticks)
+        where = f"; for now a trade {way} {names.price(view.symbol, level)} would call it" if level else ""
+        return f"It follows the price at a distance of {bips_text(view.trailing_bips)}{where}."
+    if stage is not Stage.BOOK:
+        return f"It waits {STANDS[stage]}."
     lots, orders = _ahead(state, view)
     where = f"on the book at {names.price(view.symbol, view.price_ticks)}"
     if orders == 0:
@@ -291,9 +288,13 @@ def _placed(story: Story, state: State) -> str:
     )
 
 
+def _slot(state: State, view: readers.OrderView) -> int:
+    return int(np.flatnonzero(state.orders["order_id"] == view.order_id)[0])
+
+
 def _ahead(state: State, view: readers.OrderView) -> tuple[int, int]:
     """Lots and orders that stand before an open order at its price: what a taker meets first."""
-    slot = int(np.flatnonzero(state.orders["order_id"] == view.order_id)[0])
+    slot = _slot(state, view)
     lots = orders = 0
     while slot := int(state.orders[slot].prev):
         before = state.orders[slot]
@@ -308,7 +309,7 @@ def refused(moment: Moment) -> Fields:
     names = moment.names
     command = command_fields(moment.command)
     sentences = [event_sentence(names, slot) for slot in moment.events]
-    [first, *_] = [scanning.event_dict(slot) for slot in moment.events]
+    [first, *_] = [event_dict(slot) for slot in moment.events]
     is_refused = first["kind"] == EventKind.REJECTED
     if is_refused:
         kind, code = name_of(CommandKind, command["kind"]), coded(first, EventKind)["reject"]

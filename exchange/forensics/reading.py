@@ -122,9 +122,7 @@ def _recorded(journal: Path, ordinal: int) -> Iterator[Bytes]:
 def _computed(data_dir: Path, reached: int, end: int, progress: ShowProgress) -> Iterator[Bytes]:
     """Events of the commands after `reached` up to `end`, by replay."""
     engine = past.replay_until(data_dir, reached, progress).engine
-    while reached < end:
-        batches: list[Bytes] = []
-        step = min(end, reached + past.CHUNK_COMMANDS)
-        past.advance(engine, data_dir, step, progress, seen=lambda _, events, to=batches: to.append(events.copy()))
-        yield from batches
-        reached = step
+    for first, commands in records(past.commands_of(data_dir), reached + 1):
+        for at in range(0, min(len(commands), end - first + 1), past.CHUNK_COMMANDS):
+            yield past.apply(engine, commands[at : min(at + past.CHUNK_COMMANDS, end - first + 1)]).copy()
+        progress(min(first + len(commands) - 1, end) - reached, end - reached)

@@ -25,7 +25,7 @@ def _named() -> Any:
     """Which words of a record of a kind are order ids: bool (256, 16)."""
     table = np.zeros((256, _WORDS), np.bool_)
     for kind, dtype in EVENT_DTYPES.items():
-        fields = dtype.fields or {}
+        fields: Any = dtype.fields
         for name in _IDS:
             if name in fields:
                 table[kind, fields[name][1] // 8] = True
@@ -140,4 +140,4 @@ class Scan:
 def waits_for_rise(order: Fields) -> bool:
     """Whether a stop waits for a price at or above its stop price (docs/engine-orders.md, section 12)."""
     takes_profit = order["order_type"] in (OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT)
-    return (order["side"] == Side.BUY) != takes_profit
+    return bool((order["side"] == Side.BUY) != takes_profit)

@@ -14,7 +14,7 @@ import numpy as np
 from typer.testing import CliRunner
 
 from exchange.cli import app
-from exchange.core.codes import CommandKind, OrderType, Side, StpMode, TimeInForce
+from exchange.core.codes import CommandKind, OrderType, PegType, Side, StpMode, TimeInForce
 from tests.core.plans import command
 from tests.persistence.journaled import BEGIN_NS, STEP_NS, SYMBOL, Commands, JournaledVenue
 
@@ -56,8 +56,8 @@ def opening() -> list[np.ndarray[Any, Any]]:
 
 def story() -> Commands:
     """The commands of the story, after the ten of the opening; the comment is the sequence."""
-    gtd = {"time_in_force": TimeInForce.GTD, "expire_ts_ns": BEGIN_NS + 19 * STEP_NS}
-    market = {"order_type": OrderType.MARKET, "time_in_force": TimeInForce.IOC}
+    gtd: dict[str, Any] = {"time_in_force": TimeInForce.GTD, "expire_ts_ns": BEGIN_NS + 19 * STEP_NS}
+    market: dict[str, Any] = {"order_type": OrderType.MARKET, "time_in_force": TimeInForce.IOC}
     rows = [
         *opening(),
         place(MAKER, Side.SELL, 60_000, 50_000, "first"),  # 11: order 1
@@ -75,6 +75,27 @@ def story() -> Commands:
         command(CommandKind.HASH),  # 23
         place(TAKER, Side.BUY, 0, 5_000, **market),  # 24: order 9 takes order 8 and finds no more
         place(TAKER, Side.BUY, 100, 100, "waits"),  # 25: order 10 stays open
+    ]
+    return np.stack(rows)
+
+
+def waiting() -> Commands:
+    """Orders that wait, hide and follow, after the ten of the opening; the comment is the sequence."""
+    stop: dict[str, Any] = {"order_type": OrderType.STOP_LOSS_LIMIT}
+    market: dict[str, Any] = {"order_type": OrderType.STOP_LOSS, "time_in_force": TimeInForce.IOC}
+    rows = [
+        *opening(),
+        place(MAKER, Side.SELL, 60_000, 1_000),  # 11: order 1
+        place(TAKER, Side.BUY, 60_000, 1_000),  # 12: order 2; the last price is 60 000
+        place(TAKER, Side.BUY, 61_500, 500, "stop", **stop, stop_price_ticks=6_100_000),  # 13: order 3 waits
+        place(MAKER, Side.SELL, 0, 700, "trail", **market, trailing_bips=100),  # 14: order 4 follows
+        place(MAKER, Side.SELL, 61_000, 5_000, "iceberg", iceberg_lots=1_000),  # 15: order 5 shows a fifth
+        place(TAKER, Side.BUY, 61_000, 2_500),  # 16: order 6 trades at 61 000 and calls order 3
+        place(TAKER, Side.BUY, 60_000, 2_000),  # 17: order 7
+        place(MAKER, Side.SELL, 60_000, 500),  # 18: order 8 trades at 60 000 and calls order 4
+        place(TAKER, Side.BUY, 0, 300, peg_type=PegType.PRIMARY_PEG),  # 19: order 9 stands behind order 7
+        place(TAKER, Side.BUY, 0, 300, **stop, stop_price_ticks=5_900_000),  # 20: refused, has no price
+        place(TAKER, Side.BUY, 62_000, 300, **stop, stop_price_ticks=5_900_000),  # 21: refused, would trigger
     ]
     return np.stack(rows)
 
