@@ -127,6 +127,7 @@ async def _start(
     for line in _banner(directory, settings, pipeline.last_sequence, http_port, ws_port, backoffice.drawn):
         say(line)
     timekeeper = Timekeeper(pipeline, hash_every=settings.hash_every, hash_interval_s=settings.hash_interval_s)
+    timekeeper.start()
     return Parts(pipeline, market_data, user_data, gateway, timekeeper, backoffice)
 
 
@@ -162,6 +163,7 @@ def _banner(
 async def _stop(parts: Parts, settings: Settings) -> None:
     """Take nothing new, answer what is in flight, sync. Raises PipelineFault when that takes longer than allowed."""
     deadline_s = time.monotonic() + settings.stop_timeout_s
+    parts.timekeeper.stop()
     try:
         parts.gateway.close()
         parts.user_data.close("The venue stops.")

@@ -278,6 +278,11 @@ def find_order(state: State, account: int, order_id: int = 0, client_id: str = "
     return view if not (order_id and client_id) or view.client_id == client_id else None
 
 
+def next_due_ts_ns(state: State) -> int:
+    """When TICK has something to do next: a time that may have passed, 0 for nothing."""
+    return int(state.expiries[0].expire_ts_ns) if state.header[0].expiries else 0
+
+
 def compile_now(state: State) -> None:
     """Compile what is not compiled yet, before anybody waits for it."""
     _copy_owned(state, 0, 0, _copies(1))
