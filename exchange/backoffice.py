@@ -23,6 +23,11 @@ from exchange.datadir import DataDirectory
 from exchange.disruptor.pipeline import Pipeline
 from exchange.gateway import demo
 from exchange.gateway.history_reading import History
+from exchange.operating.desk import Desk
+from exchange.operating.operations import venue_operations
+from exchange.operating.proposals import Proposals
+from exchange.operating.staff import Staff
+from exchange.operating.switches import Switches
 from exchange.persistence.database import Database, Target
 from exchange.persistence.embedded import EmbeddedPostgres, PostgresUnusable
 from exchange.persistence.process import ProjectorProcess
@@ -99,6 +104,7 @@ class Backoffice:
         sealer = Sealer(settings.master_key or demo_master_key(directory.master_key))
         self.keys = self._open_keys(sealer)
         self.users = self._open_users(pipeline, sealer)
+        self._staff = Staff(self._local)
         self._local.compact()
         self.drawn: list[Created] = await demo.draw_keys(self.keys) if settings.demo else []
         if settings.demo:
@@ -146,7 +152,9 @@ class Backoffice:
             self.keys, self._database, lambda account: self._pipeline.read(readers.is_account, account)[0]
         )
         people = UserOperations(None if self.users is None else self.users.operators)
-        for name, operation in {**keys.all(), **people.all()}.items():
+        self._switches = Switches(Desk(self._pipeline), self.keys, self._database)
+        venue = venue_operations(self._switches, self._staff, Proposals(self._staff), self._database)
+        for name, operation in {**keys.all(), **people.all(), **venue}.items():
             self._control.add(name, operation)
         await self._control.start()
 
@@ -180,6 +188,7 @@ class Backoffice:
     async def stop(self) -> None:
         """End what needs the event loop; the projector finishes its batch and goes on from there at the next start."""
         await self._control.stop()
+        await self._switches.stop()
         await self.keys.stop()
         if self.users is not None:
             await self.users.stop()

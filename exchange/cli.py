@@ -19,7 +19,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import exchange
-from exchange import operator_cli
+from exchange import operator_cli, venue_cli
 from exchange import settings as settings_module
 from exchange.persistence.cli import projection
 
@@ -34,6 +34,7 @@ app = typer.Typer(
 )
 app.add_typer(operator_cli.user, name="user")
 app.add_typer(operator_cli.key, name="key")
+app.add_typer(venue_cli.operator, name="operator")
 app.add_typer(projection, name="projection")
 
 

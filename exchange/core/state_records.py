@@ -326,5 +326,3 @@ for _dtype, _bytes in (
 ):
     if _dtype.itemsize != _bytes:
         raise AssertionError(f"a state record is {_dtype.itemsize} bytes, not {_bytes}: {_dtype}")
-
-

@@ -11,6 +11,7 @@ import binascii
 from collections.abc import Mapping
 from typing import Any
 
+from exchange.users.key_numbers import Numbered
 from exchange.users.keys import NEVER_US, Key, KeyKind, Permission, Scheme, networks
 from exchange.users.local_log import Record
 from exchange.users.sealing import Sealer
@@ -82,6 +83,12 @@ def to_record(key: Key, sealer: Sealer) -> Record:
     }
 
 
+def revoked(api_key: str, at_us: int, known: Numbered | None) -> Record:
+    """The record of a revocation, which outlives the key: its number is never another's."""
+    account, number = known or (0, 0)
+    return {"kind": REVOKED, "api_key": api_key, "at_us": at_us, "account": account, "number": number}
+
+
 def from_record(record: Record, sealer: Sealer, unrestricted_us: int) -> Key:
     """The key of a record. Raises SealBroken, and ValueError for a record that is not one of a key."""
     try:
@@ -108,7 +115,7 @@ def from_record(record: Record, sealer: Sealer, unrestricted_us: int) -> Key:
 
 
 def _scheme(record: Record) -> Scheme:
-    """Records from before there were schemes have none: their keys are plain. (They have no symbols and no number either.)"""
+    """Records from before there were schemes have none: their keys are plain."""
     return Scheme(record.get("scheme", Scheme.PLAIN))
 
 

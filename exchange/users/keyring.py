@@ -84,7 +84,7 @@ class KeyRing:
         self._accounts: dict[int, dict[str, Key]] = {}
         self._records: dict[str, Record] = {}
         self._revoked: dict[str, int] = {}
-        self._numbers = KeyNumbers()
+        self.numbers = KeyNumbers()
         self._unwritten: set[str] = set()
         self._unrevoked: set[str] = set()
         self._unnumbered: set[str] = set()
@@ -184,7 +184,7 @@ class KeyRing:
         try:
             key = Key(
                 api_key=name,
-                number=self._numbers.draw(name),
+                number=self.numbers.draw(name, account),
                 account=account,
                 kind=KeyKind.ED25519 if public_key else KeyKind.HMAC,
                 permissions=permissions,
@@ -298,7 +298,7 @@ class KeyRing:
                 await connection.execute(key_records.REVOKE, unrevoked, [self._revoked[name] for name in unrevoked])
                 self._unrevoked.difference_update(unrevoked)
             if unnumbered := sorted(self._unnumbered):
-                await connection.execute(key_records.NUMBER, unnumbered, list(map(self._numbers.of, unnumbered)))
+                await connection.execute(key_records.NUMBER, unnumbered, list(map(self.numbers.of, unnumbered)))
                 self._unnumbered.difference_update(unnumbered)
             if unwritten := sorted(self._unwritten):
                 for record in [self._records[name] for name in unwritten if name in self._records]:
@@ -312,7 +312,7 @@ class KeyRing:
     def _compare(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Learn what PostgreSQL knows, and note what it, or the local log, does not."""
         for row in rows:
-            self._numbers.note(row["api_key"], row["number"])
+            self.numbers.note(row["api_key"], row["account"], row["number"])
         for row in rows:
             name, revoked_us = row["api_key"], row["revoked_us"]
             is_over = revoked_us is not None or row["is_disabled"]
@@ -330,7 +330,7 @@ class KeyRing:
                     log.error("the API key %s of account %d does not open and is not used", name, row["account"])
                 else:
                     self._unlogged.add(name)
-            if name in self._records and row["number"] != self._numbers.of(name):
+            if name in self._records and row["number"] != self.numbers.of(name):
                 self._unnumbered.add(name)
         self._unwritten.update(self._keys.keys() - {row["api_key"] for row in rows})
 
@@ -348,7 +348,7 @@ class KeyRing:
                 self._revoked[record["api_key"]] = record["at_us"]
             else:
                 self._records[record["api_key"]] = record
-            self._numbers.note(record["api_key"], record.get("number", 0))
+            self.numbers.note(record["api_key"], record.get("account", 0), record.get("number", 0))
         for name in self._revoked.keys() & self._records.keys():
             del self._records[name]
         self._records = {name: self._numbered(record) for name, record in self._records.items()}
@@ -373,13 +373,12 @@ class KeyRing:
     def _record(self, api_key: str) -> Record:
         """What the local log has to know of a key: that it was revoked, or all of it."""
         if api_key in self._revoked:
-            number = self._numbers.of(api_key)
-            return {"kind": key_records.REVOKED, "api_key": api_key, "at_us": self._revoked[api_key], "number": number}
+            return key_records.revoked(api_key, self._revoked[api_key], self.numbers.owner(api_key))
         return self._records[api_key]
 
     def _numbered(self, record: Record) -> Record:
         """A record with its number; those from before there were numbers get one."""
-        return {**record, "number": self._numbers.draw(record["api_key"])}
+        return {**record, "number": self.numbers.draw(record["api_key"], record["account"])}
 
     def _admit(self, key: Key, record: Record) -> None:
         if key.api_key not in self._revoked:

@@ -58,14 +58,19 @@ LAYERS: dict[str, set[str]] = {
     "exchange.operator_cli": {"exchange.control", "exchange.settings", "exchange.datadir", *_PEOPLE},
     "exchange.market_replay": {"exchange.core", "exchange.disruptor"},
     "exchange.warm": {*_ENGINE, "exchange.marketdata"},
-    "exchange.backoffice": {*_ENGINE, *_PEOPLE, *_EDGES, "exchange.control", "exchange.settings", "exchange.datadir"},
+    "exchange.operating": {"exchange.core", "exchange.disruptor", *_PEOPLE},
+    "exchange.venue_cli": {"exchange.operator_cli", "exchange.operating", "exchange.progress"},
+    "exchange.backoffice": {
+        *{*_ENGINE, *_PEOPLE, *_EDGES},
+        *{"exchange.control", "exchange.operating", "exchange.settings", "exchange.datadir"},
+    },
     "exchange.app": {
         *{*_ENGINE, *_SERVICES, *_PEOPLE, *_EDGES},
         *{"exchange.control", "exchange.backoffice", "exchange.progress"},
     },
     "exchange.cli": {
         *{*_ENGINE, *_SERVICES, *_PEOPLE, *_EDGES},
-        *{"exchange.app", "exchange.market_replay", "exchange.warm", "exchange.operator_cli"},
+        *{"exchange.app", "exchange.market_replay", "exchange.warm", "exchange.operator_cli", "exchange.venue_cli"},
     },
     "exchange.__main__": {"exchange.cli"},
     "bench": {*_ENGINE, *_SERVICES, *_PEOPLE, *_EDGES, "exchange.app", "exchange.market_replay", "exchange.warm"},
