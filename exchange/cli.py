@@ -96,7 +96,7 @@ def _serve(settings: settings_module.Settings) -> int:
     from exchange.disruptor.errors import PipelineFault
     from exchange.gateway.demo import DemoImpossible
     from exchange.persistence.witness import ForeignDatabase
-    from exchange.replay import HistoryDiffers
+    from exchange.replay import HistoryDiffers, Poisoned
     from exchange.users.keys import KeysUnusable
     from journal.errors import Refused
 
@@ -104,6 +104,8 @@ def _serve(settings: settings_module.Settings) -> int:
         return serve(settings, _say)
     except CannotListen as error:
         _fail(EXIT_USAGE, str(error))
+    except Poisoned as error:
+        _fail(EXIT_SOFTWARE, str(error))
     except (
         DirectoryRefused,
         ForeignDatabase,

@@ -11,7 +11,10 @@ import pytest
 from tests.style import source
 
 _ENGINE = {"exchange.core", "exchange.disruptor", "journal", "snapshots"}
-_REPLAY = {"exchange.replay", "exchange.checkpoint", "exchange.recovery", "exchange.follower"}
+_REPLAY = {
+    *{"exchange.commands", "exchange.replay", "exchange.poison", "exchange.checkpoint"},
+    *{"exchange.recovery", "exchange.follower"},
+}
 _SERVICES = {"exchange.settings", "exchange.datadir", "exchange.timekeeper", *_REPLAY}
 _PEOPLE = {"exchange.persistence", "exchange.users"}
 _EDGES = {"exchange.gateway", "exchange.marketdata"}
@@ -26,10 +29,12 @@ LAYERS: dict[str, set[str]] = {
     "exchange.progress": set(),
     "exchange.core": set(),
     "exchange.disruptor": {"exchange.core", "journal"},
-    "exchange.replay": {"exchange.core", "journal"},
+    "exchange.commands": {"exchange.core", "journal"},
+    "exchange.replay": {"exchange.core", "exchange.commands", "journal"},
+    "exchange.poison": {"exchange.core", "exchange.datadir"},
     "exchange.checkpoint": {"exchange.core", "snapshots"},
     "exchange.recovery": {
-        *{*_ENGINE, "exchange.replay", "exchange.checkpoint"},
+        *{*_ENGINE, "exchange.commands", "exchange.replay", "exchange.poison", "exchange.checkpoint"},
         *{"exchange.datadir", "exchange.settings", "exchange.progress"},
     },
     "exchange.follower": {*_ENGINE, "exchange.replay", "exchange.checkpoint", "exchange.datadir", "exchange.settings"},
@@ -58,7 +63,7 @@ LAYERS: dict[str, set[str]] = {
     "exchange.operator_cli": {"exchange.control", "exchange.settings", "exchange.datadir", *_PEOPLE},
     "exchange.market_replay": {"exchange.core", "exchange.disruptor"},
     "exchange.warm": {*_ENGINE, "exchange.marketdata"},
-    "exchange.operating": {"exchange.core", "exchange.disruptor", *_PEOPLE},
+    "exchange.operating": {"exchange.core", "exchange.disruptor", "journal", *_PEOPLE},
     "exchange.venue_cli": {"exchange.operator_cli", "exchange.operating", "exchange.progress"},
     "exchange.backoffice": {
         *{*_ENGINE, *_PEOPLE, *_EDGES},
@@ -66,7 +71,7 @@ LAYERS: dict[str, set[str]] = {
     },
     "exchange.app": {
         *{*_ENGINE, *_SERVICES, *_PEOPLE, *_EDGES},
-        *{"exchange.control", "exchange.backoffice", "exchange.progress"},
+        *{"exchange.control", "exchange.operating", "exchange.backoffice", "exchange.progress"},
     },
     "exchange.cli": {
         *{*_ENGINE, *_SERVICES, *_PEOPLE, *_EDGES},
