@@ -19,7 +19,7 @@ from exchange.core.event_records import view_events
 from exchange.core.hashing import state_hash
 from exchange.core.kernel import Engine, Status, apply
 from exchange.core.records import RECORD_BYTES, fill_command, slots, view_commands
-from exchange.core.state import Capacity, State, new_state
+from exchange.core.state import SIDES, Capacity, State, new_state
 
 ACCOUNTS = 64
 FIRST_ACCOUNT = 16
@@ -198,7 +198,7 @@ def check_figures(state: State, trades: Any, expected: dict[str, Any]) -> None:
 
 
 def _level_count(state: State, side: int) -> int:
-    count, level = 0, int(state.sides[2 * SYMBOL + side].best)
+    count, level = 0, int(state.sides[SIDES * SYMBOL + side].best)
     while level:
         count += 1
         level = int(state.levels[level].worse)

@@ -17,7 +17,7 @@ import snapshots
 from exchange.core.hashing import state_hash
 from exchange.core.state import State, new_state
 
-LAYOUT = 1
+LAYOUT = 2
 """Version of the state's arrays; a snapshot of another layout is not used, the journal is replayed instead."""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from exchange.core.codes import CommandKind, EventKind, RejectCode
+from exchange.core.codes import CommandKind, EventFlag, EventKind, OrderStatus, RejectCode
 from exchange.core.compile import inlined, part
 from exchange.core.records import RECORD_BYTES
 from exchange.core.slots import (
@@ -20,6 +20,7 @@ from exchange.core.slots import (
     place_command,
     symbol_command,
     target_command,
+    terms_event,
     transfer_command,
 )
 
@@ -116,5 +117,45 @@ def emit_order(
     event.filled_lots = order.filled_lots
     event.filled_quote_atoms = detail.filled_quote_atoms
     event.command_kind = command_kind
+    if order.special != 0:
+        event["flags"] = EventFlag.OFF_BOOK
     copy_client_id(event, detail)
+    return used + 1
+
+
+@inlined
+def open_status(order: Any) -> int:
+    """The status of an open order that is not PENDING."""
+    return OrderStatus.PARTIALLY_FILLED if order.filled_lots > 0 else OrderStatus.NEW
+
+
+@part
+def emit_shown(
+    header: Any, order: Any, detail: Any, events: Any, used: int, command_kind: int, change_lots: int
+) -> int:
+    """ORDER_SHOWN: so much more of a special order stands on the public book, or less of it."""
+    used = emit_order(header, order, detail, events, used, EventKind.ORDER_SHOWN, command_kind, change_lots, 0)
+    order_event(events, used - 1).status = open_status(order)
+    return used
+
+
+@part
+def emit_terms(header: Any, order: Any, detail: Any, terms: Any, list_id: int, events: Any, used: int) -> int:
+    """ORDER_TERMS of an order that was just accepted."""
+    begin_event(header, events, used, EventKind.ORDER_TERMS)
+    event = terms_event(events, used)
+    event["flags"] = EventFlag.OFF_BOOK
+    event.account = order.account
+    event.symbol = order.symbol
+    event.order_id = order.order_id
+    event.stage = order.stage
+    event.list_id = list_id
+    event.key = detail.key
+    event.list_role = terms.list_role
+    event.peg_type = terms.peg_type
+    event.stop_price_ticks = terms.stop_price_ticks
+    event.iceberg_lots = terms.iceberg_lots
+    event.expire_ts_ns = terms.expire_ts_ns
+    event.trailing_bips = terms.trailing_bips
+    event.peg_offset_levels = terms.peg_offset_levels
     return used + 1

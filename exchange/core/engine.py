@@ -11,12 +11,12 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Any
 
-from exchange.core.book import crosses
 from exchange.core.codes import CommandKind, EventFlag, EventKind, Fault, Limit, OrderType, RejectCode, Side
 from exchange.core.compile import i64, inlined, kernel, part
 from exchange.core.emit import begin_event, emit_rejected
 from exchange.core.hashing import state_hash
-from exchange.core.matching import place_order
+from exchange.core.levels import crosses
+from exchange.core.placing import place_order
 from exchange.core.reference import (
     add_asset,
     add_symbol,
@@ -26,7 +26,7 @@ from exchange.core.reference import (
     set_limit,
     set_trading_mode,
 )
-from exchange.core.resting import cancel_all, cancel_order, reduce_order, tick
+from exchange.core.resting import cancel_all, cancel_order, expire, reduce_order
 from exchange.core.risk import is_symbol
 from exchange.core.slots import (
     account_command,
@@ -39,15 +39,20 @@ from exchange.core.slots import (
     place_command,
     symbol_command,
     target_command,
+    ticked_event,
 )
-from exchange.core.state import EXPIRIES_PER_TICK, LIMIT_MAX, Room, State
+from exchange.core.state import EXPIRIES_PER_TICK, LIMIT_MAX, SIDES, TURNS_PER_COMMAND, Room, State
+from exchange.core.terms import special_bits
 from exchange.core.transfers import transfer
+from exchange.core.turns import take_all_turns
 
 _CLOSED_ORDERS_MAX = LIMIT_MAX[Limit.CLOSED_ORDERS]
 NODES_PER_COMMAND = 16
 """Nodes one new level can take: a split on every storey of the tallest possible tree, and a new root."""
 EVENTS_PER_COMMAND = 4
 """Events of a command that closes no order but its own, with one to spare."""
+EVENTS_PER_SPECIAL = 8
+"""Events that one trade, turn or close may lead to where orders show parts and hang together in lists."""
 
 
 class Status(IntEnum):
@@ -63,15 +68,31 @@ class Status(IntEnum):
 def _room_for_place(state: State) -> int:
     """The pool that a PLACE may find full, Room.NONE if there is none."""
     header = state.header[0]
-    room = Room.NONE
+    room = i64(Room.NONE)
     if header.open_orders + 2 > len(state.orders) - 1:
-        room = Room.ORDERS
+        room = i64(Room.ORDERS)
     if header.levels + 2 > len(state.levels) - 1:
-        room = Room.LEVELS
+        room = i64(Room.LEVELS)
     if header.nodes + NODES_PER_COMMAND > len(state.nodes) - 1:
-        room = Room.NODES
+        room = i64(Room.NODES)
     if header.expiries + 1 > len(state.expiries):
-        room = Room.EXPIRIES
+        room = i64(Room.EXPIRIES)
+    if header.terms + 2 > len(state.terms) - 1:
+        room = i64(Room.TERMS)
+    if header.specials != 0:
+        room = max(room, _room_for_turns(state))
+    return room
+
+
+@part
+def _room_for_turns(state: State) -> int:
+    """The pool that turns and trailing orders may find full: each special order may need one level more."""
+    header = state.header[0]
+    room = i64(Room.NONE)
+    if header.levels + header.specials + 2 > len(state.levels) - 1:
+        room = i64(Room.LEVELS)
+    if header.nodes + 2 * header.specials + NODES_PER_COMMAND > len(state.nodes) - 1:
+        room = i64(Room.NODES)
     return room
 
 
@@ -79,23 +100,25 @@ def _room_for_place(state: State) -> int:
 def _room_for_rare(state: State, commands: Any, i: int) -> int:
     """The table that a transfer or a reference-data command would not fit in, Room.NONE if there is none."""
     kind = any_command(commands, i).kind
-    room = Room.NONE
+    room = i64(Room.NONE)
     if CommandKind.DEPOSIT <= kind <= CommandKind.WITHDRAW_RELEASE:
         if state.header[0].transfers + 2 > len(state.transfers):
-            room = Room.TRANSFERS
+            room = i64(Room.TRANSFERS)
+    elif kind == CommandKind.TICK:
+        room = _room_for_turns(state)
     elif kind == CommandKind.ADD_ASSET:
         if len(state.assets) <= asset_command(commands, i).asset <= state.limits[Limit.ASSETS]:
-            room = Room.ASSETS
+            room = i64(Room.ASSETS)
     elif kind == CommandKind.ADD_SYMBOL:
         if len(state.symbols) <= symbol_command(commands, i).symbol <= state.limits[Limit.SYMBOLS]:
-            room = Room.SYMBOLS
+            room = i64(Room.SYMBOLS)
     elif kind == CommandKind.OPEN_ACCOUNT:
         if len(state.accounts) <= account_command(commands, i).account <= state.limits[Limit.ACCOUNTS]:
-            room = Room.ACCOUNTS
+            room = i64(Room.ACCOUNTS)
     elif kind == CommandKind.SET_LIMIT:
         command = limit_command(commands, i)
         if command.limit == Limit.CLOSED_ORDERS and len(state.closed) < command.value <= _CLOSED_ORDERS_MAX:
-            room = Room.CLOSED
+            room = i64(Room.CLOSED)
     return room
 
 
@@ -106,13 +129,24 @@ def _events_needed(state: State, commands: Any, i: int) -> int:
     if any_command(commands, i).kind == CommandKind.PLACE:
         place = place_command(commands, i)
         if place.side <= Side.SELL and is_symbol(state, place.symbol):
-            opposite = state.sides[(i64(place.symbol) * 2 + place.side) ^ 1]
+            opposite = state.sides[(i64(place.symbol) * SIDES + place.side) ^ 1]
             best_ticks = state.levels[opposite.best].price_ticks
             if place.order_type == OrderType.MARKET or crosses(place.side, place.price_ticks, best_ticks):
                 needed += i64(opposite.orders)
+            if state.markets[place.symbol].specials != 0 or special_bits(place) != 0:
+                needed += _events_of_specials(state, i64(place.symbol))
     else:
         needed += _events_of_sweep(state, commands, i)
     return needed
+
+
+@part
+def _events_of_specials(state: State, symbol: int) -> int:
+    """How many events orders of a symbol may cause when some of them are special: each may trade, turn and close."""
+    market = state.markets[symbol]
+    first = symbol * SIDES
+    orders = i64(state.sides[first].orders) + i64(state.sides[first + 1].orders) + i64(market.specials)
+    return (orders + i64(market.parts) + TURNS_PER_COMMAND + 1) * EVENTS_PER_SPECIAL
 
 
 @part
@@ -127,6 +161,11 @@ def _events_of_sweep(state: State, commands: Any, i: int) -> int:
                 needed += i64(state.owned[account * len(state.symbols) + symbol].count)
     elif kind == CommandKind.TICK:
         needed += min(state.header[0].expiries, EXPIRIES_PER_TICK)
+        for symbol in range(1, len(state.symbols)):
+            if state.markets[symbol].specials != 0:
+                needed += _events_of_specials(state, i64(symbol))
+    if state.header[0].specials != 0:
+        needed = (needed + 1) * EVENTS_PER_SPECIAL
     return needed
 
 
@@ -152,6 +191,17 @@ def _hash(state: State, commands: Any, i: int, events: Any, used: int) -> int:
 
 
 @part
+def _tick(state: State, events: Any, used: int) -> int:
+    """TICK: time passes, and what is due has its turn."""
+    expired, used = expire(state, events, used)
+    if state.header[0].specials != 0:
+        used = take_all_turns(state, CommandKind.TICK, events, used)
+    begin_event(state.header[0], events, used, EventKind.TICKED)
+    ticked_event(events, used).expired_count = expired
+    return used + 1
+
+
+@part
 def _apply_rare(state: State, commands: Any, i: int, events: Any, used: int) -> int:
     """Everything but PLACE and CANCEL."""
     kind = any_command(commands, i).kind
@@ -162,7 +212,7 @@ def _apply_rare(state: State, commands: Any, i: int, events: Any, used: int) -> 
     elif CommandKind.DEPOSIT <= kind <= CommandKind.WITHDRAW_RELEASE:
         used = transfer(state, commands, i, events, used)
     elif kind == CommandKind.TICK:
-        used = tick(state, events, used)
+        used = _tick(state, events, used)
     elif kind == CommandKind.HASH:
         used = _hash(state, commands, i, events, used)
     elif kind == CommandKind.SET_TRADING_MODE:
@@ -200,13 +250,16 @@ def apply(state: State, commands: Any, first: int, count: int, events: Any, used
         if kind == CommandKind.PLACE:
             room = _room_for_place(state)
         elif kind == CommandKind.CANCEL:
-            room = Room.NONE
+            room = i64(Room.NONE)
         else:
             room = _room_for_rare(state, commands, i)
         if room != Room.NONE:
             header.room = room
             return done, used, Status.NEEDS_ROOM
-        needed = EVENTS_PER_COMMAND if kind == CommandKind.CANCEL else _events_needed(state, commands, i)
+        if kind == CommandKind.CANCEL:
+            needed = EVENTS_PER_COMMAND if header.specials == 0 else EVENTS_PER_COMMAND * EVENTS_PER_SPECIAL
+        else:
+            needed = _events_needed(state, commands, i)
         if used + needed > len(events):
             header.events_needed = needed
             return done, used, Status.EVENTS_FULL
@@ -230,6 +283,6 @@ def apply(state: State, commands: Any, first: int, count: int, events: Any, used
             header.sequence -= 1
             header.ts_ns = ts_ns
             return done, used, Status.FAULT
-        any_event(events, used - 1)["flags"] = EventFlag.LAST
+        any_event(events, used - 1)["flags"] |= EventFlag.LAST
         header.event_count += used - before
     return count, used, Status.DONE

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from exchange.core.codes import Limit
+from exchange.core.codes import Limit, Stage, TimeInForce
 from exchange.core.compile import i64, inlined, part
 from exchange.core.emit import copy_client_id, copy_order_codes
 from exchange.core.index import (
@@ -24,11 +24,15 @@ from exchange.core.index import (
     put_order,
 )
 from exchange.core.state import CLOSED_BIT, State
+from exchange.core.terms import give_terms_back, take_terms
 
 
 @inlined
-def new_order(state: State, place: Any, lots: int, client_hash: int) -> int:
-    """A slot for an accepted order, with its ids in the indexes."""
+def new_order(state: State, place: Any, price_ticks: int, lots: int, special: int, client_hash: int) -> int:
+    """A slot for an accepted order, with its ids in the indexes and, if it needs them, its terms.
+
+    `price_ticks` is that of the PLACE but for a pegged order.
+    """
     header = state.header[0]
     slot: int = header.order_free
     if slot != 0:
@@ -39,18 +43,22 @@ def new_order(state: State, place: Any, lots: int, client_hash: int) -> int:
     order = state.orders[slot]
     order.order_id = header.next_order_id
     header.next_order_id += 1
-    order.price_ticks = place.price_ticks
+    order.price_ticks = price_ticks
     order.leaves_lots = lots
     order.filled_lots = 0
     order.account = place.account
     order.symbol = place.symbol
+    order.special = special
+    order.stage = Stage.BOOK
     copy_order_codes(order, place)
     detail = state.details[slot]
     detail.filled_quote_atoms = 0
     detail.submitted_lots = place.qty_lots
     detail.created_ts_ns = header.ts_ns
     detail.updated_ts_ns = header.ts_ns
-    detail.expire_ts_ns = place.expire_ts_ns
+    detail.key = place.key
+    if special != 0 or place.time_in_force == TimeInForce.GTD:
+        take_terms(state, slot, place)
     copy_client_id(detail, place)
     put_order(state.order_index, order.order_id, slot)
     if has_client_id(detail):
@@ -90,7 +98,16 @@ def _remember(state: State, slot: int, status: int, closed_lots: int, quote_atom
     closed.quote_atoms = quote_atoms
     closed.created_ts_ns = detail.created_ts_ns
     closed.updated_ts_ns = header.ts_ns
-    closed.expire_ts_ns = detail.expire_ts_ns
+    terms = state.terms[detail.terms]
+    closed.expire_ts_ns = terms.expire_ts_ns
+    closed.key = detail.key
+    closed.stop_price_ticks = terms.stop_price_ticks
+    closed.iceberg_lots = terms.iceberg_lots
+    closed.trailing_bips = terms.trailing_bips
+    closed.peg_type = terms.peg_type
+    closed.peg_offset_levels = terms.peg_offset_levels
+    closed.list_role = terms.list_role
+    closed.list_id = state.lists[terms.list].list_id
     closed.account = order.account
     closed.symbol = order.symbol
     closed.status = status
@@ -109,6 +126,8 @@ def leave_pool(state: State, slot: int, status: int, closed_lots: int, quote_ato
         _remember(state, slot, status, closed_lots, quote_atoms)
     else:
         erase_order(state.order_index, state.orders, state.closed, order.order_id, slot)
+    if state.details[slot].terms != 0:
+        give_terms_back(state, slot)
     order.order_id = 0
     order.next = state.header[0].order_free
     state.header[0].order_free = slot

@@ -1,4 +1,4 @@
-"""Orders on the book: CANCEL, REDUCE, CANCEL_ALL, and the expiry that comes with TICK.
+"""Orders on the book: CANCEL, REDUCE, CANCEL_ALL, and expiry.
 
 Owns what becomes of an order that rests. Never matches. Each command returns the next free event slot.
 """
@@ -7,40 +7,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from exchange.core.book import unlink
 from exchange.core.clearing import hold, hold_atoms, payer
-from exchange.core.codes import CloseReason, CommandFlag, CommandKind, EventKind, OrderStatus, RejectCode, TradingMode
+from exchange.core.closing import close_open, close_resting, close_special
+from exchange.core.codes import (
+    CloseReason,
+    CommandFlag,
+    CommandKind,
+    EventKind,
+    OrderStatus,
+    RejectCode,
+    Stage,
+    TradingMode,
+)
 from exchange.core.compile import i64, inlined, part
-from exchange.core.emit import begin_event, emit_order, emit_rejected
+from exchange.core.emit import begin_event, emit_order, emit_rejected, emit_shown, open_status
 from exchange.core.expiry import pop_expiry, reap
 from exchange.core.index import client_hash, find_client, find_order, has_client_id, same_client_id
-from exchange.core.pool import leave_pool
 from exchange.core.risk import check_modes, is_symbol, is_user
-from exchange.core.slots import canceled_all_event, order_event, target_command, ticked_event
+from exchange.core.slots import canceled_all_event, order_event, target_command
 from exchange.core.state import CLOSED_BIT, EXPIRIES_PER_TICK, State
-
-
-@inlined
-def _close_resting(state: State, slot: int, reason: int, status: int, command_kind: int, events: Any, used: int) -> int:
-    """Take an order off the book: release its hold, ORDER_CLOSED, leave."""
-    header = state.header[0]
-    order = state.orders[slot]
-    detail = state.details[slot]
-    leaves = order.leaves_lots
-    released = hold_atoms(state.symbols[order.symbol], order.side, order.price_ticks, leaves)
-    hold(payer(state, order), -released)
-    used = emit_order(header, order, detail, events, used, EventKind.ORDER_CLOSED, command_kind, leaves, -released)
-    order_event(events, used - 1).status = status
-    order_event(events, used - 1).reason = reason
-    unlink(state, slot)
-    leave_pool(state, slot, status, leaves, 0)
-    return used
-
-
-@part
-def _sweep_order(state: State, slot: int, reason: int, status: int, command_kind: int, events: Any, used: int) -> int:
-    """`_close_resting` for the commands that close many orders: one compiled body for both."""
-    return _close_resting(state, slot, reason, status, command_kind, events, used)
+from exchange.core.terms import terms_of
 
 
 @inlined
@@ -85,7 +71,9 @@ def cancel_order(state: State, commands: Any, i: int, events: Any, used: int) ->
         if target["flags"] & CommandFlag.LINKED and not target["flags"] & CommandFlag.ALLOW_FAILURE:
             state.header[0].link_failed_sequence = state.header[0].sequence
         return emit_rejected(state.header[0], commands, i, events, used, code)
-    return _close_resting(state, slot, CloseReason.CANCELED, OrderStatus.CANCELED, CommandKind.CANCEL, events, used)
+    if state.orders[slot].special != 0:
+        return close_special(state, slot, CloseReason.CANCELED, OrderStatus.CANCELED, CommandKind.CANCEL, events, used)
+    return close_resting(state, slot, CloseReason.CANCELED, OrderStatus.CANCELED, CommandKind.CANCEL, events, used)
 
 
 @part
@@ -106,14 +94,36 @@ def reduce_order(state: State, commands: Any, i: int, events: Any, used: int) ->
     order = state.orders[slot]
     detail = state.details[slot]
     off = order.filled_lots + order.leaves_lots - target.qty_lots
-    released = hold_atoms(state.symbols[order.symbol], order.side, order.price_ticks, off)
+    if order.special == 0:
+        released = hold_atoms(state.symbols[order.symbol], order.side, order.price_ticks, off)
+        state.levels[order.level].lots -= off
+    else:
+        released, hidden_lots = reduce_terms(state, slot, off)
+        if hidden_lots != 0:
+            used = emit_shown(header, order, detail, events, used, CommandKind.REDUCE, -hidden_lots)
     hold(payer(state, order), -released)
     order.leaves_lots -= off
-    state.levels[order.level].lots -= off
     detail.updated_ts_ns = header.ts_ns
     used = emit_order(header, order, detail, events, used, EventKind.ORDER_REDUCED, CommandKind.REDUCE, off, -released)
-    order_event(events, used - 1).status = OrderStatus.PARTIALLY_FILLED if order.filled_lots > 0 else OrderStatus.NEW
+    order_event(events, used - 1).status = open_status(order)
     return used
+
+
+@part
+def reduce_terms(state: State, slot: int, off_lots: int) -> tuple[int, int]:
+    """A special order gets smaller: what that releases, and by how much less it shows."""
+    order = state.orders[slot]
+    terms = terms_of(state, slot)
+    full = hold_atoms(state.symbols[order.symbol], order.side, order.price_ticks, order.leaves_lots)
+    less = hold_atoms(state.symbols[order.symbol], order.side, order.price_ticks, order.leaves_lots - off_lots)
+    if order.stage == Stage.BOOK:
+        hidden = max(i64(0), i64(terms.shown_lots) - (order.leaves_lots - off_lots))
+        terms.shown_lots -= hidden
+        state.levels[order.level].lots -= hidden
+        return full - less, hidden
+    released = min(i64(terms.held_atoms), full - less)
+    terms.held_atoms -= released
+    return released, i64(0)
 
 
 @part
@@ -141,7 +151,7 @@ def cancel_all(state: State, commands: Any, i: int, events: Any, used: int) -> i
             continue
         owned = state.owned[i64(target.account) * len(state.symbols) + symbol]
         while owned.head != 0:
-            used = _sweep_order(
+            used = close_open(
                 state,
                 i64(owned.head),
                 CloseReason.CANCELED,
@@ -160,8 +170,8 @@ def cancel_all(state: State, commands: Any, i: int, events: Any, used: int) -> i
 
 
 @part
-def tick(state: State, events: Any, used: int) -> int:
-    """TICK: close the GTD orders whose time has come, at most EXPIRIES_PER_TICK of them."""
+def expire(state: State, events: Any, used: int) -> tuple[int, int]:
+    """Close the GTD orders whose time has come, at most EXPIRIES_PER_TICK of them; returns (how many, next slot)."""
     count = i64(0)
     reap(state)
     while (
@@ -170,9 +180,7 @@ def tick(state: State, events: Any, used: int) -> int:
         and state.expiries[0].expire_ts_ns <= state.header[0].ts_ns
     ):
         slot = pop_expiry(state)
-        used = _sweep_order(state, slot, CloseReason.GTD_EXPIRED, OrderStatus.EXPIRED, CommandKind.TICK, events, used)
+        used = close_open(state, slot, CloseReason.GTD_EXPIRED, OrderStatus.EXPIRED, CommandKind.TICK, events, used)
         count += 1
         reap(state)
-    begin_event(state.header[0], events, used, EventKind.TICKED)
-    ticked_event(events, used).expired_count = count
-    return used + 1
+    return count, used

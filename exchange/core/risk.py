@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from exchange.core.book import crosses, find_level, price_key
 from exchange.core.clearing import balance_of
 from exchange.core.codes import (
     Account,
@@ -20,7 +19,9 @@ from exchange.core.codes import (
     TimeInForce,
 )
 from exchange.core.compile import i64, inlined, part
-from exchange.core.state import State
+from exchange.core.levels import crosses, find_level, price_key
+from exchange.core.state import ICEBERG, SIDES, State
+from exchange.core.terms import may_rest, terms_of
 
 
 @inlined
@@ -54,14 +55,8 @@ def check_modes(state: State, account: int, symbol: int, allowed: int) -> int:
 
 
 @inlined
-def may_rest(time_in_force: int) -> bool:
-    """Whether what is left of such an order goes onto the book."""
-    return time_in_force == TimeInForce.GTC or time_in_force == TimeInForce.GTD
-
-
-@inlined
 def check_shape(ts_ns: int, place: Any) -> int:
-    """Side, type, time in force, STP mode, expiry and the reserved fields."""
+    """Side, type, time in force, STP mode and expiry of a PLACE that is not special."""
     if place.side > Side.SELL:
         return RejectCode.INVALID_SIDE
     if not OrderType.LIMIT <= place.order_type <= OrderType.LIMIT_MAKER:
@@ -80,55 +75,66 @@ def check_shape(ts_ns: int, place: Any) -> int:
     expires = tif == TimeInForce.GTD
     if (expires and place.expire_ts_ns <= ts_ns) or (not expires and place.expire_ts_ns != 0):
         return RejectCode.INVALID_EXPIRY
-    if has_reserved(place):
-        return RejectCode.UNSUPPORTED_FIELD
     return RejectCode.NONE
 
 
 @inlined
-def has_reserved(place: Any) -> bool:
-    """Whether a field that belongs to order types still to come is set."""
-    reserved: bool = (
-        (place.stop_price_ticks | place.iceberg_lots) != 0
-        or (place.trailing_bips | place.peg_offset_levels) != 0
-        or (place.list_role | place.peg_type) != 0
-    )
-    return reserved
+def check_price(symbol: Any, price_ticks: int) -> int:
+    """A price against the bounds of the symbol (its row)."""
+    if price_ticks <= 0:
+        return RejectCode.INVALID_PRICE
+    if price_ticks < symbol.price_min_ticks:
+        return RejectCode.PRICE_TOO_LOW
+    if price_ticks > symbol.price_max_ticks:
+        return RejectCode.PRICE_TOO_HIGH
+    if symbol.price_step_ticks != 1 and price_ticks % symbol.price_step_ticks != 0:
+        return RejectCode.PRICE_OFF_TICK
+    return RejectCode.NONE
+
+
+@inlined
+def check_quantity(symbol: Any, qty_lots: int) -> int:
+    """A positive quantity against the bounds of the symbol."""
+    if qty_lots < symbol.qty_min_lots:
+        return RejectCode.QUANTITY_TOO_LOW
+    if qty_lots > symbol.qty_max_lots:
+        return RejectCode.QUANTITY_TOO_HIGH
+    if symbol.qty_step_lots != 1 and qty_lots % symbol.qty_step_lots != 0:
+        return RejectCode.QUANTITY_OFF_LOT
+    return RejectCode.NONE
+
+
+@inlined
+def check_notional(symbol: Any, notional_atoms: int) -> int:
+    """A notional against the bounds of the symbol."""
+    if notional_atoms < symbol.notional_min_atoms:
+        return RejectCode.NOTIONAL_TOO_LOW
+    if notional_atoms > symbol.notional_max_atoms:
+        return RejectCode.NOTIONAL_TOO_HIGH
+    return RejectCode.NONE
 
 
 @inlined
 def check_filters(symbol: Any, place: Any) -> int:
-    """Price, quantity and notional against the bounds of the symbol (its row)."""
-    if place.order_type == OrderType.MARKET:
-        if place.price_ticks != 0:
-            return RejectCode.INVALID_PRICE
-    else:
-        if place.price_ticks <= 0:
-            return RejectCode.INVALID_PRICE
-        if place.price_ticks < symbol.price_min_ticks:
-            return RejectCode.PRICE_TOO_LOW
-        if place.price_ticks > symbol.price_max_ticks:
-            return RejectCode.PRICE_TOO_HIGH
-        if symbol.price_step_ticks != 1 and place.price_ticks % symbol.price_step_ticks != 0:
-            return RejectCode.PRICE_OFF_TICK
-    by_quote = place.order_type == OrderType.MARKET and place.qty_lots == 0 and place.quote_atoms > 0
-    if by_quote:
-        notional = place.quote_atoms
-    else:
+    """Price, quantity and notional of a PLACE that is not special against the bounds of the symbol (its row)."""
+    market = place.order_type == OrderType.MARKET
+    if not market:
+        code = check_price(symbol, place.price_ticks)
+        if code != RejectCode.NONE:
+            return code
+    elif place.price_ticks != 0:
+        return RejectCode.INVALID_PRICE
+    by_quote = market and place.qty_lots == 0 and place.quote_atoms > 0
+    if not by_quote:
         if place.qty_lots <= 0 or place.quote_atoms != 0:
             return RejectCode.INVALID_QUANTITY
-        if place.qty_lots < symbol.qty_min_lots:
-            return RejectCode.QUANTITY_TOO_LOW
-        if place.qty_lots > symbol.qty_max_lots:
-            return RejectCode.QUANTITY_TOO_HIGH
-        if symbol.qty_step_lots != 1 and place.qty_lots % symbol.qty_step_lots != 0:
-            return RejectCode.QUANTITY_OFF_LOT
-        notional = place.price_ticks * place.qty_lots * symbol.quote_atoms_per_tick_lot
-    if by_quote or place.order_type != OrderType.MARKET:
-        if notional < symbol.notional_min_atoms:
-            return RejectCode.NOTIONAL_TOO_LOW
-        if notional > symbol.notional_max_atoms:
-            return RejectCode.NOTIONAL_TOO_HIGH
+        code = check_quantity(symbol, place.qty_lots)
+        if code != RejectCode.NONE:
+            return code
+    if by_quote:
+        return check_notional(symbol, place.quote_atoms)
+    if not market:
+        return check_notional(symbol, place.price_ticks * place.qty_lots * symbol.quote_atoms_per_tick_lot)
     return RejectCode.NONE
 
 
@@ -136,7 +142,7 @@ def check_filters(symbol: Any, place: Any) -> int:
 def check_caps(state: State, place: Any) -> int:
     """What an account and the venue may have on the books, and LIMIT_MAKER's promise not to take."""
     symbol = state.symbols[place.symbol]
-    side_index = i64(place.symbol) * 2 + place.side
+    side_index = i64(place.symbol) * SIDES + place.side
     if may_rest(place.time_in_force):
         owned = state.owned[i64(place.account) * len(state.symbols) + place.symbol]
         if owned.count >= symbol.orders_max:
@@ -153,32 +159,60 @@ def check_caps(state: State, place: Any) -> int:
     return RejectCode.NONE
 
 
+@inlined
+def is_same_owner(state: State, account: int, other: int) -> bool:
+    """Whether two accounts are one for self-trade prevention: the same, or of one trade group."""
+    if account == other:
+        return True
+    group: int = state.accounts[account].trade_group
+    return group != 0 and group == int(state.accounts[other].trade_group)
+
+
+@inlined
+def _part_lots(state: State, slot: int, nth: int) -> int:
+    """The nth part (from 0) that an order on the book shows, 0 if it has fewer."""
+    order = state.orders[slot]
+    if order.special & ICEBERG == 0:
+        return i64(order.leaves_lots) if nth == 0 else i64(0)
+    terms = terms_of(state, slot)
+    if nth == 0:
+        return i64(terms.shown_lots)
+    behind = order.leaves_lots - terms.shown_lots - (nth - 1) * terms.iceberg_lots
+    return max(i64(0), min(i64(behind), i64(terms.iceberg_lots)))
+
+
 @part
 def walk(
     state: State, account: int, symbol: int, side: int, stp_mode: int, price_ticks: int, lots: int, quote_atoms: int
 ) -> tuple[int, int, int]:
     """What an order would fill now: (order_lots, fill_lots, fill_quote_atoms), see docs/engine.md section 4.3.
 
-    `price_ticks` 0 means MARKET. With `quote_atoms` > 0 the quantity is what that amount trades, and order_lots says
-    how much that is; else order_lots is `lots`.
+    `price_ticks` 0 means any price. With `quote_atoms` > 0 the quantity is what that amount trades, and order_lots says
+    how much that is; else order_lots is `lots`. A level with icebergs is passed once a part: parts behind the first one
+    stand at its back.
     """
     row = state.symbols[symbol]
     by_quote = quote_atoms > 0
     want = lots
     left = quote_atoms
     taken = fill_lots = fill_quote = rest_lots = i64(0)
-    level = i64(state.sides[symbol * 2 + (1 - side)].best)
+    level = i64(state.sides[symbol * SIDES + (1 - side)].best)
     done = False
     while level != 0 and not done:
         price = state.levels[level].price_ticks
         if price_ticks != 0 and not crosses(side, price_ticks, price):
             break
         lot_atoms = price * row.quote_atoms_per_tick_lot
+        nth = i64(0)
         slot = i64(state.levels[level].head)
+        more = False
         while slot != 0 and not done:
             maker = state.orders[slot]
-            own = maker.account == account and stp_mode != StpMode.NONE
-            if not (own and stp_mode == StpMode.EXPIRE_MAKER):
+            offered = _part_lots(state, slot, nth)
+            if maker.special & ICEBERG and _part_lots(state, slot, nth + 1) > 0:
+                more = True
+            own = stp_mode != StpMode.NONE and is_same_owner(state, account, maker.account)
+            if offered > 0 and not (own and stp_mode == StpMode.EXPIRE_MAKER):
                 if by_quote:
                     want = left // lot_atoms
                     want -= want % row.qty_step_lots
@@ -186,18 +220,22 @@ def walk(
                     rest_lots = want
                     done = True
                 else:
-                    take = min(want, maker.leaves_lots)
+                    take = min(want, offered)
                     taken += take
                     left -= take * lot_atoms if by_quote else 0
                     if not own:
                         fill_lots += take
                         fill_quote += take * lot_atoms
-                    done = take < maker.leaves_lots
+                    done = take < offered
                     want -= take
                     rest_lots = 0 if done else want
                     if not by_quote and want == 0:
                         done = True
             slot = i64(maker.next)
+            if slot == 0 and more and not done:
+                nth += 1
+                more = False
+                slot = i64(state.levels[level].head)
         level = i64(state.levels[level].worse)
     return (taken + rest_lots if by_quote else lots), fill_lots, fill_quote
 

@@ -1,7 +1,7 @@
 """The records that the state is made of.
 
-Owns their layout. A field's comment says its meaning and what zero means: zeroed memory is the empty state. Slots are u4
-and slot 0 of a pool is "none".
+Owns their layout. A field's comment says its meaning and what zero means: zeroed memory is the empty state. Slots are
+u4 and slot 0 of a pool is "none".
 """
 
 from __future__ import annotations

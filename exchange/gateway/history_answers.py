@@ -11,7 +11,7 @@ import operator
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from exchange.core.codes import CommandKind, EventKind, Side
+from exchange.core.codes import CommandKind, EventKind, Side, Stage
 from exchange.core.readers import OrderView
 from exchange.gateway import answers
 from exchange.gateway.amounts import Grid
@@ -51,6 +51,17 @@ def order(rules: Rules, row: Any, unit_ns: int) -> Json:
         created_ts_ns=row["created_ts_ns"],
         updated_ts_ns=row["updated_ts_ns"],
         expire_ts_ns=0,
+        stage=Stage.BOOK,
+        stop_price_ticks=0,
+        iceberg_lots=0,
+        shown_lots=0,
+        trailing_bips=0,
+        peg_type=0,
+        peg_offset_levels=0,
+        list_id=0,
+        list_role=0,
+        key=0,
+        working_ts_ns=0,
         is_open=row["leaves_lots"] > 0,
         client_id=row["client_id"] or "",
     )

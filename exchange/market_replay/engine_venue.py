@@ -30,6 +30,7 @@ from exchange.core.event_records import view_events
 from exchange.core.hashing import state_hash
 from exchange.core.kernel import Engine, Status, apply
 from exchange.core.records import RECORD_BYTES, fill_command, slots, view_commands
+from exchange.core.state import SIDES
 from exchange.market_replay.lobster import EMPTY_PRICE, LEVEL_SIZE_MAX, PRICE_MAX
 from exchange.market_replay.replay import Action, Cancel, Fill, Outcome, Owner, Place, Reduce, SetMode
 
@@ -62,7 +63,7 @@ def _copy_top(sides: Any, levels: Any, symbol: int, row: Any) -> None:
     """Write the best levels of a symbol into a LOBSTER row of len(row) / 4 levels."""
     for side in range(2):
         first = 2 if side == Side.BUY else 0
-        level = np.int64(sides[symbol * 2 + side].best)
+        level = np.int64(sides[symbol * SIDES + side].best)
         for at in range(first, len(row), 4):
             if level != 0:
                 row[at] = levels[level].price_ticks

@@ -12,7 +12,7 @@ from exchange.core.codes import Account, CommandKind, Limit, OrderType, Side, Ti
 from exchange.core.invariants import InvariantBroken, check_all
 from exchange.core.kernel import Engine
 from exchange.core.records import slots
-from exchange.core.state import TINY, State, new_state
+from exchange.core.state import SIDES, TINY, State, new_state
 from tests.core.differential import Slot
 from tests.core.plans import command
 from tests.scenarios.language import RULES
@@ -82,7 +82,7 @@ def state(sound: State) -> State:
 
 def _slot_of(state: State, nth: int, side: Side) -> int:
     """The slot of the nth order of a side, best first."""
-    level, seen = int(state.sides[2 + side].best), 0
+    level, seen = int(state.sides[SIDES + side].best), 0
     while True:
         slot = int(state.levels[level].head)
         while slot:
@@ -102,7 +102,7 @@ def _order_field(field: str, value: Any, side: Side = Side.BUY, nth: int = 1) ->
 
 def _level_field(field: str, value: Any, side: Side = Side.SELL) -> Callable[[State], None]:
     def spoil(state: State) -> None:
-        record = state.levels[int(state.sides[2 + side].best)]
+        record = state.levels[int(state.sides[SIDES + side].best)]
         record[field] = value(record[field]) if callable(value) else value
 
     return spoil
@@ -117,7 +117,7 @@ def _header_field(field: str, change: int) -> Callable[[State], None]:
 
 def _side_field(field: str, value: Any) -> Callable[[State], None]:
     def spoil(state: State) -> None:
-        record = state.sides[2 + Side.BUY]
+        record = state.sides[SIDES + Side.BUY]
         record[field] = value(record[field])
 
     return spoil
@@ -214,13 +214,13 @@ def _expiries_exchanged(state: State) -> None:
 
 def _tree_key(change: int) -> Callable[[State], None]:
     def spoil(state: State) -> None:
-        state.node_keys[int(state.sides[2 + Side.BUY].best_leaf), 0] += change
+        state.node_keys[int(state.sides[SIDES + Side.BUY].best_leaf), 0] += change
 
     return spoil
 
 
 def _tree_reference(state: State) -> None:
-    leaf = int(state.sides[2 + Side.BUY].best_leaf)
+    leaf = int(state.sides[SIDES + Side.BUY].best_leaf)
     state.node_refs[leaf, 0], state.node_refs[leaf, 1] = state.node_refs[leaf, 1], state.node_refs[leaf, 0]
 
 

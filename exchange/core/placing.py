@@ -1,0 +1,239 @@
+"""PLACE: from the checks to the acceptance, and then on to work or to wait.
+
+    place ──► checks ──► "from here the command must succeed" ──► hold, accept ──► work | wait ──► turns
+
+Owns the acceptance. Orders that are not special take the short way (`place_order`); the others the long one. Each
+function returns the next free event slot.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from exchange.core.clearing import hold, hold_atoms, payer
+from exchange.core.codes import (
+    CommandKind,
+    EventKind,
+    OrderStatus,
+    OrderType,
+    PegType,
+    Phase,
+    RejectCode,
+    Side,
+    Stage,
+    TimeInForce,
+    TradingMode,
+)
+from exchange.core.compile import i64, inlined, part
+from exchange.core.emit import begin_event, copy_client_id, copy_order_codes, emit_order, emit_rejected, emit_terms
+from exchange.core.expiry import push_expiry
+from exchange.core.index import client_hash, find_client, has_client_id
+from exchange.core.matching import work
+from exchange.core.pool import new_order
+from exchange.core.risk import (
+    can_pay,
+    check_caps,
+    check_filters,
+    check_modes,
+    check_shape,
+    is_symbol,
+    is_user,
+    walk,
+)
+from exchange.core.risk_special import check_special
+from exchange.core.slots import order_event, place_command
+from exchange.core.state import CLOSED_BIT, TURNS_PER_COMMAND, State
+from exchange.core.terms import is_stop, special_bits, terms_of
+from exchange.core.turns import begin_to_wait, peg_price, take_turns, work_special
+
+
+@part
+def _answer_repeated(state: State, commands: Any, i: int, reference: int, events: Any, used: int) -> int:
+    """The client id is taken: the same content gives ORDER_DUPLICATE, other content a refusal."""
+    place = place_command(commands, i)
+    begin_event(state.header[0], events, used, EventKind.ORDER_DUPLICATE)
+    event = order_event(events, used)
+    if reference & CLOSED_BIT:
+        closed = state.closed[reference & (CLOSED_BIT - 1)]
+        event.order_id = closed.order_id
+        event.symbol = closed.symbol
+        event.price_ticks = closed.price_ticks
+        event.qty_lots = closed.filled_lots + closed.closed_lots
+        event.quote_atoms = closed.quote_atoms
+        event.filled_lots = closed.filled_lots
+        event.filled_quote_atoms = closed.filled_quote_atoms
+        event.status = closed.status
+        copy_order_codes(event, closed)
+        submitted = closed.submitted_lots
+        same = place.expire_ts_ns == closed.expire_ts_ns and _are_same_terms(place, closed)
+        pegged = closed.peg_type != PegType.NONE
+    else:
+        order = state.orders[reference]
+        detail = state.details[reference]
+        terms = terms_of(state, reference)
+        event.order_id = order.order_id
+        event.symbol = order.symbol
+        event.price_ticks = order.price_ticks
+        event.qty_lots = order.filled_lots + order.leaves_lots
+        event.filled_lots = order.filled_lots
+        event.filled_quote_atoms = detail.filled_quote_atoms
+        event.status = OrderStatus.PARTIALLY_FILLED if order.filled_lots > 0 else OrderStatus.NEW
+        if order.stage == Stage.PENDING:
+            event.status = OrderStatus.PENDING_NEW
+        copy_order_codes(event, order)
+        submitted = detail.submitted_lots
+        same = place.expire_ts_ns == terms.expire_ts_ns and _are_same_terms(place, terms)
+        pegged = terms.peg_type != PegType.NONE
+    same = (
+        same
+        and place.symbol == event.symbol
+        and place.side == event.side
+        and place.order_type == event.order_type
+        and place.time_in_force == event.time_in_force
+        and place.stp_mode == event.stp_mode
+        and place.price_ticks == (0 if pegged else event.price_ticks)
+        and place.qty_lots == submitted
+        and place.quote_atoms == event.quote_atoms
+    )
+    if not same:
+        return emit_rejected(state.header[0], commands, i, events, used, RejectCode.CLIENT_ORDER_ID_CONFLICT)
+    event.account = place.account
+    event.command_kind = CommandKind.PLACE
+    copy_client_id(event, place)
+    return used + 1
+
+
+@inlined
+def _are_same_terms(place: Any, known: Any) -> bool:
+    same: bool = (
+        place.stop_price_ticks == known.stop_price_ticks
+        and place.iceberg_lots == known.iceberg_lots
+        and place.trailing_bips == known.trailing_bips
+        and place.peg_type == known.peg_type
+        and place.peg_offset_levels == known.peg_offset_levels
+        and place.list_role == known.list_role
+    )
+    return same
+
+
+@inlined
+def check_standing(state: State, place: Any) -> int:
+    """Whether anything may be placed here and now: the link, the symbol, the modes."""
+    header = state.header[0]
+    if header.link_failed_sequence != 0 and header.link_failed_sequence == header.sequence - 1:
+        return RejectCode.LINK_FAILED
+    if not is_symbol(state, place.symbol):
+        return RejectCode.UNKNOWN_SYMBOL
+    return check_modes(state, place.account, place.symbol, TradingMode.OPEN)
+
+
+@inlined
+def place_order(state: State, commands: Any, i: int, events: Any, used: int) -> int:
+    """PLACE: refuse, or accept and let the order work or wait."""
+    place = place_command(commands, i)
+    if not is_user(state, place.account):
+        return emit_rejected(state.header[0], commands, i, events, used, RejectCode.UNKNOWN_ACCOUNT)
+    client_home = i64(0)
+    if has_client_id(place):
+        client_home = client_hash(state.header[0], place.account, place)
+        reference = find_client(state, place.account, place, client_home)
+        if reference != 0:
+            return _answer_repeated(state, commands, i, reference, events, used)
+    if special_bits(place) != 0 or place.order_type > OrderType.LIMIT_MAKER or place.key < 0:
+        return _place_special(state, commands, i, client_home, events, used)
+    code = check_standing(state, place)
+    if code == RejectCode.NONE:
+        code = check_shape(state.header[0].ts_ns, place)
+    if code == RejectCode.NONE:
+        code = check_filters(state.symbols[place.symbol], place)
+    if code == RejectCode.NONE:
+        code = check_caps(state, place)
+    lots = place.qty_lots
+    fill_lots = i64(0)
+    fill_quote_atoms = i64(0)
+    if code == RejectCode.NONE:
+        if place.order_type == OrderType.MARKET or place.time_in_force == TimeInForce.FOK:
+            lots, fill_lots, fill_quote_atoms = walk(
+                state,
+                place.account,
+                place.symbol,
+                place.side,
+                place.stp_mode,
+                place.price_ticks,
+                place.qty_lots,
+                place.quote_atoms,
+            )
+        if not can_pay(state, place, fill_lots, fill_quote_atoms):
+            code = RejectCode.INSUFFICIENT_BALANCE
+    if code != RejectCode.NONE:
+        return emit_rejected(state.header[0], commands, i, events, used, code)
+
+    # From here the command must succeed.
+    if place.order_type != OrderType.MARKET:
+        held = hold_atoms(state.symbols[place.symbol], place.side, place.price_ticks, lots)
+    else:
+        held = (
+            fill_quote_atoms if place.side == Side.BUY else fill_lots * state.symbols[place.symbol].base_atoms_per_lot
+        )
+    hold(payer(state, place), held)
+    header = state.header[0]
+    slot = new_order(state, place, place.price_ticks, lots, i64(0), client_home)
+    order = state.orders[slot]
+    detail = state.details[slot]
+    used = emit_order(header, order, detail, events, used, EventKind.ORDER_ACCEPTED, CommandKind.PLACE, lots, held)
+    order_event(events, used - 1).status = OrderStatus.NEW
+    order_event(events, used - 1).quote_atoms = place.quote_atoms
+    used = work(state, slot, place.quote_atoms, fill_lots, False, CommandKind.PLACE, events, used)
+    if state.markets[place.symbol].specials != 0:
+        _, used = take_turns(state, i64(place.symbol), i64(TURNS_PER_COMMAND), CommandKind.PLACE, events, used)
+    return used
+
+
+@part
+def _place_special(state: State, commands: Any, i: int, client_home: int, events: Any, used: int) -> int:
+    """PLACE of an order that waits, hides, follows or is a leg."""
+    place = place_command(commands, i)
+    price_ticks = place.price_ticks
+    code = check_standing(state, place)
+    if code == RejectCode.NONE and state.markets[place.symbol].phase == Phase.PAUSED:
+        code = RejectCode.SYMBOL_CLOSED
+    if code == RejectCode.NONE:
+        if place.peg_type != PegType.NONE and not is_stop(place.order_type) and place.side <= Side.SELL:
+            offset = i64(place.peg_offset_levels)
+            price_ticks = peg_price(state, i64(place.symbol), i64(place.side), i64(place.peg_type), offset)
+        code = check_special(state, place, price_ticks)
+    fill_lots = i64(0)
+    held = i64(0)
+    if code == RejectCode.NONE:
+        held = hold_atoms(state.symbols[place.symbol], place.side, price_ticks, place.qty_lots)
+        if place.time_in_force == TimeInForce.FOK and not is_stop(place.order_type):
+            _, fill_lots, _ = walk(
+                state, place.account, place.symbol, place.side, place.stp_mode, price_ticks, place.qty_lots, i64(0)
+            )
+        if held > payer(state, place).available:
+            code = RejectCode.INSUFFICIENT_BALANCE
+    if code != RejectCode.NONE:
+        return emit_rejected(state.header[0], commands, i, events, used, code)
+
+    # From here the command must succeed.
+    hold(payer(state, place), held)
+    header = state.header[0]
+    waits = is_stop(place.order_type)
+    slot = new_order(state, place, price_ticks, place.qty_lots, special_bits(place), client_home)
+    order = state.orders[slot]
+    detail = state.details[slot]
+    terms = terms_of(state, slot)
+    lots = place.qty_lots
+    used = emit_order(header, order, detail, events, used, EventKind.ORDER_ACCEPTED, CommandKind.PLACE, lots, held)
+    order_event(events, used - 1).status = OrderStatus.NEW
+    if waits:
+        if place.time_in_force == TimeInForce.GTD:
+            push_expiry(state, place.expire_ts_ns, order.order_id, slot)
+        begin_to_wait(state, slot, held)
+    else:
+        terms.working_ts_ns = header.ts_ns
+    used = emit_terms(header, order, detail, terms, i64(0), events, used)
+    if not waits:
+        used = work_special(state, slot, i64(0), fill_lots, False, CommandKind.PLACE, events, used)
+    _, used = take_turns(state, i64(place.symbol), i64(TURNS_PER_COMMAND), CommandKind.PLACE, events, used)
+    return used
