@@ -19,7 +19,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import exchange
-from exchange import operator_cli
+from exchange import operator_cli, venue_cli
 from exchange import settings as settings_module
 from exchange.forensics import cli as forensics
 from exchange.persistence.cli import projection
@@ -35,6 +35,7 @@ app = typer.Typer(
 )
 app.add_typer(operator_cli.user, name="user")
 app.add_typer(operator_cli.key, name="key")
+app.add_typer(venue_cli.operator, name="operator")
 app.add_typer(projection, name="projection")
 
 
@@ -96,7 +97,7 @@ def _serve(settings: settings_module.Settings) -> int:
     from exchange.disruptor.errors import PipelineFault
     from exchange.gateway.demo import DemoImpossible
     from exchange.persistence.witness import ForeignDatabase
-    from exchange.replay import HistoryDiffers
+    from exchange.replay import HistoryDiffers, Poisoned
     from exchange.users.keys import KeysUnusable
     from journal.errors import Refused
 
@@ -104,6 +105,8 @@ def _serve(settings: settings_module.Settings) -> int:
         return serve(settings, _say)
     except CannotListen as error:
         _fail(EXIT_USAGE, str(error))
+    except Poisoned as error:
+        _fail(EXIT_SOFTWARE, str(error))
     except (
         DirectoryRefused,
         ForeignDatabase,

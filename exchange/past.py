@@ -7,7 +7,7 @@ that runs on the directory retires segments behind its snapshots; `retried` begi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -16,6 +16,7 @@ import numpy as np
 import snapshots
 from exchange import checkpoint
 from exchange.checkpoint import Checkpoint
+from exchange.commands import CommandReader
 from exchange.core.codes import CommandKind, Fault
 from exchange.core.kernel import Engine, EngineFault
 from exchange.core.records import HASH
@@ -105,6 +106,19 @@ def base_of(data_dir: Path, sequence: int, fits: Callable[[Checkpoint], bool] = 
     return checkpoint.genesis()
 
 
+def commands_from(data_dir: Path, sequence: int) -> Iterator[tuple[int, Bytes]]:
+    """Commands from a sequence on as an engine is to see them, in batches with the sequence of the first.
+
+    Raises Refused, OSError.
+    """
+    reader = CommandReader(commands_of(data_dir), sequence)
+    try:
+        while found := reader.poll_records():
+            yield found
+    finally:
+        reader.close()
+
+
 def advance(
     engine: Engine,
     data_dir: Path,
@@ -121,7 +135,7 @@ def advance(
     began = reached = int(engine.state.header[0].sequence)
     hashes = 0
     if reached < until:
-        for first, commands in records(commands_of(data_dir), reached + 1):
+        for first, commands in commands_from(data_dir, reached + 1):
             wanted = commands[: until - first + 1]
             while len(wanted):
                 size = min(len(wanted), CHUNK_COMMANDS, every - reached % every)
@@ -147,20 +161,26 @@ def _hashes(commands: Bytes) -> int:
 
 def apply(engine: Engine, commands: Bytes) -> Bytes:
     """The events of commands, valid until the next call. Raises ReplayDiffers."""
+    fits = (
+        "The state or the commands are not those that the journal was written with, or this build computes something "
+        "else than the one that wrote it."
+    )
     try:
         return engine.run(commands)
+    except MemoryError:
+        raise
     except EngineFault as error:
-        what = "The state or the commands are not those that the journal was written with"
         if error.fault == Fault.HASH_MISMATCH:
-            header = engine.state.header[0]
             raise ReplayDiffers(
                 f"The HASH record at sequence {error.sequence + 1} says that the state at sequence "
-                f"{int(header.hash_sequence)} had another hash than this replay computes. {what}, or this build "
-                "computes something else than the one that wrote it."
+                f"{int(engine.state.header[0].hash_sequence)} had another hash than this replay computes. {fits}"
             ) from error
+        raise ReplayDiffers(f"Replay stopped after sequence {error.sequence}: {error.fault.name}. {fits}") from error
+    except Exception as error:
+        last = int(engine.state.header[0].sequence)
         raise ReplayDiffers(
-            f"Replay stopped after sequence {error.sequence}: {error.fault.name}. {what}, or this build computes "
-            "something else than the one that wrote it."
+            f"Replay stopped after sequence {last}: the engine can not apply command {last + 1} "
+            f"({type(error).__name__})."
         ) from error
 
 

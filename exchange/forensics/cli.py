@@ -205,6 +205,8 @@ def _table(title: str, header: list[str], rows: list[list[Any]]) -> Iterator[str
 def _inspection(found: Fields) -> Iterator[str]:
     yield f"{found['sequence']}  {found['time']}"
     yield found["command"]["sentence"]
+    if found["passed_over"]:
+        yield f"It was: {found['passed_over']}"
     meanings = found["meanings"]
     fields = [
         [name, value, meanings.get(name, "")]
@@ -228,7 +230,7 @@ def _inspection(found: Fields) -> Iterator[str]:
     for book in found["books"]:
         yield from _book(book)
     orders = [[row["order_id"], *(_order(row[when]) for when in ("before", "after"))] for row in found["orders"]]
-    yield from _table("Orders", ["order", "before", "after"], orders)
+    yield from _table("Orders (-: not open and not remembered)", ["order", "before", "after"], orders)
 
 
 def _book(book: Fields) -> Iterator[str]:

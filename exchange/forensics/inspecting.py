@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from exchange.core import readers
 from exchange.core.codes import Account, CommandKind, EventKind, OrderStatus, Side
 from exchange.core.event_records import event_dict
@@ -40,12 +42,20 @@ def inspection(moment: Moment, levels: int = LEVELS) -> Fields:
         "ts_ns": command["ts_ns"],
         "time": time_text(command["ts_ns"]),
         "command": {"sentence": command_sentence(names, command), **coded(command, CommandKind)},
+        "passed_over": _passed_over(moment, names),
         "meanings": {field: text for field in command if (text := names.meaning(command, field))},
         "events": [_event(moment, names, command, slot, f) for slot, f in zip(moment.events, events, strict=True)],
         "balances": _balances(moment, names, _accounts(told), symbols),
         "books": [_book(moment, names, symbol, levels) for symbol in symbols],
         "orders": _orders(moment, names, told),
     }
+
+
+def _passed_over(moment: Moment, names: Names) -> str | None:
+    """What the command was before an operator pair had it passed over."""
+    if np.array_equal(moment.command, moment.journaled):
+        return None
+    return command_sentence(names, command_fields(moment.journaled))
 
 
 def _event(moment: Moment, names: Names, command: Fields, slot: Any, f: Fields) -> Fields:
@@ -67,7 +77,10 @@ def _balances(moment: Moment, names: Names, accounts: list[int], symbols: list[i
     concerned = {asset for view in views for asset in (view.base_asset, view.quote_asset)}
     rows = []
     for account in accounts:
-        before, after = ({asset: held for asset, *held in readers.balances(state, account)} for state in moment[3:])
+        before, after = (
+            {asset: held for asset, *held in readers.balances(state, account)}
+            for state in (moment.before, moment.after)
+        )
         for asset, held in after.items():
             had = before.get(asset, [0, 0])
             if had == held and (asset not in concerned or held == [0, 0]):
@@ -113,7 +126,7 @@ def _orders(moment: Moment, names: Names, told: list[Fields]) -> list[Fields]:
     for order_id in ids:
         before, after = (
             next((view for account in accounts if (view := readers.find_order(state, account, order_id))), None)
-            for state in moment[3:]
+            for state in (moment.before, moment.after)
         )
         rows.append({"order_id": order_id, "before": _order(names, before), "after": _order(names, after)})
     return rows

@@ -30,7 +30,9 @@ class Moment(NamedTuple):
 
     sequence: int
     command: Bytes
-    """Shape (128,), u1."""
+    """As the engine saw it, shape (128,), u1."""
+    journaled: Bytes
+    """As it stands in the journal: the same, unless it is passed over."""
     events: Bytes
     before: State
     after: State
@@ -56,16 +58,17 @@ def command_at(data_dir: Path, sequence: int) -> Bytes:
 
 def moment(data_dir: Path, sequence: int, progress: ShowProgress) -> Moment:
     """The command with a sequence between two states. Raises past.BeyondEnd, past.ReplayDiffers, Refused, OSError."""
-    command = command_at(data_dir, sequence).copy()
+    journaled = command_at(data_dir, sequence)
     before = past.state_at(data_dir, sequence - 1, progress)
-    return applied(sequence, command, before)
+    command = next(past.commands_from(data_dir, sequence))[1][0]
+    return applied(sequence, command, before)._replace(journaled=journaled)
 
 
 def applied(sequence: int, command: Bytes, before: State) -> Moment:
     """A command applied to a copy of the state before it. Raises past.ReplayDiffers."""
     engine = Engine(copied(before))
     events = past.apply(engine, command[np.newaxis])
-    return Moment(sequence, command, events.copy(), before, engine.state)
+    return Moment(sequence, command, command, events.copy(), before, engine.state)
 
 
 def state_fields(state: State) -> Fields:
@@ -122,7 +125,7 @@ def _recorded(journal: Path, ordinal: int) -> Iterator[Bytes]:
 def _computed(data_dir: Path, reached: int, end: int, progress: ShowProgress) -> Iterator[Bytes]:
     """Events of the commands after `reached` up to `end`, by replay."""
     engine = past.replay_until(data_dir, reached, progress).engine
-    for first, commands in records(past.commands_of(data_dir), reached + 1):
+    for first, commands in past.commands_from(data_dir, reached + 1):
         for at in range(0, min(len(commands), end - first + 1), past.CHUNK_COMMANDS):
             yield past.apply(engine, commands[at : min(at + past.CHUNK_COMMANDS, end - first + 1)]).copy()
         progress(min(first + len(commands) - 1, end) - reached, end - reached)
