@@ -47,7 +47,7 @@ def held_text(names: Names, f: Fields) -> str:
 def _rejected(_: Names, f: Fields) -> str:
     kind = name_of(CommandKind, f["command_kind"]) if f["command_kind"] else "The command"
     code = f["reject"]
-    why = REFUSED_BECAUSE[RejectCode(code)] if code in set(RejectCode) else ""
+    why = REFUSED_BECAUSE[RejectCode(code)] if code in set(RejectCode) else "this build does not know why."
     return f"{kind} is refused, {name_of(RejectCode, code)}: {why}"
 
 
@@ -262,7 +262,7 @@ def _mode_set(names: Names, f: Fields) -> str:
 
 
 def _rule_set(names: Names, f: Fields) -> str:
-    return f"{rule_text(names, f)} now."
+    return f"A rule is set: {rule_text(names, f)} now."
 
 
 def _ticked(_: Names, f: Fields) -> str:

@@ -15,8 +15,10 @@ from typer.testing import CliRunner
 
 from exchange.cli import app
 from exchange.core.codes import CommandKind, OrderType, PegType, Side, StpMode, TimeInForce
+from exchange.core.kernel import Engine
+from exchange.core.records import slots
 from tests.core.plans import command
-from tests.persistence.journaled import BEGIN_NS, STEP_NS, SYMBOL, Commands, JournaledVenue
+from tests.persistence.journaled import BEGIN_NS, GROUP, STEP_NS, SYMBOL, Commands, JournaledVenue
 
 MAKER, TAKER, POOR = 16, 17, 18
 BTC, USDT = 1, 2
@@ -111,6 +113,29 @@ def told(path: pathlib.Path, commands: Commands | None = None) -> pathlib.Path:
     """The same, closed."""
     venue(path, commands).close()
     return path
+
+
+def stamped(commands: Commands) -> Commands:
+    """The commands with sequences from 1 and the times that `venue` gives them."""
+    found = commands.copy()
+    heads = np.arange(1, len(found) + 1, dtype=np.int64)
+    found[:, :8] = heads.view(np.uint8).reshape(-1, 8)
+    found[:, 8:16] = (BEGIN_NS + heads * STEP_NS).view(np.uint8).reshape(-1, 8)
+    return found
+
+
+def events_of(commands: Commands) -> Commands:
+    """The events of a fresh engine."""
+    return Engine().run(stamped(commands)).copy()
+
+
+def journaled_only(path: pathlib.Path, commands: Commands, events: Commands | None = None) -> None:
+    """A data directory whose journals hold this, whatever the engine would say to it."""
+    found = JournaledVenue(path, 1 << 23)
+    for writer, rows in zip(found._writers, (stamped(commands), slots(0) if events is None else events), strict=True):
+        for first in range(0, len(rows), GROUP):
+            writer.append(rows[first : first + GROUP])
+    found.close()
 
 
 def run(*arguments: str) -> tuple[int, str]:
