@@ -185,9 +185,13 @@ def _print(found: Fields, as_json: bool, text: Callable[[Fields], Iterator[str]]
         typer.echo(line)
 
 
+_FACTS_OF_PROGRAMS = ("ts_ns", "replayed_s")
+
+
 def _facts(found: Fields) -> Iterator[str]:
     for name, value in found.items():
-        yield f"{name.replace('_', ' '):<16} {'-' if value is None else value}"
+        if name not in _FACTS_OF_PROGRAMS:
+            yield f"{name.replace('_', ' '):<16} {value}"
 
 
 def _table(title: str, header: list[str], rows: list[list[Any]]) -> Iterator[str]:
@@ -249,7 +253,8 @@ def _order(shown: Fields | None) -> str:
     if shown is None:
         return "-"
     price = f" at {shown['price']}" if shown["price"] else ""
-    return f"{shown['status']} {shown['side']}{price}, {shown['filled']} filled, {shown['left']} left"
+    rest = "left" if shown["is_open"] else "not traded"
+    return f"{shown['status']} {shown['side']}{price}, {shown['filled']} filled, {shown['left']} {rest}"
 
 
 def _life(found: Fields) -> Iterator[str]:

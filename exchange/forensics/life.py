@@ -318,7 +318,7 @@ def refused(moment: Moment) -> Fields:
         "sequence": moment.sequence,
         "ts_ns": command["ts_ns"],
         "time": time_text(command["ts_ns"]),
-        "command": command_sentence(names, command),
+        "command": command_sentence(names, command_fields(moment.journaled)),
         "refused": coded(first, EventKind)["reject"] if is_refused else None,
         "sentences": sentences,
     }

@@ -103,7 +103,7 @@ def test_command_that_is_passed_over_is_passed_over(tmp_path: pathlib.Path) -> N
     found = scenes.asked("inspect", "13", "--data-dir", str(tmp_path / "var"))
     assert found["command"]["kind"] == "SKIPPED"
     assert found["passed_over"].startswith("Account 17 places LIMIT GTC BUY 0.6 BTC")
-    assert [event["reject"] for event in found["events"]] == ["SKIPPED_BY_OPERATOR"]
+    assert [event["kind"] for event in found["events"]] == ["REJECTED"]
     assert scenes.asked("replay", "--data-dir", str(tmp_path / "var"))["trades"] == 0
 
 
