@@ -253,8 +253,8 @@ def _order(shown: Fields | None) -> str:
     if shown is None:
         return "-"
     price = f" at {shown['price']}" if shown["price"] else ""
-    rest = "left" if shown["is_open"] else "not traded"
-    return f"{shown['status']} {shown['side']}{price}, {shown['filled']} filled, {shown['left']} {rest}"
+    rest = f", {shown['left']} {'left' if shown['is_open'] else 'not traded'}" if shown["status"] != "FILLED" else ""
+    return f"{shown['status']} {shown['side']}{price}, {shown['filled']} filled{rest}"
 
 
 def _life(found: Fields) -> Iterator[str]:
