@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from exchange.core import readers
-from exchange.disruptor.errors import OutcomeUnknown, Refused, Stopped, StorageLow
+from exchange.disruptor.errors import Halted, OutcomeUnknown, Refused, Stopped, StorageLow
 from exchange.disruptor.pipeline import Pipeline
 from exchange.gateway.errors import Refusal, unknown_outcome
 from exchange.gateway.faces import faces
@@ -112,7 +112,7 @@ class Venue:
     def _submit(self, commands: Sequence[bytes], cancel: bool) -> list[asyncio.Future[bytes]]:
         try:
             return self.pipeline.submit(commands, cancel=cancel)
-        except StorageLow as error:
+        except (StorageLow, Halted) as error:
             raise Refusal(503, -1008, f"{error.detail} {error.hint}", retry_after_s=RETRY_AFTER_S) from None
         except Stopped:
             raise shutting_down() from None

@@ -16,7 +16,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -25,6 +25,7 @@ from exchange.persistence.database import Database, Unavailable
 from exchange.persistence.sqlstate import explain
 from exchange.users import key_records
 from exchange.users.errors import UserError
+from exchange.users.key_numbers import KeyNumbers
 from exchange.users.keys import (
     DEMO_PREFIX,
     NEVER_US,
@@ -86,11 +87,11 @@ class KeyRing:
         self._accounts: dict[int, dict[str, Key]] = {}
         self._records: dict[str, Record] = {}
         self._revoked: dict[str, int] = {}
-        self._numbers: set[int] = set()
-        """Of every key that is or was."""
+        self.numbers = KeyNumbers()
         self._unwritten: set[str] = set()
         self._unrevoked: set[str] = set()
-        """What PostgreSQL does not know yet: keys, and revocations."""
+        self._unnumbered: set[str] = set()
+        """What PostgreSQL does not know yet: keys, revocations, and numbers."""
         self._unlogged: set[str] = set()
         """What the local log does not know yet, of either kind."""
         self._must_compare = database is not None
@@ -128,17 +129,23 @@ class KeyRing:
         permissions: Iterable[Permission] = (Permission.READ,),
         *,
         addresses: Sequence[Network] = (),
+        symbols: Iterable[str] = (),
         label: str = "",
         expires_us: int = NEVER_US,
         public_key: bytes = b"",
         scheme: Scheme = Scheme.PLAIN,
         totp_enabled: bool = False,
+        before: Callable[[Key], Awaitable[None]] | None = None,
     ) -> Created:
-        """Make a key; with `public_key` an ED25519 one. Raises KeyRefused, Unavailable, Unrecorded: there is none."""
+        """Make a key; with `public_key` an ED25519 one. Raises KeyRefused, Unavailable, Unrecorded: there is none.
+
+        `before` is awaited when nothing stands against the key and it is not there yet; it may raise what it likes.
+        """
         created = self._draw(
             account,
             frozenset(permissions),
             addresses=tuple(addresses),
+            symbols=frozenset(symbols),
             label=label,
             expires_us=expires_us,
             public_key=public_key,
@@ -149,6 +156,8 @@ class KeyRing:
         async with self._creating:
             if len(self._accounts.get(account, ())) >= KEYS_PER_ACCOUNT_MAX:
                 raise KeyRefused(f"An account may have at most {KEYS_PER_ACCOUNT_MAX} keys; revoke one first.")
+            if before is not None:
+                await before(key)
             record = key_records.to_record(key, self._sealer)
             await self._write_new(record)
             self._admit(key, record)
@@ -174,9 +183,11 @@ class KeyRing:
         **more: Any,
     ) -> Created:
         secret = "" if public_key else draw_secret()
+        name = draw_name(prefix)
         try:
             key = Key(
-                api_key=self._new_name(prefix),
+                api_key=name,
+                number=self.numbers.draw(name, account),
                 account=account,
                 kind=KeyKind.ED25519 if public_key else KeyKind.HMAC,
                 permissions=permissions,
@@ -267,7 +278,7 @@ class KeyRing:
 
     def step(self) -> None:
         """Tell PostgreSQL, in the background, what it does not know. Called once a second; it never raises."""
-        waiting = self._must_compare or self._unwritten or self._unrevoked or self._unlogged
+        waiting = self._must_compare or self._unwritten or self._unrevoked or self._unnumbered or self._unlogged
         if self._database is None or not self._database.is_up or not waiting or time.monotonic() < self._due_s:
             return
         if self._settling is None or self._settling.done():
@@ -298,6 +309,9 @@ class KeyRing:
             if unrevoked := sorted(self._unrevoked):
                 await connection.execute(key_records.REVOKE, unrevoked, [self._revoked[name] for name in unrevoked])
                 self._unrevoked.difference_update(unrevoked)
+            if unnumbered := sorted(self._unnumbered):
+                await connection.execute(key_records.NUMBER, unnumbered, list(map(self.numbers.of, unnumbered)))
+                self._unnumbered.difference_update(unnumbered)
             if unwritten := sorted(self._unwritten):
                 for record in [self._records[name] for name in unwritten if name in self._records]:
                     await connection.execute(key_records.INSERT, *key_records.to_row(record))
@@ -310,6 +324,8 @@ class KeyRing:
     def _compare(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Learn what PostgreSQL knows, and note what it, or the local log, does not."""
         for row in rows:
+            self.numbers.note(row["api_key"], row["account"], row["number"])
+        for row in rows:
             name, revoked_us = row["api_key"], row["revoked_us"]
             is_over = revoked_us is not None or row["is_disabled"]
             if is_over and name not in self._revoked:
@@ -319,13 +335,15 @@ class KeyRing:
                 if revoked_us is None:
                     self._unrevoked.add(name)
             elif name not in self._records and (self._demo or not name.startswith(DEMO_PREFIX)):
-                record = key_records.from_row(row)
+                record = self._numbered(key_records.from_row(row))
                 try:
                     self._admit(key_records.from_record(record, self._sealer, self._unrestricted_us), record)
                 except (SealBroken, KeyRefused, ValueError):
                     log.error("the API key %s of account %d does not open and is not used", name, row["account"])
                 else:
                     self._unlogged.add(name)
+            if name in self._records and row["number"] != self.numbers.of(name):
+                self._unnumbered.add(name)
         self._unwritten.update(self._keys.keys() - {row["api_key"] for row in rows})
 
     async def stop(self) -> None:
@@ -342,9 +360,10 @@ class KeyRing:
                 self._revoked[record["api_key"]] = record["at_us"]
             else:
                 self._records[record["api_key"]] = record
-        self._numbers.update(map(number_of, (*self._records, *self._revoked)))
+            self.numbers.note(record["api_key"], record.get("account", 0), record.get("number", 0))
         for name in self._revoked.keys() & self._records.keys():
             del self._records[name]
+        self._records = {name: self._numbered(record) for name, record in self._records.items()}
         for name, record in self._records.items():
             if name.startswith(DEMO_PREFIX) and not self._demo:
                 self.left_out += 1
@@ -366,8 +385,12 @@ class KeyRing:
     def _record(self, api_key: str) -> Record:
         """What the local log has to know of a key: that it was revoked, or all of it."""
         if api_key in self._revoked:
-            return {"kind": key_records.REVOKED, "api_key": api_key, "at_us": self._revoked[api_key]}
+            return key_records.revoked(api_key, self._revoked[api_key], self.numbers.owner(api_key))
         return self._records[api_key]
+
+    def _numbered(self, record: Record) -> Record:
+        """A record with its number; those from before there were numbers get one."""
+        return {**record, "number": self.numbers.draw(record["api_key"], record["account"])}
 
     def _admit(self, key: Key, record: Record) -> None:
         if key.api_key not in self._revoked:

@@ -62,14 +62,14 @@ def integer(arguments: Arguments, name: str, default: int | None = None) -> int:
     return value
 
 
-async def audit(database: Database | None, action: str, subject: str, **detail: Any) -> None:
+async def audit(database: Database | None, action: str, subject: str, *, actor: str = ACTOR, **detail: Any) -> None:
     """Note what an operator did. It has been done already: without PostgreSQL the log alone has it."""
-    log.info("operator: %s %s", action, subject)
+    log.info("%s: %s %s %s", actor, action, subject, json.dumps(detail))
     if database is None:
         return
     try:
         async with database.connection() as connection:
-            await connection.execute(_AUDIT, ACTOR, action, subject, json.dumps(detail))
+            await connection.execute(_AUDIT, actor, action, subject, json.dumps(detail))
     except (Unavailable, asyncpg.PostgresError) as error:
         log.error("no line in exchange_admin.audit for %s %s: %s", action, subject, explain(error))
 
