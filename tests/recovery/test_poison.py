@@ -18,6 +18,7 @@ from exchange import poison
 from exchange.commands import CommandReader, skipped
 from exchange.control import OperationRefused, ask
 from exchange.core import readers
+from exchange.core.compile import KERNELS
 from exchange.core.codes import CommandKind
 from exchange.core.records import fill_command, slots
 from exchange.datadir import DataDirectory
@@ -165,7 +166,7 @@ def test_failures_that_differ_are_worth_another_try(tmp_path: pathlib.Path, chan
         return
     assert found is not None
     text = (tmp_path / poison.FILE_NAME).read_text()
-    (tmp_path / poison.FILE_NAME).write_text(text.replace(poison.KERNELS, "0123456789abcdef"))
+    (tmp_path / poison.FILE_NAME).write_text(text.replace(KERNELS, "0123456789abcdef"))
     assert poison.poisoned(tmp_path) is None
 
 
