@@ -94,8 +94,6 @@ class Key:
     symbols: frozenset[str] = frozenset()
     """What its new orders may be on, as the engine spells it; none: every symbol."""
     label: str = ""
-    number: int = 0
-    """What the engine knows it by; 0 for nobody's."""
     created_us: int = 0
     expires_us: int = NEVER_US
     until_us: dict[Permission, int] = field(init=False, repr=False)
@@ -136,7 +134,6 @@ def view(key: Key, unit_ns: int) -> dict[str, Any]:
 
     return {
         "apiKey": key.api_key,
-        "number": key.number,
         "account": key.account,
         "type": str(key.kind),
         "signature": str(key.scheme),
