@@ -5,7 +5,7 @@ Parameters that mean different things in different places are different objects,
 
 from __future__ import annotations
 
-from exchange.core.codes import OrderType, Side, StpMode, TimeInForce
+from exchange.core.codes import OrderType, PegType, Side, StpMode, TimeInForce
 from exchange.gateway.candle_grid import ZONE_PATTERN
 from exchange.gateway.errors import Refusal
 from exchange.gateway.fields import Amount, Choice, ClientId, Count, Field, Integer, Matched, Words, flag
@@ -15,13 +15,15 @@ from exchange.persistence.intervals import SPANS
 from exchange.users.keys import Scheme
 from exchange.users.kyc import LEVEL_MAX
 
+PEG_LEVELS_MAX = 100
+
 # ---- symbols and pages ----------------------------------------------------------------------------------------------
 
 SYMBOL = Field("symbol", "A symbol, as `exchangeInfo` spells it.", required=True)
 ANY_SYMBOL = Field("symbol", "One symbol; all symbols without it.")
 SYMBOLS = Words("symbols", "Several symbols, as a JSON array. Not together with `symbol`.")
 SOME_SYMBOLS: tuple[Field, ...] = (ANY_SYMBOL, SYMBOLS)
-STATUSES = ("TRADING", "BREAK", "HALT")
+STATUSES = ("TRADING", "BREAK", "HALT", "AUCTION_MATCH")
 SYMBOL_STATUS = Choice(
     "symbolStatus",
     "Only symbols of this status.",
@@ -82,7 +84,7 @@ SIDE = Choice(
     words={side.name: int(side) for side in Side},
     refusal=lambda _name: Refusal(400, -1117, "Invalid side."),
 )
-TYPES = {order_type.name: int(order_type) for order_type in (OrderType.LIMIT, OrderType.MARKET, OrderType.LIMIT_MAKER)}
+TYPES = {order_type.name: int(order_type) for order_type in OrderType}
 TYPE = Choice(
     "type",
     "How the order finds its price.",
@@ -92,18 +94,39 @@ TYPE = Choice(
 )
 TIME_IN_FORCE = Choice(
     "timeInForce",
-    "How long what is not filled lives. LIMIT needs one, MARKET takes none, LIMIT_MAKER takes GTD.",
+    "How long what is not filled lives. Types with a limit price need one, LIMIT_MAKER takes GTD, the others none.",
     words={time_in_force.name: int(time_in_force) for time_in_force in TimeInForce},
     refusal=lambda _name: Refusal(400, -1115, "Invalid timeInForce."),
 )
 QUANTITY = Amount("quantity", "How much of the base asset.")
 QUOTE_ORDER_QTY = Amount("quoteOrderQty", "MARKET only: how much of the quote asset to spend or receive.")
-PRICE = Amount("price", "The limit. MARKET takes none.")
+PRICE = Amount("price", "The limit. MARKET, STOP_LOSS, TAKE_PROFIT and pegged orders take none.")
+STOP_PRICE = Amount(
+    "stopPrice", "Of stops: the price of a trade that sends the order to the book, or starts it trailing."
+)
+TRAILING_DELTA = Integer(
+    "trailingDelta", "Of stops: how far the price must come back, in 1/10,000 of its best; 1 to 9999.", default=0
+)
+ICEBERG_QTY = Amount("icebergQty", "How much of a GTC or GTD order shows at a time.")
+PEG_PRICE_TYPE = Choice(
+    "pegPriceType",
+    "Whose best price the order takes instead of `price`: its own side's or the opposite one's.",
+    words={peg_type.name: int(peg_type) for peg_type in (PegType.PRIMARY_PEG, PegType.MARKET_PEG)},
+    refusal=lambda _name: Refusal(400, -1210, "Invalid pegPriceType."),
+)
+PRICE_LEVEL = "PRICE_LEVEL"
+PEG_OFFSET_TYPE = Choice(
+    "pegOffsetType",
+    "With `pegOffsetValue`: what it counts.",
+    words={PRICE_LEVEL: PRICE_LEVEL},
+    refusal=lambda _name: Refusal(400, -1211, "Invalid pegOffsetType."),
+)
+PEG_OFFSET_VALUE = Integer("pegOffsetValue", "How many price levels behind the best one.", high=PEG_LEVELS_MAX)
 NEW_CLIENT_ORDER_ID = ClientId("newClientOrderId", "The client's id of the order; unpredictable if absent.")
 ACK, RESULT, FULL = "ACK", "RESULT", "FULL"
 NEW_ORDER_RESP_TYPE = Choice(
     "newOrderRespType",
-    "How much is answered; FULL without it, ACK for a LIMIT_MAKER.",
+    "How much is answered; FULL without it for LIMIT and MARKET, ACK for the others.",
     words={ACK: ACK, RESULT: RESULT, FULL: FULL},
 )
 STP_MODE = Choice(
@@ -116,17 +139,13 @@ GOOD_TILL_DATE = Integer(
     "goodTillDate", "With GTD: the first second after it ends the order.", low=1, high=INT64_MAX // 1_000
 )
 COMPUTE_COMMISSION_RATES = flag("computeCommissionRates", "Whether the answer tells what would be charged.")
-ICEBERG_QTY = Field("icebergQty", "Known, and not supported yet.")
 NOT_YET: tuple[Field, ...] = tuple(
-    Field(name, "Known, and not supported yet.")
-    for name in (
-        *("stopPrice", "trailingDelta", "pegPriceType", "pegOffsetType", "pegOffsetValue"),
-        *("strategyId", "strategyType"),
-    )
+    Field(name, "Known, and not supported: nothing keeps it.") for name in ("strategyId", "strategyType")
 )
 NEW_ORDER: tuple[Field, ...] = (
-    *(SYMBOL, SIDE, TYPE, TIME_IN_FORCE, QUANTITY, QUOTE_ORDER_QTY, PRICE, NEW_CLIENT_ORDER_ID),
-    *(NEW_ORDER_RESP_TYPE, STP_MODE, GOOD_TILL_DATE, ICEBERG_QTY),
+    *(SYMBOL, SIDE, TYPE, TIME_IN_FORCE, QUANTITY, QUOTE_ORDER_QTY, PRICE, STOP_PRICE, TRAILING_DELTA, ICEBERG_QTY),
+    *(PEG_PRICE_TYPE, PEG_OFFSET_TYPE, PEG_OFFSET_VALUE),
+    *(NEW_CLIENT_ORDER_ID, NEW_ORDER_RESP_TYPE, STP_MODE, GOOD_TILL_DATE),
     *NOT_YET,
 )
 STOP_ON_FAILURE, ALLOW_FAILURE = "STOP_ON_FAILURE", "ALLOW_FAILURE"

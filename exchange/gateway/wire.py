@@ -149,11 +149,20 @@ def place(
     quote_atoms: int = 0,
     expire_ts_ns: int = 0,
     stp_mode: int = 0,
+    stop_price_ticks: int = 0,
+    iceberg_lots: int = 0,
+    trailing_bips: int = 0,
+    peg_type: int = 0,
+    peg_offset_levels: int = 0,
+    list_role: int = 0,
+    key: int = 0,
+    flags: int = 0,
 ) -> bytes:
     """A PLACE; sequence and time are stamped by the pipeline."""
     return PLACE.pack(
-        0, 0, CommandKind.PLACE, 0, side, order_type, time_in_force, stp_mode, 0, 0, account, symbol,
-        price_ticks, qty_lots, quote_atoms, expire_ts_ns, 0, 0, 0, 0, 0, client_id.encode("ascii"),
+        0, 0, CommandKind.PLACE, flags, side, order_type, time_in_force, stp_mode, list_role, peg_type, account, symbol,
+        price_ticks, qty_lots, quote_atoms, expire_ts_ns, stop_price_ticks, iceberg_lots, key, trailing_bips,
+        peg_offset_levels, client_id.encode("ascii"),
     )  # fmt: skip
 
 

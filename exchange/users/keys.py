@@ -2,7 +2,7 @@
 
 Owns the rules for new keys and the drawing of names and secrets. A key never changes: it is made, it is used, it is
 revoked. `repr` of a key shows no secret. A key whose name begins with `demo` is a demo key, which counts in demo mode
-only.
+only. The engine knows a key by its number, which follows from its name; names are drawn so that no two have one number.
 
 Times are microseconds since the epoch.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import enum
+import hashlib
 import ipaddress
 import re
 import secrets
@@ -21,6 +22,7 @@ from typing import Any, Protocol, TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from exchange.core.state import KEY_MAX
 from exchange.users.errors import NotAcceptable
 
 API_KEY_PATTERN = r"[A-Za-z0-9_-]{16,128}"
@@ -76,6 +78,11 @@ class Scheme(enum.StrEnum):
     """The whole request (`exchange/gateway/strict.py`); nothing else counts for such a key."""
 
 
+def number_of(api_key: str) -> int:
+    """The number of the key of that name, 1..KEY_MAX."""
+    return int.from_bytes(hashlib.sha256(api_key.encode()).digest()[:8], "big") % KEY_MAX + 1
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Key:
     """One API key. `account` is the engine's id, `label` is for people; no `addresses`: from anywhere.
@@ -99,6 +106,8 @@ class Key:
     until_us: dict[Permission, int] = field(init=False, repr=False)
     """Each right, and the moment from which it does not count any more: one lookup for each request."""
     verifier: Ed25519PublicKey | None = field(init=False, repr=False)
+    number: int = field(init=False)
+    """By which the engine knows it: rules, mass cancels and countdowns of a key name this."""
     unrestricted_us: int = field(default=NEVER_US, repr=False)
     """How long a key without addresses may trade."""
 
@@ -107,6 +116,7 @@ class Key:
         if Permission.TRADE in until and not self.addresses and not self.is_demo:
             until[Permission.TRADE] = min(self.expires_us, self.created_us + self.unrestricted_us)
         object.__setattr__(self, "until_us", until)
+        object.__setattr__(self, "number", number_of(self.api_key))
         is_ed25519 = self.kind is KeyKind.ED25519
         object.__setattr__(
             self, "verifier", Ed25519PublicKey.from_public_bytes(self.public_key) if is_ed25519 else None
@@ -134,6 +144,7 @@ def view(key: Key, unit_ns: int) -> dict[str, Any]:
 
     return {
         "apiKey": key.api_key,
+        "number": key.number,
         "account": key.account,
         "type": str(key.kind),
         "signature": str(key.scheme),

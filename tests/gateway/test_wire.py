@@ -43,7 +43,9 @@ def test_place_and_target_are_the_bytes_that_fill_command_writes() -> None:
     slot = records.slots(1)[0]
     placed = {
         "account": 16, "symbol": 3, "side": 1, "order_type": 2, "time_in_force": 4, "stp_mode": 2, "price_ticks":
-        2**40 + 1, "qty_lots": 2**41 + 3, "quote_atoms": 2**42 + 5, "expire_ts_ns": 2**60 + 7,
+        2**40 + 1, "qty_lots": 2**41 + 3, "quote_atoms": 2**42 + 5, "expire_ts_ns": 2**60 + 7, "stop_price_ticks":
+        2**43 + 9, "iceberg_lots": 2**44 + 11, "key": 2**30 + 13, "trailing_bips": 9_999, "peg_type": 2,
+        "peg_offset_levels": 100, "list_role": 4, "flags": 1,
     }  # fmt: skip
     records.fill_command(slot, CommandKind.PLACE, "an-order_id", "", **placed)
     assert wire.place(**placed, client_id="an-order_id") == slot.tobytes()

@@ -103,9 +103,10 @@ class KycApplied(Struct, forbid_unknown_fields=True):
 
 
 class ApiKey(Struct, forbid_unknown_fields=True):
-    """An API key; `tradeUntil` is when its right to trade ends."""
+    """An API key; `number` is what its orders carry, `tradeUntil` is when its right to trade ends."""
 
     apiKey: str
+    number: Id
     account: Id
     type: Literal["HMAC", "ED25519"]
     signature: Literal["plain", "strict"]

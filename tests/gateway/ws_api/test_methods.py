@@ -158,7 +158,10 @@ async def test_replacement_that_fails_says_what_happened_in_data(
         ("order.place", {"symbol": ["BTCUSDT"]}, (400, -1121)),
         ("order.place", {"newClientOrderId": ""}, (400, -1118)),
         ("order.place", {"nonsense": "1"}, (400, -1103)),
-        ("order.place", {"type": "STOP_LOSS"}, (400, -2010)),
+        ("order.place", {"type": "STOP_LOSS"}, (400, -1106)),
+        ("order.place", {"type": "STOP_LOSS_LIMIT", "stopPrice": "90000.001"}, (400, -1013)),
+        ("order.place", {"icebergQty": "0.02"}, (400, -2010)),
+        ("order.place", {"price": None, "pegPriceType": "MID"}, (400, -1210)),
         ("order.place", {"side": "SELL", "quantity": "101"}, (400, -2010)),
     ],
 )
