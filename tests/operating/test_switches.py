@@ -16,6 +16,7 @@ from exchange.disruptor.errors import RingFull
 from exchange.disruptor.pipeline import Pipeline
 from exchange.operating.desk import Desk, EngineRefused
 from exchange.operating.scopes import mode_of
+from exchange.operating.scopes import place as place_of
 from exchange.operating.switches import Switches
 from exchange.users.errors import Conflict, NotAcceptable, NotFound
 from exchange.users.keyring import KeyRing
@@ -97,9 +98,13 @@ async def test_key_is_revoked_without_a_database(desks: Desks) -> None:
     done = await desks.halt("key", api_key=key.api_key)
     assert (done["mode"], done["subject"]) == ("revoked", f"key {key.api_key}")
     assert desks.ring.find(key.api_key) is None
-    assert desks.ring.numbers.owner(key.api_key) == (TRADER, key.number)  # for the orders that still rest
+    assert done["account"] == TRADER  # for the orders that still rest
+    where = place_of({"scope": "key", "api_key": key.api_key, "account": TRADER}, Desk(desks.pipeline), desks.ring)
+    assert (where.account, where.key) == (TRADER, key.number)
     with pytest.raises(NotAcceptable, match="make another"):
-        desks.switches.check_resume({"scope": "key", "api_key": key.api_key, "mode": "open", "reason": "x"})
+        desks.switches.check_resume(
+            {"scope": "key", "api_key": key.api_key, "account": TRADER, "mode": "open", "reason": "x"}
+        )
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from exchange import poison
 from exchange.commands import CommandReader, skipped
 from exchange.control import OperationRefused, ask
 from exchange.core import readers
-from exchange.core.compile import KERNELS
 from exchange.core.codes import CommandKind
+from exchange.core.compile import KERNELS
 from exchange.core.records import fill_command, slots
 from exchange.datadir import DataDirectory
 from exchange.follower import Follower
