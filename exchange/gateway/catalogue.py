@@ -166,8 +166,16 @@ CANCEL_ORDER_ID = Integer("cancelOrderId", "The order to cancel; this or the cli
 CANCEL_ORIG_CLIENT_ORDER_ID = ClientId("cancelOrigClientOrderId", "The client id of the order to cancel.")
 CANCEL_NEW_CLIENT_ORDER_ID = ClientId("cancelNewClientOrderId", "A name for the cancel, echoed.")
 
+COUNTDOWN_TIME = Integer(
+    "countdownTime",
+    "In how many milliseconds open orders are canceled; 0: not at all.",
+    required=True,
+    high=100_000_000,
+)
+
 # ---- user data streams ----------------------------------------------------------------------------------------------
 
+ENABLED = Choice("enabled", "`true` or `false`.", words={"true": True, "false": False}, required=True)
 LISTEN_KEY = Field("listenKey", "What POST userDataStream answered.", required=True)
 FROM_SEQUENCE = Integer("fromSequence", "The last sequence that is known; what came after it comes first.", default=0)
 SUBSCRIPTION_ID = Integer("subscriptionId", "One user data stream; all of the connection without it.", default=0)
