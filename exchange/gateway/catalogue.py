@@ -223,6 +223,9 @@ API_KEY = Field("apiKey", "The key's name.", required=True)
 KEY_LABEL = Field("label", "For people.")
 KEY_PERMISSIONS = Field("permissions", "read, trade, withdraw, with commas; read without it.")
 KEY_ADDRESSES = Field("addresses", "Addresses and networks, with commas; anywhere without it.")
+KEY_SYMBOLS = Field("symbols", "What its new orders may be on, as BTC_USDT, with commas; every symbol without it.")
+KEY_NOTIONAL = Field("notionalPerDay", "What its orders may amount to in a day (UTC), on symbols quoted in an asset.")
+KEY_NOTIONAL_ASSET = Field("notionalAsset", "The asset of `notionalPerDay`.")
 KEY_EXPIRES_AT = Integer("expiresAt", "When the key ends.", low=1, default=0)
 KEY_PUBLIC_KEY = Field("publicKey", "Of an Ed25519 key: PEM without its line ends, or base64.")
 KEY_SIGNATURE = Choice(
@@ -232,7 +235,17 @@ KEY_SIGNATURE = Choice(
     default=str(Scheme.PLAIN),
 )
 NEW_KEY = (
-    *(KEY_LABEL, KEY_PERMISSIONS, KEY_ADDRESSES, KEY_EXPIRES_AT, KEY_PUBLIC_KEY, KEY_SIGNATURE),
+    *(
+        KEY_LABEL,
+        KEY_PERMISSIONS,
+        KEY_ADDRESSES,
+        KEY_SYMBOLS,
+        KEY_NOTIONAL,
+        KEY_NOTIONAL_ASSET,
+        KEY_EXPIRES_AT,
+        KEY_PUBLIC_KEY,
+        KEY_SIGNATURE,
+    ),
     *(PASSWORD, CODE_IF_ON),
 )
 KYC_REFERENCE = Field("reference", "Which check.", required=True)
