@@ -51,16 +51,25 @@ def hold(balance: Any, amount_atoms: int) -> None:
 
 @inlined
 def settle_trade(
-    state: State, events: Any, used: int, taker_slot: int, maker_slot: int, lots: int, release_ticks: int
+    state: State,
+    events: Any,
+    used: int,
+    taker_slot: int,
+    maker_slot: int,
+    price_ticks: int,
+    lots: int,
+    release_ticks: int,
+    both_rest: bool,
 ) -> None:
     """Move both assets and both fees of one fill, and write the amounts into the TRADE event at `used`.
 
-    `release_ticks` is by how many ticks a lot became cheaper than what the taker holds (0 unless a BUY with a limit).
+    `release_ticks` is by how many ticks a lot became cheaper than what the taker holds (0 unless a BUY with a limit);
+    `both_rest`: both pay their maker's rate.
     """
     taker = state.orders[taker_slot]
     maker = state.orders[maker_slot]
     symbol = state.symbols[taker.symbol]
-    quote_atoms = maker.price_ticks * lots * symbol.quote_atoms_per_tick_lot
+    quote_atoms = price_ticks * lots * symbol.quote_atoms_per_tick_lot
     base_atoms = lots * symbol.base_atoms_per_lot
     release_atoms = release_ticks * lots * symbol.quote_atoms_per_tick_lot
     buys = taker.side == Side.BUY
@@ -69,9 +78,11 @@ def settle_trade(
     paid = quote_atoms if buys else base_atoms
     got = base_atoms if buys else quote_atoms
 
-    taker_ppm = i64(state.accounts[taker.account].taker_fee_ppm)
+    taker_account = state.accounts[taker.account]
+    taker_ppm = i64(taker_account.maker_fee_ppm if both_rest else taker_account.taker_fee_ppm)
+    symbol_ppm = symbol.maker_fee_ppm if both_rest else symbol.taker_fee_ppm
     maker_ppm = i64(state.accounts[maker.account].maker_fee_ppm)
-    taker_fee = fee_atoms(got, taker_ppm if taker_ppm >= 0 else symbol.taker_fee_ppm)
+    taker_fee = fee_atoms(got, taker_ppm if taker_ppm >= 0 else symbol_ppm)
     maker_fee = fee_atoms(paid, maker_ppm if maker_ppm >= 0 else symbol.maker_fee_ppm)
 
     stride = len(state.assets)

@@ -15,9 +15,11 @@ from exchange.core.slots import (
     account_command,
     any_command,
     any_event,
+    auction_command,
     mode_command,
     order_event,
     place_command,
+    rule_command,
     symbol_command,
     target_command,
     terms_event,
@@ -89,6 +91,15 @@ def emit_rejected(header: Any, commands: Any, i: int, events: Any, used: int, re
         event.account = transfer_command(commands, i).account
     elif kind == CommandKind.OPEN_ACCOUNT or kind == CommandKind.SET_FEES:
         event.account = account_command(commands, i).account
+    elif kind == CommandKind.SET_RULE:
+        event.account = rule_command(commands, i).account
+        event.symbol = rule_command(commands, i).symbol
+    elif kind == CommandKind.AUCTION:
+        event.symbol = auction_command(commands, i).symbol
+    elif kind == CommandKind.MASS_CANCEL or kind == CommandKind.COUNTDOWN:
+        # both have account and symbol where a target has them
+        event.account = target_command(commands, i).account
+        event.symbol = target_command(commands, i).symbol
     return used + 1
 
 
@@ -133,8 +144,9 @@ def open_status(order: Any) -> int:
 def emit_shown(
     header: Any, order: Any, detail: Any, events: Any, used: int, command_kind: int, change_lots: int
 ) -> int:
-    """ORDER_SHOWN: so much more of a special order stands on the public book, or less of it."""
+    """ORDER_SHOWN: so much more of an order stands on the public book, or less of it."""
     used = emit_order(header, order, detail, events, used, EventKind.ORDER_SHOWN, command_kind, change_lots, 0)
+    order_event(events, used - 1)["flags"] = EventFlag.OFF_BOOK
     order_event(events, used - 1).status = open_status(order)
     return used
 

@@ -11,8 +11,21 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Any
 
-from exchange.core.codes import CommandKind, EventFlag, EventKind, Fault, Limit, OrderType, RejectCode, Side
+from exchange.core.auction import auction, pass_phases
+from exchange.core.codes import (
+    CommandKind,
+    EventFlag,
+    EventKind,
+    Fault,
+    Limit,
+    OrderType,
+    Phase,
+    RejectCode,
+    Scope,
+    Side,
+)
 from exchange.core.compile import i64, inlined, kernel, part
+from exchange.core.countdowns import countdown
 from exchange.core.emit import begin_event, emit_rejected
 from exchange.core.hashing import state_hash
 from exchange.core.levels import crosses
@@ -21,6 +34,7 @@ from exchange.core.reference import (
     add_asset,
     add_symbol,
     change_symbol,
+    echo,
     open_account,
     set_fees,
     set_limit,
@@ -28,20 +42,33 @@ from exchange.core.reference import (
 )
 from exchange.core.resting import cancel_all, cancel_order, expire, reduce_order
 from exchange.core.risk import is_symbol
+from exchange.core.rules import set_rule
 from exchange.core.slots import (
     account_command,
     any_command,
     any_event,
     asset_command,
+    auction_command,
     hash_command,
     hash_event,
     limit_command,
     place_command,
+    rule_command,
     symbol_command,
     target_command,
     ticked_event,
 )
-from exchange.core.state import EXPIRIES_PER_TICK, LIMIT_MAX, SIDES, TURNS_PER_COMMAND, Room, State
+from exchange.core.state import (
+    EXPIRIES_PER_TICK,
+    KEY_MAX,
+    LIMIT_MAX,
+    MASS_CANCEL_MAX,
+    SIDES,
+    TURNS_PER_COMMAND,
+    Room,
+    State,
+)
+from exchange.core.sweeping import fire_countdowns, mass_cancel
 from exchange.core.terms import special_bits
 from exchange.core.transfers import transfer
 from exchange.core.turns import take_all_turns
@@ -104,8 +131,15 @@ def _room_for_rare(state: State, commands: Any, i: int) -> int:
     if CommandKind.DEPOSIT <= kind <= CommandKind.WITHDRAW_RELEASE:
         if state.header[0].transfers + 2 > len(state.transfers):
             room = i64(Room.TRANSFERS)
-    elif kind == CommandKind.TICK:
+    elif kind == CommandKind.TICK or kind == CommandKind.AUCTION:
         room = _room_for_turns(state)
+    elif kind == CommandKind.SET_RULE:
+        rule = rule_command(commands, i)
+        if rule.scope == Scope.KEY and len(state.keys) <= rule.key <= KEY_MAX:
+            room = i64(Room.KEYS)
+    elif kind == CommandKind.COUNTDOWN:
+        if state.header[0].countdowns >= len(state.countdowns):
+            room = i64(Room.COUNTDOWNS)
     elif kind == CommandKind.ADD_ASSET:
         if len(state.assets) <= asset_command(commands, i).asset <= state.limits[Limit.ASSETS]:
             room = i64(Room.ASSETS)
@@ -142,7 +176,7 @@ def _events_needed(state: State, commands: Any, i: int) -> int:
 
 @part
 def _events_of_specials(state: State, symbol: int) -> int:
-    """How many events orders of a symbol may cause when some of them are special: each may trade, turn and close."""
+    """How many events orders of a symbol may cause where some are special, or all meet: each may trade, turn, close."""
     market = state.markets[symbol]
     first = symbol * SIDES
     orders = i64(state.sides[first].orders) + i64(state.sides[first + 1].orders) + i64(market.specials)
@@ -151,7 +185,7 @@ def _events_of_specials(state: State, symbol: int) -> int:
 
 @part
 def _events_of_sweep(state: State, commands: Any, i: int) -> int:
-    """How many orders a CANCEL_ALL or TICK may close."""
+    """How many events commands that close many orders may cause."""
     kind = any_command(commands, i).kind
     needed = i64(0)
     if kind == CommandKind.CANCEL_ALL:
@@ -161,9 +195,18 @@ def _events_of_sweep(state: State, commands: Any, i: int) -> int:
                 needed += i64(state.owned[account * len(state.symbols) + symbol].count)
     elif kind == CommandKind.TICK:
         needed += min(state.header[0].expiries, EXPIRIES_PER_TICK)
+        if state.header[0].countdowns > 0 and state.header[0].countdown_next_ts_ns <= any_command(commands, i).ts_ns:
+            needed += min(state.header[0].open_orders, EXPIRIES_PER_TICK) + state.header[0].countdowns
         for symbol in range(1, len(state.symbols)):
-            if state.markets[symbol].specials != 0:
+            market = state.markets[symbol]
+            if market.specials != 0 or market.phase != Phase.CONTINUOUS:
                 needed += _events_of_specials(state, i64(symbol))
+    elif kind == CommandKind.AUCTION:
+        symbol = i64(auction_command(commands, i).symbol)
+        if is_symbol(state, symbol):
+            needed += _events_of_specials(state, symbol)
+    elif kind == CommandKind.MASS_CANCEL:
+        needed += min(state.header[0].open_orders, MASS_CANCEL_MAX)
     if state.header[0].specials != 0:
         needed = (needed + 1) * EVENTS_PER_SPECIAL
     return needed
@@ -194,8 +237,9 @@ def _hash(state: State, commands: Any, i: int, events: Any, used: int) -> int:
 def _tick(state: State, events: Any, used: int) -> int:
     """TICK: time passes, and what is due has its turn."""
     expired, used = expire(state, events, used)
-    if state.header[0].specials != 0:
-        used = take_all_turns(state, CommandKind.TICK, events, used)
+    used = fire_countdowns(state, expired, events, used)
+    used = pass_phases(state, events, used)
+    used = take_all_turns(state, CommandKind.TICK, events, used)
     begin_event(state.header[0], events, used, EventKind.TICKED)
     ticked_event(events, used).expired_count = expired
     return used + 1
@@ -213,6 +257,18 @@ def _apply_rare(state: State, commands: Any, i: int, events: Any, used: int) -> 
         used = transfer(state, commands, i, events, used)
     elif kind == CommandKind.TICK:
         used = _tick(state, events, used)
+    elif kind == CommandKind.MASS_CANCEL:
+        used = mass_cancel(state, commands, i, events, used)
+    elif kind == CommandKind.COUNTDOWN:
+        used = countdown(state, commands, i, events, used)
+    elif kind == CommandKind.AUCTION:
+        used = auction(state, commands, i, events, used)
+    elif kind == CommandKind.SET_RULE:
+        used = set_rule(state, commands, i, events, used)
+    elif kind == CommandKind.SKIP:
+        used = echo(state.header[0], commands, i, events, used, EventKind.SKIP_NOTED)
+    elif kind == CommandKind.SKIPPED:
+        used = emit_rejected(state.header[0], commands, i, events, used, RejectCode.SKIPPED_BY_OPERATOR)
     elif kind == CommandKind.HASH:
         used = _hash(state, commands, i, events, used)
     elif kind == CommandKind.SET_TRADING_MODE:

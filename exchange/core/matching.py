@@ -13,11 +13,13 @@ from __future__ import annotations
 from typing import Any
 
 from exchange.core.book import join_level, join_owned, leave_level, leave_owned, rest, to_the_back
+from exchange.core.breaker import watch
 from exchange.core.clearing import hold, hold_atoms, payer, settle_trade
 from exchange.core.codes import (
     CloseReason,
     EventKind,
     OrderStatus,
+    Phase,
     Side,
     Stage,
     StpMode,
@@ -26,8 +28,9 @@ from exchange.core.codes import (
 from exchange.core.compile import i64, inlined, part
 from exchange.core.emit import begin_event, emit_order, emit_shown
 from exchange.core.expiry import push_expiry
-from exchange.core.levels import crosses
+from exchange.core.levels import best_price, crosses
 from exchange.core.pool import leave_pool
+from exchange.core.reference_price import count_trade, price_range
 from exchange.core.risk import is_same_owner
 from exchange.core.slots import order_event, prevented_event, trade_event
 from exchange.core.state import ICEBERG, SIDES, State
@@ -37,31 +40,45 @@ from exchange.core.triggers import observe
 
 @inlined
 def work(
-    state: State, slot: int, quote_atoms: int, fill_lots: int, owned: bool, command_kind: int, events: Any, used: int
+    state: State,
+    slot: int,
+    quote_atoms: int,
+    fill_lots: int,
+    owned: bool,
+    guarded: bool,
+    command_kind: int,
+    events: Any,
+    used: int,
 ) -> int:
     """Let an accepted order trade, and what is left of it rest or close.
 
-    `fill_lots` is what a FOK can fill; `owned`: it waited, so it is in its account's list already.
+    `fill_lots` is what a FOK can fill; `owned`: it waited, so it is in its account's list already; `guarded`: its
+    symbol is (a constant on the short way, which so pays nothing for it).
     """
     order = state.orders[slot]
+    symbol = i64(order.symbol)
     if order.time_in_force == TimeInForce.FOK and fill_lots < order.leaves_lots:
         return _close_taker(state, slot, quote_atoms, CloseReason.FOK_UNFILLABLE, owned, command_kind, events, used)
     lots = order.leaves_lots
     prevented_lots = i64(0)
-    if lots != 0:
-        used, prevented_lots, first_ticks, last_ticks = _take(state, slot, command_kind, events, used)
+    first_ticks = i64(0)
+    last_ticks = i64(0)
+    if lots != 0 and not (guarded and state.markets[symbol].phase == Phase.AUCTION):
+        used, prevented_lots, first_ticks, last_ticks = _take(state, slot, guarded, command_kind, events, used)
         if first_ticks != 0:
-            market = state.markets[order.symbol]
+            market = state.markets[symbol]
             market.last_ticks = last_ticks
             if market.specials != 0:
-                observe(state, i64(order.symbol), first_ticks)
+                observe(state, symbol, first_ticks)
                 if last_ticks != first_ticks:
-                    observe(state, i64(order.symbol), last_ticks)
+                    observe(state, symbol, last_ticks)
     if order.leaves_lots == 0 and lots != 0:
         if owned:
             leave_owned(state, slot)
         status = OrderStatus.EXPIRED_IN_MATCH if prevented_lots != 0 else OrderStatus.FILLED
         leave_pool(state, slot, status, prevented_lots, quote_atoms)
+    elif guarded and lots != 0 and _is_held_back(state, slot):
+        used = _close_taker(state, slot, quote_atoms, CloseReason.PRICE_RANGE, owned, command_kind, events, used)
     elif may_rest(order.time_in_force):
         if order.special == 0:
             rest(state, slot)
@@ -72,7 +89,19 @@ def work(
     else:
         reason = CloseReason.NO_LIQUIDITY if is_market(order.order_type) else CloseReason.IOC_REMAINDER
         used = _close_taker(state, slot, quote_atoms, reason, owned, command_kind, events, used)
+    if guarded and first_ticks != 0:
+        used = watch(state, symbol, first_ticks, last_ticks, events, used)
     return used
+
+
+@part
+def _is_held_back(state: State, slot: int) -> bool:
+    """Whether what is left of a taker could trade by its own limit, so that only the range guard keeps it from it."""
+    order = state.orders[slot]
+    if state.markets[order.symbol].phase == Phase.AUCTION:
+        return False
+    best = best_price(state, (i64(order.symbol) * SIDES + order.side) ^ 1)
+    return best != 0 and (is_market(order.order_type) or crosses(order.side, order.price_ticks, best))
 
 
 @part
@@ -115,8 +144,10 @@ def _close_taker(
 
 
 @inlined
-def _take(state: State, slot: int, command_kind: int, events: Any, used: int) -> tuple[int, int, int, int]:
-    """Match a taker against the opposite side.
+def _take(
+    state: State, slot: int, guarded: bool, command_kind: int, events: Any, used: int
+) -> tuple[int, int, int, int]:
+    """Match a taker against the opposite side, and within the symbol's range if it is guarded.
 
     Returns (next free event slot, what a prevention took off its last leaves, price of its first and last trade).
     """
@@ -127,9 +158,15 @@ def _take(state: State, slot: int, command_kind: int, events: Any, used: int) ->
     prevented_lots = i64(0)
     first_ticks = i64(0)
     last_ticks = i64(0)
+    low_ticks = i64(0)
+    high_ticks = i64(0)
+    if guarded:
+        low_ticks, high_ticks = price_range(state, i64(taker.symbol))
     while taker.leaves_lots > 0 and opposite.best != 0:
         level = state.levels[opposite.best]
         if not market and not crosses(taker.side, taker.price_ticks, level.price_ticks):
+            break
+        if guarded and not low_ticks <= level.price_ticks <= high_ticks:
             break
         maker_slot = i64(level.head)
         maker = state.orders[maker_slot]
@@ -146,35 +183,18 @@ def _take(state: State, slot: int, command_kind: int, events: Any, used: int) ->
         else:
             offered = i64(maker.leaves_lots) if maker.special == 0 else i64(terms_of(state, maker_slot).shown_lots)
             lots = min(i64(taker.leaves_lots), offered)
-            begin_event(state.header[0], events, used, EventKind.TRADE)
-            release_ticks = taker.price_ticks - maker.price_ticks if buys_at_limit else 0
-            settle_trade(state, events, used, slot, maker_slot, lots, release_ticks)
-            taker.leaves_lots -= lots
-            taker.filled_lots += lots
-            maker.leaves_lots -= lots
-            maker.filled_lots += lots
-            level.lots -= lots
-            state.details[maker_slot].updated_ts_ns = state.header[0].ts_ns
-            symbol = state.symbols[taker.symbol]
-            symbol.trades += 1
             last_ticks = maker.price_ticks
             if first_ticks == 0:
                 first_ticks = last_ticks
-            event = trade_event(events, used)
-            event.side = taker.side
-            event.symbol = taker.symbol
-            event.taker_account = taker.account
-            event.maker_account = maker.account
-            event.taker_order_id = taker.order_id
-            event.maker_order_id = maker.order_id
-            event.trade_id = symbol.trades
-            event.price_ticks = last_ticks
-            event.qty_lots = lots
-            event.taker_leaves_lots = taker.leaves_lots
-            event.maker_leaves_lots = maker.leaves_lots
+            release_ticks = taker.price_ticks - last_ticks if buys_at_limit else 0
+            fill(state, slot, maker_slot, last_ticks, lots, release_ticks, False, events, used)
+            level.lots -= lots
+            state.details[maker_slot].updated_ts_ns = state.header[0].ts_ns
+            if guarded:
+                count_trade(state, i64(taker.symbol), last_ticks, lots)
         used += 1
         if maker.special != 0:
-            used = _show_next_part(state, maker_slot, lots, command_kind, events, used)
+            used = show_next_part(state, maker_slot, lots, command_kind, events, used)
         if maker.leaves_lots == 0:
             leave_owned(state, maker_slot)
             leave_level(state, maker_slot, i64(0))
@@ -182,8 +202,45 @@ def _take(state: State, slot: int, command_kind: int, events: Any, used: int) ->
     return used, prevented_lots, first_ticks, last_ticks
 
 
+@inlined
+def fill(
+    state: State,
+    slot: int,
+    maker_slot: int,
+    price_ticks: int,
+    lots: int,
+    release_ticks: int,
+    both_rest: bool,
+    events: Any,
+    used: int,
+) -> None:
+    """TRADE of so many lots of two orders at a price; their levels are the caller's."""
+    taker = state.orders[slot]
+    maker = state.orders[maker_slot]
+    begin_event(state.header[0], events, used, EventKind.TRADE)
+    settle_trade(state, events, used, slot, maker_slot, price_ticks, lots, release_ticks, both_rest)
+    taker.leaves_lots -= lots
+    taker.filled_lots += lots
+    maker.leaves_lots -= lots
+    maker.filled_lots += lots
+    symbol = state.symbols[taker.symbol]
+    symbol.trades += 1
+    event = trade_event(events, used)
+    event.side = taker.side
+    event.symbol = taker.symbol
+    event.taker_account = taker.account
+    event.maker_account = maker.account
+    event.taker_order_id = taker.order_id
+    event.maker_order_id = maker.order_id
+    event.trade_id = symbol.trades
+    event.price_ticks = price_ticks
+    event.qty_lots = lots
+    event.taker_leaves_lots = taker.leaves_lots
+    event.maker_leaves_lots = maker.leaves_lots
+
+
 @part
-def _show_next_part(state: State, slot: int, taken_lots: int, command_kind: int, events: Any, used: int) -> int:
+def show_next_part(state: State, slot: int, taken_lots: int, command_kind: int, events: Any, used: int) -> int:
     """So much was taken off what a special maker shows; an iceberg that shows nothing more shows its next part."""
     order = state.orders[slot]
     terms = terms_of(state, slot)
@@ -245,6 +302,24 @@ def _prevent(state: State, slot: int, maker_slot: int, events: Any, used: int) -
     state.levels[maker.level].lots -= off_maker
     if off_maker != 0:
         state.details[maker_slot].updated_ts_ns = state.header[0].ts_ns
+    tell_prevented(state, slot, maker_slot, off_taker, off_maker, taker_release, maker_release, events, used)
+
+
+@part
+def tell_prevented(
+    state: State,
+    slot: int,
+    maker_slot: int,
+    off_taker: int,
+    off_maker: int,
+    taker_release: int,
+    maker_release: int,
+    events: Any,
+    used: int,
+) -> None:
+    """PREVENTED: so much was taken off both orders, and is no longer held."""
+    taker = state.orders[slot]
+    maker = state.orders[maker_slot]
     begin_event(state.header[0], events, used, EventKind.PREVENTED)
     event = prevented_event(events, used)
     event.side = taker.side

@@ -2,8 +2,8 @@
 
     place ──► checks ──► "from here the command must succeed" ──► hold, accept ──► work | wait ──► turns
 
-Owns the acceptance. Orders that are not special take the short way (`place_order`); the others the long one. Each
-function returns the next free event slot.
+Owns the acceptance. Orders that are not special and that nothing guards take the short way (`place_order`); the others
+the long one. Each function returns the next free event slot.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from exchange.core.clearing import hold, hold_atoms, payer
 from exchange.core.codes import (
     CommandKind,
     EventKind,
+    ListRole,
     OrderStatus,
     OrderType,
     PegType,
-    Phase,
     RejectCode,
     Side,
     Stage,
@@ -27,9 +27,11 @@ from exchange.core.codes import (
 from exchange.core.compile import i64, inlined, part
 from exchange.core.emit import begin_event, copy_client_id, copy_order_codes, emit_order, emit_rejected, emit_terms
 from exchange.core.expiry import push_expiry
+from exchange.core.guards import check_guards, check_phase, count_accepted, is_guarded, notional_of
 from exchange.core.index import client_hash, find_client, has_client_id
 from exchange.core.matching import work
 from exchange.core.pool import new_order
+from exchange.core.reference_price import range_of
 from exchange.core.risk import (
     can_pay,
     check_caps,
@@ -42,9 +44,9 @@ from exchange.core.risk import (
 )
 from exchange.core.risk_special import check_special
 from exchange.core.slots import order_event, place_command
-from exchange.core.state import CLOSED_BIT, TURNS_PER_COMMAND, State
+from exchange.core.state import CLOSED_BIT, MAX_ATOMS, TURNS_PER_COMMAND, State
 from exchange.core.terms import is_stop, special_bits, terms_of
-from exchange.core.turns import begin_to_wait, peg_price, take_turns, work_special
+from exchange.core.turns import begin_to_wait, has_turns, peg_price, take_turns, work_special
 
 
 @part
@@ -139,8 +141,9 @@ def place_order(state: State, commands: Any, i: int, events: Any, used: int) -> 
         reference = find_client(state, place.account, place, client_home)
         if reference != 0:
             return _answer_repeated(state, commands, i, reference, events, used)
-    if special_bits(place) != 0 or place.order_type > OrderType.LIMIT_MAKER or place.key < 0:
-        return _place_special(state, commands, i, client_home, events, used)
+    special = special_bits(place) != 0 or place.order_type > OrderType.LIMIT_MAKER or place.key < 0
+    if special or is_guarded(state, place):
+        return _place_the_long_way(state, commands, i, client_home, events, used)
     code = check_standing(state, place)
     if code == RejectCode.NONE:
         code = check_shape(state.header[0].ts_ns, place)
@@ -162,6 +165,8 @@ def place_order(state: State, commands: Any, i: int, events: Any, used: int) -> 
                 place.price_ticks,
                 place.qty_lots,
                 place.quote_atoms,
+                i64(0),
+                i64(MAX_ATOMS),
             )
         if not can_pay(state, place, fill_lots, fill_quote_atoms):
             code = RejectCode.INSUFFICIENT_BALANCE
@@ -183,57 +188,90 @@ def place_order(state: State, commands: Any, i: int, events: Any, used: int) -> 
     used = emit_order(header, order, detail, events, used, EventKind.ORDER_ACCEPTED, CommandKind.PLACE, lots, held)
     order_event(events, used - 1).status = OrderStatus.NEW
     order_event(events, used - 1).quote_atoms = place.quote_atoms
-    used = work(state, slot, place.quote_atoms, fill_lots, False, CommandKind.PLACE, events, used)
-    if state.markets[place.symbol].specials != 0:
+    used = work(state, slot, place.quote_atoms, fill_lots, False, False, CommandKind.PLACE, events, used)
+    if has_turns(state, i64(place.symbol)):
         _, used = take_turns(state, i64(place.symbol), i64(TURNS_PER_COMMAND), CommandKind.PLACE, events, used)
     return used
 
 
 @part
-def _place_special(state: State, commands: Any, i: int, client_home: int, events: Any, used: int) -> int:
-    """PLACE of an order that waits, hides, follows or is a leg."""
+def _judge(state: State, place: Any, lots: int, held: int, notional: int, fill_lots: int, fill_quote: int) -> int:
+    """What guards, the lack of a list and the balance say of an order that is good on its own."""
+    code = i64(check_guards(state, place, lots, held, notional, i64(0), i64(0)))
+    if code == RejectCode.NONE and place.list_role != ListRole.NONE:
+        code = i64(RejectCode.INVALID_LIST)
+    if code == RejectCode.NONE:
+        if place.order_type == OrderType.MARKET:
+            payable = can_pay(state, place, fill_lots, fill_quote)
+        else:
+            payable = held <= payer(state, place).available
+        if not payable:
+            code = i64(RejectCode.INSUFFICIENT_BALANCE)
+    return code
+
+
+@part
+def _place_the_long_way(state: State, commands: Any, i: int, client_home: int, events: Any, used: int) -> int:
+    """PLACE of an order that waits, hides, follows, is a leg, or that something guards."""
     place = place_command(commands, i)
     price_ticks = place.price_ticks
     code = check_standing(state, place)
-    if code == RejectCode.NONE and state.markets[place.symbol].phase == Phase.PAUSED:
-        code = RejectCode.SYMBOL_CLOSED
+    if is_symbol(state, place.symbol):
+        code = check_phase(state, i64(place.symbol), code)
     if code == RejectCode.NONE:
         if place.peg_type != PegType.NONE and not is_stop(place.order_type) and place.side <= Side.SELL:
             offset = i64(place.peg_offset_levels)
             price_ticks = peg_price(state, i64(place.symbol), i64(place.side), i64(place.peg_type), offset)
         code = check_special(state, place, price_ticks)
-    fill_lots = i64(0)
-    held = i64(0)
+    waits = is_stop(place.order_type)
+    lots = place.qty_lots
+    fill_lots = fill_quote_atoms = held = notional = i64(0)
     if code == RejectCode.NONE:
-        held = hold_atoms(state.symbols[place.symbol], place.side, price_ticks, place.qty_lots)
-        if place.time_in_force == TimeInForce.FOK and not is_stop(place.order_type):
-            _, fill_lots, _ = walk(
-                state, place.account, place.symbol, place.side, place.stp_mode, price_ticks, place.qty_lots, i64(0)
+        market = place.order_type == OrderType.MARKET
+        if market or (place.time_in_force == TimeInForce.FOK and not waits):
+            low, high = range_of(state, i64(place.symbol))
+            lots, fill_lots, fill_quote_atoms = walk(
+                state,
+                place.account,
+                place.symbol,
+                place.side,
+                place.stp_mode,
+                price_ticks,
+                place.qty_lots,
+                place.quote_atoms,
+                low,
+                high,
             )
-        if held > payer(state, place).available:
-            code = RejectCode.INSUFFICIENT_BALANCE
+        row = state.symbols[place.symbol]
+        if market:
+            held = fill_quote_atoms if place.side == Side.BUY else fill_lots * row.base_atoms_per_lot
+        else:
+            held = hold_atoms(row, place.side, price_ticks, lots)
+        notional = notional_of(state, place, price_ticks, fill_quote_atoms)
+        code = _judge(state, place, lots, held, notional, fill_lots, fill_quote_atoms)
     if code != RejectCode.NONE:
         return emit_rejected(state.header[0], commands, i, events, used, code)
 
     # From here the command must succeed.
     hold(payer(state, place), held)
+    count_accepted(state, place, notional)
     header = state.header[0]
-    waits = is_stop(place.order_type)
-    slot = new_order(state, place, price_ticks, place.qty_lots, special_bits(place), client_home)
+    special = special_bits(place)
+    slot = new_order(state, place, price_ticks, lots, special, client_home)
     order = state.orders[slot]
     detail = state.details[slot]
-    terms = terms_of(state, slot)
-    lots = place.qty_lots
     used = emit_order(header, order, detail, events, used, EventKind.ORDER_ACCEPTED, CommandKind.PLACE, lots, held)
     order_event(events, used - 1).status = OrderStatus.NEW
+    order_event(events, used - 1).quote_atoms = place.quote_atoms
     if waits:
         if place.time_in_force == TimeInForce.GTD:
             push_expiry(state, place.expire_ts_ns, order.order_id, slot)
         begin_to_wait(state, slot, held)
-    else:
-        terms.working_ts_ns = header.ts_ns
-    used = emit_terms(header, order, detail, terms, i64(0), events, used)
+    elif special != 0:
+        terms_of(state, slot).working_ts_ns = header.ts_ns
+    if special != 0:
+        used = emit_terms(header, order, detail, terms_of(state, slot), i64(0), events, used)
     if not waits:
-        used = work_special(state, slot, i64(0), fill_lots, False, CommandKind.PLACE, events, used)
+        used = work_special(state, slot, place.quote_atoms, fill_lots, False, CommandKind.PLACE, events, used)
     _, used = take_turns(state, i64(place.symbol), i64(TURNS_PER_COMMAND), CommandKind.PLACE, events, used)
     return used

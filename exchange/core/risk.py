@@ -183,13 +183,22 @@ def _part_lots(state: State, slot: int, nth: int) -> int:
 
 @part
 def walk(
-    state: State, account: int, symbol: int, side: int, stp_mode: int, price_ticks: int, lots: int, quote_atoms: int
+    state: State,
+    account: int,
+    symbol: int,
+    side: int,
+    stp_mode: int,
+    price_ticks: int,
+    lots: int,
+    quote_atoms: int,
+    low_ticks: int,
+    high_ticks: int,
 ) -> tuple[int, int, int]:
     """What an order would fill now: (order_lots, fill_lots, fill_quote_atoms), see docs/engine.md section 4.3.
 
-    `price_ticks` 0 means any price. With `quote_atoms` > 0 the quantity is what that amount trades, and order_lots says
-    how much that is; else order_lots is `lots`. A level with icebergs is passed once a part: parts behind the first one
-    stand at its back.
+    `price_ticks` 0 means any price; the side ends before a price outside `low_ticks` .. `high_ticks`. With
+    `quote_atoms` > 0 the quantity is what that amount trades, and order_lots says how much that is; else order_lots is
+    `lots`. A level with icebergs is passed once a part: parts behind the first one stand at its back.
     """
     row = state.symbols[symbol]
     by_quote = quote_atoms > 0
@@ -201,6 +210,8 @@ def walk(
     while level != 0 and not done:
         price = state.levels[level].price_ticks
         if price_ticks != 0 and not crosses(side, price_ticks, price):
+            break
+        if price < low_ticks or price > high_ticks:
             break
         lot_atoms = price * row.quote_atoms_per_tick_lot
         nth = i64(0)

@@ -1,4 +1,4 @@
-"""Risk of special orders: what is checked before one is accepted.
+"""Risk of orders that are special or guarded: what is checked before one is accepted.
 
 Owns the refusals of section 11 of docs/engine-orders.md, in the order of RejectCode. Never changes the state.
 """
@@ -9,9 +9,11 @@ from typing import Any
 
 from exchange.core.codes import Limit, ListRole, OrderType, PegType, RejectCode, Side, StpMode, SymbolRule, TimeInForce
 from exchange.core.compile import i64, inlined, part
+from exchange.core.guards import check_collar
 from exchange.core.levels import best_price, crosses, find_level, price_key
 from exchange.core.risk import check_notional, check_price, check_quantity
-from exchange.core.state import DOWN, SIDES, SYMBOL_RULES, TRAILING_ORDERS_MAX, UP, State
+from exchange.core.rules import symbol_rule
+from exchange.core.state import DOWN, SIDES, TRAILING_ORDERS_MAX, UP, State
 from exchange.core.terms import is_market, is_stop, may_rest, parts_of
 from exchange.core.triggers import condition_holds, trail_price, trigger_side
 
@@ -84,6 +86,8 @@ def _check_numbers(symbol: Any, place: Any, price_ticks: int) -> int:
             code = stop_code
     if code != RejectCode.NONE:
         return code
+    if place.order_type == OrderType.MARKET and place.qty_lots == 0 and place.quote_atoms > 0:
+        return check_notional(symbol, place.quote_atoms)
     if place.qty_lots <= 0 or place.quote_atoms != 0:
         return RejectCode.INVALID_QUANTITY
     code = i64(check_quantity(symbol, place.qty_lots))
@@ -134,12 +138,6 @@ def _check_caps(state: State, place: Any, price_ticks: int) -> int:
     return RejectCode.NONE
 
 
-@inlined
-def _rule(state: State, symbol: int, rule: int) -> int:
-    value: int = state.rules[i64(symbol) * SYMBOL_RULES + rule]
-    return value
-
-
 @part
 def _check_terms(state: State, place: Any, price_ticks: int) -> int:
     """The trigger, the trailing distance, the parts of an iceberg, the price of a peg."""
@@ -150,13 +148,13 @@ def _check_terms(state: State, place: Any, price_ticks: int) -> int:
         if condition_holds(state, i64(place.symbol), way, i64(place.stop_price_ticks)):
             return RejectCode.WOULD_TRIGGER
     if place.trailing_bips != 0:
-        least = max(i64(1), _rule(state, place.symbol, SymbolRule.TRAILING_MIN_BIPS))
-        most = _rule(state, place.symbol, SymbolRule.TRAILING_MAX_BIPS)
+        least = max(i64(1), symbol_rule(state, place.symbol, SymbolRule.TRAILING_MIN_BIPS))
+        most = symbol_rule(state, place.symbol, SymbolRule.TRAILING_MAX_BIPS)
         if not least <= place.trailing_bips <= (most if most != 0 else _BIPS_MAX):
             return RejectCode.INVALID_TRAILING
     if place.iceberg_lots != 0:
         symbol = state.symbols[place.symbol]
-        most = _rule(state, place.symbol, SymbolRule.ICEBERG_PARTS_MAX)
+        most = symbol_rule(state, place.symbol, SymbolRule.ICEBERG_PARTS_MAX)
         if (
             not symbol.qty_min_lots <= place.iceberg_lots <= place.qty_lots
             or place.iceberg_lots % symbol.qty_step_lots != 0
@@ -188,14 +186,14 @@ def count_orders(state: State, account: int, symbol: int, icebergs: bool) -> int
 @part
 def _check_counts(state: State, place: Any) -> int:
     """How many stops, trailing stops and icebergs there may be."""
-    stops_max = _rule(state, place.symbol, SymbolRule.ALGO_ORDERS_MAX)
+    stops_max = symbol_rule(state, place.symbol, SymbolRule.ALGO_ORDERS_MAX)
     account = i64(place.account)
     symbol = i64(place.symbol)
     if place.trailing_bips != 0 and state.markets[place.symbol].trailing >= TRAILING_ORDERS_MAX:
         return RejectCode.TOO_MANY_ALGO_ORDERS
     if is_stop(place.order_type) and stops_max != 0 and count_orders(state, account, symbol, False) >= stops_max:
         return RejectCode.TOO_MANY_ALGO_ORDERS
-    icebergs_max = _rule(state, place.symbol, SymbolRule.ICEBERG_ORDERS_MAX)
+    icebergs_max = symbol_rule(state, place.symbol, SymbolRule.ICEBERG_ORDERS_MAX)
     if place.iceberg_lots != 0 and icebergs_max != 0 and count_orders(state, account, symbol, True) >= icebergs_max:
         return RejectCode.TOO_MANY_ICEBERGS
     return RejectCode.NONE
@@ -203,7 +201,7 @@ def _check_counts(state: State, place: Any) -> int:
 
 @part
 def check_special(state: State, place: Any, price_ticks: int) -> int:
-    """Everything about a special order on its own but the balance; a leg outside a list is refused last.
+    """Everything about an order on its own, but what guards, lists and the balance say of it.
 
     `price_ticks` is the price that a pegged order would get now, 0: none.
     """
@@ -215,7 +213,7 @@ def check_special(state: State, place: Any, price_ticks: int) -> int:
     if code == RejectCode.NONE:
         code = _check_terms(state, place, price_ticks)
     if code == RejectCode.NONE:
+        code = check_collar(state, place, price_ticks)
+    if code == RejectCode.NONE:
         code = _check_counts(state, place)
-    if code == RejectCode.NONE and place.list_role != ListRole.NONE:
-        code = RejectCode.INVALID_LIST
     return code

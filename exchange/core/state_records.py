@@ -44,6 +44,7 @@ HEADER: Dtype = np.dtype(
         ("lists", "<i8"),  # open order lists
         ("staged", "<i8"),  # commands of the list under construction, as long as
         ("staged_sequence", "<i8"),  # the last of them is the last command
+        ("key_guards", "<i8"),  # keys that have a rule
         ("countdowns", "<i8"),
         ("countdown_next_ts_ns", "<i8"),  # no countdown is due earlier; zero: none is armed
         ("hash_sequence", "<i8"),  # the last HASH and what it found
@@ -130,7 +131,7 @@ MARKET_ROW: Dtype = np.dtype(
         ("trailing", "<u4"),  # of which with trailing_bips
         ("phase", "u1"),  # Phase
         ("watched", "u1"),  # 1: it ever had a special order, a rule or an auction, so the hash covers it
-        ("guarded", "u1"),  # 1: it has a rule
+        ("guarded", "u1"),  # 1: it has a rule, or its phase is not CONTINUOUS
         ("spare", "u1"),
     ],
     align=True,
@@ -152,6 +153,8 @@ BREAKER_BUCKET: Dtype = np.dtype([("number", "<i8"), ("low_ticks", "<i8"), ("hig
 COUNTDOWN_ROW: Dtype = np.dtype(
     [("due_ts_ns", "<i8"), ("account", "<i4"), ("symbol", "<i4"), ("key", "<i4"), ("spare", "<i4")], align=True
 )
+"""A binary heap in the order of its fields."""
+
 BALANCE: Dtype = np.dtype([("available", "<i8"), ("locked", "<i8")], align=True)
 OWNED: Dtype = np.dtype([("count", "<u4"), ("head", "<u4"), ("tail", "<u4"), ("spare", "<u4")], align=True)
 """An account's open orders on a symbol: a list in order of order id."""

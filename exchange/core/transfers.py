@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from exchange.core.clearing import balance_of, hold
-from exchange.core.codes import Account, CommandKind, EventKind, Limit, RejectCode, TransferState
+from exchange.core.codes import Account, CommandKind, EventKind, Limit, RejectCode, TradingMode, TransferState
 from exchange.core.compile import i64, inlined, part
 from exchange.core.emit import begin_event, emit_rejected
 from exchange.core.index import find_transfer, put_transfer
@@ -43,6 +43,8 @@ def _check_new(state: State, command: Any) -> int:
         return RejectCode.UNKNOWN_TRANSFER
     if state.header[0].transfers >= state.limits[Limit.TRANSFERS]:
         return RejectCode.TOO_MANY_TRANSFERS
+    if command.kind == CommandKind.WITHDRAW_HOLD and state.header[0].withdrawals_mode == TradingMode.HALTED:
+        return RejectCode.WITHDRAWALS_CLOSED
     available = state.balances[balance_of(state, command.account, command.asset)].available
     if command.kind == CommandKind.WITHDRAW_HOLD and command.amount_atoms > available:
         return RejectCode.INSUFFICIENT_BALANCE

@@ -25,10 +25,11 @@ from exchange.core.codes import (
     TimeInForce,
     TradingMode,
 )
-from exchange.core.compile import i64, part
+from exchange.core.compile import i64, inlined, part
 from exchange.core.emit import emit_order
 from exchange.core.levels import best_price, crosses, find_level, price_at, price_key
 from exchange.core.matching import work
+from exchange.core.reference_price import range_of
 from exchange.core.risk import check_notional, check_price, walk
 from exchange.core.slots import order_event
 from exchange.core.state import SIDES, TURNS_PER_COMMAND, State
@@ -59,8 +60,9 @@ def begin_to_wait(state: State, slot: int, held_atoms: int) -> None:
 def work_special(
     state: State, slot: int, quote_atoms: int, fill_lots: int, owned: bool, command_kind: int, events: Any, used: int
 ) -> int:
-    """`work` for special orders: one compiled body for all."""
-    return work(state, slot, quote_atoms, fill_lots, owned, command_kind, events, used)
+    """`work` for orders that are special or guarded: one compiled body for all."""
+    guarded = state.markets[state.orders[slot].symbol].guarded != 0
+    return work(state, slot, quote_atoms, fill_lots, owned, guarded, command_kind, events, used)
 
 
 @part
@@ -107,8 +109,10 @@ def _enter(state: State, slot: int, command_kind: int, events: Any, used: int) -
     if reason == CloseReason.NONE:
         fill_quote_atoms = i64(0)
         if market or order.time_in_force == TimeInForce.FOK:
+            low, high = range_of(state, symbol)
+            lots = order.leaves_lots
             _, fill_lots, fill_quote_atoms = walk(
-                state, order.account, symbol, order.side, order.stp_mode, price_ticks, order.leaves_lots, i64(0)
+                state, order.account, symbol, order.side, order.stp_mode, price_ticks, lots, i64(0), low, high
             )
         row = state.symbols[symbol]
         needed = hold_atoms(row, order.side, price_ticks, order.leaves_lots)
@@ -146,6 +150,14 @@ def _turn(state: State, slot: int, command_kind: int, events: Any, used: int) ->
     return _enter(state, slot, command_kind, events, used)
 
 
+@inlined
+def has_turns(state: State, symbol: int) -> bool:
+    """Whether `take_turns` has anything to do: orders that may be due, or a passed range that must end."""
+    market = state.markets[symbol]
+    has: bool = market.specials != 0 or market.passed_high_ticks != 0
+    return has
+
+
 @part
 def take_turns(state: State, symbol: int, budget: int, command_kind: int, events: Any, used: int) -> tuple[int, int]:
     """Let orders of a symbol that are due have their turns; returns (turns left, next free event slot)."""
@@ -173,6 +185,6 @@ def take_all_turns(state: State, command_kind: int, events: Any, used: int) -> i
     """Turns of all symbols by id, TURNS_PER_COMMAND together."""
     budget = i64(TURNS_PER_COMMAND)
     for symbol in range(1, len(state.symbols)):
-        if state.markets[symbol].specials != 0:
+        if has_turns(state, i64(symbol)):
             budget, used = take_turns(state, i64(symbol), budget, command_kind, events, used)
     return used
