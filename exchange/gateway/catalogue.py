@@ -235,17 +235,8 @@ KEY_SIGNATURE = Choice(
     default=str(Scheme.PLAIN),
 )
 NEW_KEY = (
-    *(
-        KEY_LABEL,
-        KEY_PERMISSIONS,
-        KEY_ADDRESSES,
-        KEY_SYMBOLS,
-        KEY_NOTIONAL,
-        KEY_NOTIONAL_ASSET,
-        KEY_EXPIRES_AT,
-        KEY_PUBLIC_KEY,
-        KEY_SIGNATURE,
-    ),
+    *(KEY_LABEL, KEY_PERMISSIONS, KEY_ADDRESSES, KEY_SYMBOLS, KEY_NOTIONAL, KEY_NOTIONAL_ASSET),
+    *(KEY_EXPIRES_AT, KEY_PUBLIC_KEY, KEY_SIGNATURE),
     *(PASSWORD, CODE_IF_ON),
 )
 KYC_REFERENCE = Field("reference", "Which check.", required=True)
