@@ -29,6 +29,7 @@ from exchange.core.codes import (
 )
 from exchange.core.compile import i64, kernel, part
 from exchange.core.emit import begin_event, emit_rejected, emit_shown
+from exchange.core.lists import follow_match
 from exchange.core.matching import fill, show_next_part, tell_prevented
 from exchange.core.pool import leave_pool
 from exchange.core.reference_price import count_trade
@@ -36,7 +37,7 @@ from exchange.core.risk import is_same_owner, is_symbol
 from exchange.core.rules import mark_guarded, symbol_rule
 from exchange.core.slots import any_event, auction_command, auction_event
 from exchange.core.state import ICEBERG, SIDES, TURNS_PER_COMMAND, State
-from exchange.core.terms import shown_lots
+from exchange.core.terms import list_of, shown_lots, terms_of
 from exchange.core.triggers import observe
 from exchange.core.turns import take_turns
 
@@ -103,26 +104,52 @@ def auction_price(state: State, symbol: int) -> tuple[int, int, int]:
 
 @part
 def _hide(state: State, slot: int, lots: int, command_kind: int, events: Any, used: int) -> int:
-    """ORDER_SHOWN: an order is about to show so much less."""
+    """ORDER_SHOWN: an order shows so much less from here on."""
     if lots != 0:
         state.levels[state.orders[slot].level].lots -= lots
+        if state.orders[slot].special != 0:
+            terms_of(state, slot).shown_lots -= lots
         used = emit_shown(state.header[0], state.orders[slot], state.details[slot], events, used, command_kind, -lots)
     return used
 
 
 @part
 def _go_on(
-    state: State, slot: int, hidden_lots: int, status: int, closed_lots: int, command_kind: int, events: Any, used: int
+    state: State,
+    taker_slot: int,
+    maker_slot: int,
+    off_taker: int,
+    off_maker: int,
+    command_kind: int,
+    events: Any,
+    used: int,
 ) -> int:
-    """After a match: an order shows its next part, or leaves because nothing of it is left."""
-    order = state.orders[slot]
-    state.details[slot].updated_ts_ns = state.header[0].ts_ns
-    if order.special != 0:
-        used = show_next_part(state, slot, hidden_lots, command_kind, events, used)
-    if order.leaves_lots == 0:
-        leave_owned(state, slot)
-        leave_level(state, slot, i64(0))
-        leave_pool(state, slot, status, closed_lots, 0)
+    """After the match in the event slot before `used`, each for the maker first: what has no leaves closes, icebergs
+    show their next parts, lists follow.
+
+    `off_*` is what a prevention took away; zero: nothing, or it was a trade.
+    """
+    matched = used - 1
+    any_event(events, matched)["flags"] = EventFlag.OFF_BOOK
+    taker_list = list_of(state, taker_slot)
+    maker_list = list_of(state, maker_slot)
+    traded = any_event(events, matched).kind == EventKind.TRADE
+    status = i64(OrderStatus.FILLED if traded else OrderStatus.EXPIRED_IN_MATCH)
+    for is_taker in range(2):
+        slot = taker_slot if is_taker else maker_slot
+        off = off_taker if is_taker else off_maker
+        if traded or off != 0:
+            state.details[slot].updated_ts_ns = state.header[0].ts_ns
+        if state.orders[slot].leaves_lots == 0:
+            leave_owned(state, slot)
+            leave_level(state, slot, i64(0))
+            leave_pool(state, slot, status, off, 0)
+    for is_taker in range(2):
+        slot = taker_slot if is_taker else maker_slot
+        if state.orders[slot].leaves_lots != 0 and state.orders[slot].special != 0:
+            used = show_next_part(state, slot, i64(0), command_kind, events, used)
+    if taker_list != 0 or maker_list != 0:
+        used = follow_match(state, taker_slot, maker_slot, taker_list, maker_list, matched, command_kind, events, used)
     return used
 
 
@@ -134,12 +161,9 @@ def _trade(state: State, bid: int, ask: int, price_ticks: int, command_kind: int
     used = _hide(state, bid, lots, command_kind, events, used)
     symbol = i64(state.orders[bid].symbol)
     fill(state, bid, ask, price_ticks, lots, state.orders[bid].price_ticks - price_ticks, True, events, used)
-    any_event(events, used)["flags"] = EventFlag.OFF_BOOK
-    used += 1
     state.markets[symbol].last_ticks = price_ticks
     count_trade(state, symbol, price_ticks, lots)
-    used = _go_on(state, ask, lots, OrderStatus.FILLED, i64(0), command_kind, events, used)
-    return _go_on(state, bid, lots, OrderStatus.FILLED, i64(0), command_kind, events, used)
+    return _go_on(state, bid, ask, i64(0), i64(0), command_kind, events, used + 1)
 
 
 @part
@@ -155,10 +179,8 @@ def _prevent(state: State, younger: int, older: int, command_kind: int, events: 
         off_taker = i64(taker.leaves_lots)
     if mode == StpMode.EXPIRE_MAKER or mode == StpMode.EXPIRE_BOTH:
         off_maker = i64(maker.leaves_lots)
-    hidden_taker = min(off_taker, shown_lots(state, younger))
-    hidden_maker = min(off_maker, shown_lots(state, older))
-    used = _hide(state, older, hidden_maker, command_kind, events, used)
-    used = _hide(state, younger, hidden_taker, command_kind, events, used)
+    used = _hide(state, older, min(off_maker, shown_lots(state, older)), command_kind, events, used)
+    used = _hide(state, younger, min(off_taker, shown_lots(state, younger)), command_kind, events, used)
     symbol = state.symbols[taker.symbol]
     taker_release = hold_atoms(symbol, taker.side, taker.price_ticks, off_taker)
     maker_release = hold_atoms(symbol, maker.side, maker.price_ticks, off_maker)
@@ -167,14 +189,7 @@ def _prevent(state: State, younger: int, older: int, command_kind: int, events: 
     taker.leaves_lots -= off_taker
     maker.leaves_lots -= off_maker
     tell_prevented(state, younger, older, off_taker, off_maker, taker_release, maker_release, events, used)
-    any_event(events, used)["flags"] = EventFlag.OFF_BOOK
-    used += 1
-    expired = OrderStatus.EXPIRED_IN_MATCH
-    if off_maker != 0:
-        used = _go_on(state, older, hidden_maker, expired, off_maker, command_kind, events, used)
-    if off_taker != 0:
-        used = _go_on(state, younger, hidden_taker, expired, off_taker, command_kind, events, used)
-    return used
+    return _go_on(state, younger, older, off_taker, off_maker, command_kind, events, used + 1)
 
 
 @part

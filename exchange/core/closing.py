@@ -1,23 +1,24 @@
-"""Closing an open order, wherever it stands.
+"""Closing an open order, wherever it stands, with all that hangs on it.
 
-Owns the end of orders that are taken back: their hold, ORDER_CLOSED, and the places that they leave. Each function
-returns the next free event slot.
+Owns the end of orders that are taken back. Closing a leg may close others of its list, so whoever closes many reads
+the next one anew. Each function returns the next free event slot.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from exchange.core.book import leave_level, leave_owned, unlink
+from exchange.core.book import unlink
 from exchange.core.clearing import hold, hold_atoms, payer
-from exchange.core.codes import EventKind, Stage
-from exchange.core.compile import inlined, part
-from exchange.core.emit import emit_order, emit_shown
+from exchange.core.codes import EventKind
+from exchange.core.compile import i64, inlined, part
+from exchange.core.emit import emit_order
+from exchange.core.leaving import take_back
+from exchange.core.lists import leg_ended
 from exchange.core.pool import leave_pool
 from exchange.core.slots import order_event
 from exchange.core.state import State
-from exchange.core.terms import terms_of
-from exchange.core.triggers import stop_waiting
+from exchange.core.terms import list_of
 
 
 @inlined
@@ -39,27 +40,11 @@ def close_resting(state: State, slot: int, reason: int, status: int, command_kin
 
 @part
 def close_special(state: State, slot: int, reason: int, status: int, command_kind: int, events: Any, used: int) -> int:
-    """Close a special order: it may be on the book, or wait anywhere."""
-    header = state.header[0]
-    order = state.orders[slot]
-    detail = state.details[slot]
-    terms = terms_of(state, slot)
-    leaves = order.leaves_lots
-    on_book = order.stage == Stage.BOOK
-    released = terms.held_atoms
-    if on_book:
-        released = hold_atoms(state.symbols[order.symbol], order.side, order.price_ticks, leaves)
-        used = emit_shown(header, order, detail, events, used, command_kind, -terms.shown_lots)
-    hold(payer(state, order), -released)
-    used = emit_order(header, order, detail, events, used, EventKind.ORDER_CLOSED, command_kind, leaves, -released)
-    order_event(events, used - 1).status = status
-    order_event(events, used - 1).reason = reason
-    if on_book:
-        leave_level(state, slot, terms.shown_lots)
-    else:
-        stop_waiting(state, slot)
-    leave_owned(state, slot)
-    leave_pool(state, slot, status, leaves, 0)
+    """Close a special order, and what hangs on it."""
+    list_slot = list_of(state, slot)
+    used = take_back(state, slot, i64(reason), i64(status), i64(command_kind), events, used)
+    if list_slot != 0:
+        used = leg_ended(state, list_slot, slot, False, i64(status), i64(command_kind), events, used)
     return used
 
 

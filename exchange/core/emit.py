@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from exchange.core.codes import CommandKind, EventFlag, EventKind, OrderStatus, RejectCode
+from exchange.core.codes import CommandKind, EventFlag, EventKind, OrderStatus, RejectCode, Stage
 from exchange.core.compile import inlined, part
 from exchange.core.records import RECORD_BYTES
 from exchange.core.slots import (
@@ -16,6 +16,8 @@ from exchange.core.slots import (
     any_command,
     any_event,
     auction_command,
+    list_command,
+    list_event,
     mode_command,
     order_event,
     place_command,
@@ -82,6 +84,11 @@ def emit_rejected(header: Any, commands: Any, i: int, events: Any, used: int, re
         event.order_id = target.order_id
         event.qty_lots = target.qty_lots
         copy_client_id(event, target)
+    elif kind == CommandKind.PLACE_LIST:
+        place_list = list_command(commands, i)
+        event.account = place_list.account
+        event.symbol = place_list.symbol
+        copy_client_id(event, place_list)
     elif kind == CommandKind.SET_TRADING_MODE:
         event.account = mode_command(commands, i).account
         event.symbol = mode_command(commands, i).symbol
@@ -136,8 +143,10 @@ def emit_order(
 
 @inlined
 def open_status(order: Any) -> int:
-    """The status of an open order that is not PENDING."""
-    return OrderStatus.PARTIALLY_FILLED if order.filled_lots > 0 else OrderStatus.NEW
+    """The status of an open order; only legs that wait for their list, or were called by it, are PENDING or DUE."""
+    if order.filled_lots > 0:
+        return OrderStatus.PARTIALLY_FILLED
+    return OrderStatus.PENDING_NEW if order.stage >= Stage.DUE else OrderStatus.NEW
 
 
 @part
@@ -152,7 +161,7 @@ def emit_shown(
 
 
 @part
-def emit_terms(header: Any, order: Any, detail: Any, terms: Any, list_id: int, events: Any, used: int) -> int:
+def emit_terms(header: Any, order: Any, detail: Any, terms: Any, events: Any, used: int) -> int:
     """ORDER_TERMS of an order that was just accepted."""
     begin_event(header, events, used, EventKind.ORDER_TERMS)
     event = terms_event(events, used)
@@ -161,7 +170,7 @@ def emit_terms(header: Any, order: Any, detail: Any, terms: Any, list_id: int, e
     event.symbol = order.symbol
     event.order_id = order.order_id
     event.stage = order.stage
-    event.list_id = list_id
+    event.list_id = terms.list_id
     event.key = detail.key
     event.list_role = terms.list_role
     event.peg_type = terms.peg_type
@@ -170,4 +179,34 @@ def emit_terms(header: Any, order: Any, detail: Any, terms: Any, list_id: int, e
     event.expire_ts_ns = terms.expire_ts_ns
     event.trailing_bips = terms.trailing_bips
     event.peg_offset_levels = terms.peg_offset_levels
+    return used + 1
+
+
+@part
+def emit_list(header: Any, record: Any, legs: int, status: int, events: Any, used: int) -> int:
+    """LIST_CHANGED of a list with so many legs."""
+    begin_event(header, events, used, EventKind.LIST_CHANGED)
+    event = list_event(events, used)
+    event.list_type = record.list_type
+    event.list_status = status
+    event.account = record.account
+    event.symbol = record.symbol
+    event.list_id = record.list_id
+    event.order_id_0 = record.first_order_id
+    event.order_id_1 = record.first_order_id + 1
+    if legs == 3:
+        event.order_id_2 = record.first_order_id + 2
+    copy_client_id(event, record)
+    return used + 1
+
+
+@part
+def emit_staged(header: Any, list_type: int, command: Any, events: Any, used: int) -> int:
+    """STAGED of a PLACE_LIST or of a leg."""
+    begin_event(header, events, used, EventKind.STAGED)
+    event = list_event(events, used)
+    event.list_type = list_type
+    event.account = command.account
+    event.symbol = command.symbol
+    copy_client_id(event, command)
     return used + 1

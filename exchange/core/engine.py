@@ -18,6 +18,7 @@ from exchange.core.codes import (
     EventKind,
     Fault,
     Limit,
+    ListRole,
     OrderType,
     Phase,
     RejectCode,
@@ -29,6 +30,7 @@ from exchange.core.countdowns import countdown
 from exchange.core.emit import begin_event, emit_rejected
 from exchange.core.hashing import state_hash
 from exchange.core.levels import crosses
+from exchange.core.list_placing import place_list
 from exchange.core.placing import place_order
 from exchange.core.reference import (
     add_asset,
@@ -42,6 +44,7 @@ from exchange.core.reference import (
 )
 from exchange.core.resting import cancel_all, cancel_order, expire, reduce_order
 from exchange.core.risk import is_symbol
+from exchange.core.risk_special import ICEBERG_PARTS_MAX
 from exchange.core.rules import set_rule
 from exchange.core.slots import (
     account_command,
@@ -61,6 +64,7 @@ from exchange.core.slots import (
 from exchange.core.state import (
     EXPIRIES_PER_TICK,
     KEY_MAX,
+    LEGS_MAX,
     LIMIT_MAX,
     MASS_CANCEL_MAX,
     SIDES,
@@ -78,8 +82,14 @@ NODES_PER_COMMAND = 16
 """Nodes one new level can take: a split on every storey of the tallest possible tree, and a new root."""
 EVENTS_PER_COMMAND = 4
 """Events of a command that closes no order but its own, with one to spare."""
-EVENTS_PER_SPECIAL = 8
-"""Events that one trade, turn or close may lead to where orders show parts and hang together in lists."""
+EVENTS_PER_SPECIAL = 10
+"""Where some orders are special: events that an order, a part of an iceberg or a turn may cause in a command, and some
+to spare for new orders.
+
+A match gives five (SHOWN, TRADE, SHOWN, FUNDED, FUNDED) and uses up a maker, a part or a taker's turn. Besides, an
+order rests once, closes once and is once the last leg of a list (SHOWN, SHOWN, CLOSED, LIST_CHANGED), and a turn gives
+three (FUNDED, ENTERED, ENTERED). An accepted list begins with seven, which the turns leave room for.
+"""
 
 
 class Status(IntEnum):
@@ -116,10 +126,26 @@ def _room_for_turns(state: State) -> int:
     """The pool that turns and trailing orders may find full: each special order may need one level more."""
     header = state.header[0]
     room = i64(Room.NONE)
-    if header.levels + header.specials + 2 > len(state.levels) - 1:
+    if header.levels + header.specials + LEGS_MAX + 1 > len(state.levels) - 1:
         room = i64(Room.LEVELS)
-    if header.nodes + 2 * header.specials + NODES_PER_COMMAND > len(state.nodes) - 1:
+    if header.nodes + 2 * (header.specials + LEGS_MAX) + NODES_PER_COMMAND > len(state.nodes) - 1:
         room = i64(Room.NODES)
+    return room
+
+
+@part
+def _room_for_legs(state: State) -> int:
+    """The pool that the legs of a list may find full."""
+    header = state.header[0]
+    room = _room_for_turns(state)
+    if header.open_orders + LEGS_MAX + 1 > len(state.orders) - 1:
+        room = i64(Room.ORDERS)
+    if header.expiries + LEGS_MAX > len(state.expiries):
+        room = i64(Room.EXPIRIES)
+    if header.terms + LEGS_MAX + 1 > len(state.terms) - 1:
+        room = i64(Room.TERMS)
+    if header.lists + 2 > len(state.lists) - 1:
+        room = i64(Room.LISTS)
     return room
 
 
@@ -168,7 +194,7 @@ def _events_needed(state: State, commands: Any, i: int) -> int:
             if place.order_type == OrderType.MARKET or crosses(place.side, place.price_ticks, best_ticks):
                 needed += i64(opposite.orders)
             if state.markets[place.symbol].specials != 0 or special_bits(place) != 0:
-                needed += _events_of_specials(state, i64(place.symbol))
+                needed += _events_of_specials(state, i64(place.symbol)) + _events_of_new(state, place)
     else:
         needed += _events_of_sweep(state, commands, i)
     return needed
@@ -180,7 +206,24 @@ def _events_of_specials(state: State, symbol: int) -> int:
     market = state.markets[symbol]
     first = symbol * SIDES
     orders = i64(state.sides[first].orders) + i64(state.sides[first + 1].orders) + i64(market.specials)
-    return (orders + i64(market.parts) + TURNS_PER_COMMAND + 1) * EVENTS_PER_SPECIAL
+    return (orders + i64(market.parts) + TURNS_PER_COMMAND + LEGS_MAX) * EVENTS_PER_SPECIAL
+
+
+@inlined
+def _parts_to_come(place: Any) -> int:
+    """How many parts the iceberg of a PLACE that is accepted has at most."""
+    iceberg = place.iceberg_lots > 0 and place.qty_lots > 0
+    return min(i64(ICEBERG_PARTS_MAX), 1 + place.qty_lots // place.iceberg_lots) if iceberg else i64(0)
+
+
+@part
+def _events_of_new(state: State, place: Any) -> int:
+    """How many events parts of the icebergs may cause that a PLACE brings, alone or as the last leg of a list."""
+    parts = _parts_to_come(place)
+    if place.list_role != ListRole.NONE:
+        for leg in range(1, LEGS_MAX):
+            parts += _parts_to_come(place_command(state.staged, leg))
+    return parts * EVENTS_PER_SPECIAL
 
 
 @part
@@ -255,6 +298,8 @@ def _apply_rare(state: State, commands: Any, i: int, events: Any, used: int) -> 
         used = cancel_all(state, commands, i, events, used)
     elif CommandKind.DEPOSIT <= kind <= CommandKind.WITHDRAW_RELEASE:
         used = transfer(state, commands, i, events, used)
+    elif kind == CommandKind.PLACE_LIST:
+        used = place_list(state, commands, i, events, used)
     elif kind == CommandKind.TICK:
         used = _tick(state, events, used)
     elif kind == CommandKind.MASS_CANCEL:
@@ -305,6 +350,8 @@ def apply(state: State, commands: Any, first: int, count: int, events: Any, used
         kind = head.kind
         if kind == CommandKind.PLACE:
             room = _room_for_place(state)
+            if place_command(commands, i).list_role != ListRole.NONE:
+                room = max(room, _room_for_legs(state))
         elif kind == CommandKind.CANCEL:
             room = i64(Room.NONE)
         else:

@@ -32,13 +32,6 @@ def is_guarded(state: State, place: Any) -> bool:
 
 
 @part
-def check_phase(state: State, symbol: int, code: int) -> int:
-    """Refuse while a symbol is paused; `code` is what its modes say."""
-    stricter = code == RejectCode.NONE or code == RejectCode.ACCOUNT_CLOSED
-    return RejectCode.SYMBOL_CLOSED if stricter and state.markets[symbol].phase == Phase.PAUSED else code
-
-
-@part
 def check_collar(state: State, place: Any, price_ticks: int) -> int:
     """A limit price that is known against the collar around the reference price; 0: not known."""
     if price_ticks == 0 or is_market(place.order_type):

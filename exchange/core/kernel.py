@@ -15,7 +15,7 @@ from exchange.core.engine import Status, apply
 from exchange.core.expiry import compact
 from exchange.core.growth import enlarge
 from exchange.core.records import slots
-from exchange.core.state import Room, State, new_state
+from exchange.core.state import LEGS_MAX, Room, State, new_state
 
 __all__ = ["Engine", "EngineFault", "Status", "apply"]
 
@@ -63,7 +63,7 @@ class Engine:
         room = int(self.state.header[0].room)
         if room == Room.EXPIRIES:
             compact(self.state)
-            if self.state.header[0].expiries * 2 <= len(self.state.expiries):
+            if 2 * max(int(self.state.header[0].expiries), LEGS_MAX) <= len(self.state.expiries):
                 return
         self.state = enlarge(self.state, room)
 

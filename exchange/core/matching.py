@@ -29,12 +29,13 @@ from exchange.core.compile import i64, inlined, part
 from exchange.core.emit import begin_event, emit_order, emit_shown
 from exchange.core.expiry import push_expiry
 from exchange.core.levels import best_price, crosses
+from exchange.core.lists import follow_match, leg_ended
 from exchange.core.pool import leave_pool
 from exchange.core.reference_price import count_trade, price_range
 from exchange.core.risk import is_same_owner
 from exchange.core.slots import order_event, prevented_event, trade_event
-from exchange.core.state import ICEBERG, SIDES, State
-from exchange.core.terms import is_market, may_rest, shown_lots, terms_of
+from exchange.core.state import ICEBERG, LEG, SIDES, State
+from exchange.core.terms import is_market, list_of, may_rest, shown_lots, terms_of
 from exchange.core.triggers import observe
 
 
@@ -52,8 +53,8 @@ def work(
 ) -> int:
     """Let an accepted order trade, and what is left of it rest or close.
 
-    `fill_lots` is what a FOK can fill; `owned`: it waited, so it is in its account's list already; `guarded`: its
-    symbol is (a constant on the short way, which so pays nothing for it).
+    `fill_lots` is what a FOK can fill; `owned`: it waited, or is a leg, so it is in its account's list already;
+    `guarded`: its symbol is (a constant on the short way, which so pays nothing for it).
     """
     order = state.orders[slot]
     symbol = i64(order.symbol)
@@ -137,9 +138,12 @@ def _close_taker(
     event.status = OrderStatus.EXPIRED
     event.reason = reason
     event.quote_atoms = quote_atoms
+    list_slot = list_of(state, slot)
     if owned:
         leave_owned(state, slot)
     leave_pool(state, slot, OrderStatus.EXPIRED, order.leaves_lots, quote_atoms)
+    if list_slot != 0:
+        used = leg_ended(state, list_slot, slot, False, i64(OrderStatus.EXPIRED), i64(command_kind), events, used)
     return used
 
 
@@ -192,13 +196,20 @@ def _take(
             state.details[maker_slot].updated_ts_ns = state.header[0].ts_ns
             if guarded:
                 count_trade(state, i64(taker.symbol), last_ticks, lots)
+        matched = used
         used += 1
+        maker_list = i64(0)
         if maker.special != 0:
             used = show_next_part(state, maker_slot, lots, command_kind, events, used)
+            maker_list = list_of(state, maker_slot)
         if maker.leaves_lots == 0:
             leave_owned(state, maker_slot)
             leave_level(state, maker_slot, i64(0))
             leave_pool(state, maker_slot, status, closed_lots, 0)
+        if maker_list != 0 or taker.special & LEG:
+            taker_list = list_of(state, slot)
+            kind = i64(command_kind)
+            used = follow_match(state, slot, maker_slot, taker_list, maker_list, matched, kind, events, used)
     return used, prevented_lots, first_ticks, last_ticks
 
 

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from exchange.core.codes import OrderStatus, Stage
+from exchange.core.codes import Stage
 from exchange.core.compile import i64, inlined, kernel, part
-from exchange.core.emit import copy_client_id, copy_order_codes
+from exchange.core.emit import copy_client_id, copy_order_codes, open_status
 from exchange.core.index import client_hash
 from exchange.core.index import find_client as _find_client
 from exchange.core.index import find_order as _find_order
@@ -133,9 +133,7 @@ def _copy_open(state: State, slot: int, copy: Any) -> None:
     copy.account = order.account
     copy.symbol = order.symbol
     copy_order_codes(copy, order)
-    copy.status = OrderStatus.PARTIALLY_FILLED if order.filled_lots > 0 else OrderStatus.NEW
-    if order.stage == Stage.PENDING:
-        copy.status = OrderStatus.PENDING_NEW
+    copy.status = open_status(order)
     copy.price_ticks = order.price_ticks
     copy.leaves_lots = order.leaves_lots
     copy.filled_lots = order.filled_lots
@@ -149,7 +147,7 @@ def _copy_open(state: State, slot: int, copy: Any) -> None:
     copy.stage = order.stage
     copy.shown_lots = order.leaves_lots if order.special == 0 else terms.shown_lots
     copy.working_ts_ns = terms.working_ts_ns
-    copy.list_id = state.lists[terms.list].list_id
+    copy.list_id = terms.list_id
     _copy_terms(terms, copy)
     copy.key = detail.key
     copy.is_open = 1

@@ -12,6 +12,7 @@ from typing import Any
 
 from exchange.core.clearing import hold, hold_atoms, payer
 from exchange.core.codes import (
+    CommandFlag,
     CommandKind,
     EventKind,
     ListRole,
@@ -20,15 +21,23 @@ from exchange.core.codes import (
     PegType,
     RejectCode,
     Side,
-    Stage,
     TimeInForce,
     TradingMode,
 )
 from exchange.core.compile import i64, inlined, part
-from exchange.core.emit import begin_event, copy_client_id, copy_order_codes, emit_order, emit_rejected, emit_terms
+from exchange.core.emit import (
+    begin_event,
+    copy_client_id,
+    copy_order_codes,
+    emit_order,
+    emit_rejected,
+    emit_terms,
+    open_status,
+)
 from exchange.core.expiry import push_expiry
-from exchange.core.guards import check_guards, check_phase, count_accepted, is_guarded, notional_of
+from exchange.core.guards import check_guards, count_accepted, is_guarded, notional_of
 from exchange.core.index import client_hash, find_client, has_client_id
+from exchange.core.list_placing import is_next_leg, place_leg
 from exchange.core.matching import work
 from exchange.core.pool import new_order
 from exchange.core.reference_price import range_of
@@ -38,12 +47,13 @@ from exchange.core.risk import (
     check_filters,
     check_modes,
     check_shape,
+    check_standing,
     is_symbol,
     is_user,
     walk,
 )
 from exchange.core.risk_special import check_special
-from exchange.core.slots import order_event, place_command
+from exchange.core.slots import any_event, order_event, place_command
 from exchange.core.state import CLOSED_BIT, MAX_ATOMS, TURNS_PER_COMMAND, State
 from exchange.core.terms import is_stop, special_bits, terms_of
 from exchange.core.turns import begin_to_wait, has_turns, peg_price, take_turns, work_special
@@ -79,9 +89,7 @@ def _answer_repeated(state: State, commands: Any, i: int, reference: int, events
         event.qty_lots = order.filled_lots + order.leaves_lots
         event.filled_lots = order.filled_lots
         event.filled_quote_atoms = detail.filled_quote_atoms
-        event.status = OrderStatus.PARTIALLY_FILLED if order.filled_lots > 0 else OrderStatus.NEW
-        if order.stage == Stage.PENDING:
-            event.status = OrderStatus.PENDING_NEW
+        event.status = open_status(order)
         copy_order_codes(event, order)
         submitted = detail.submitted_lots
         same = place.expire_ts_ns == terms.expire_ts_ns and _are_same_terms(place, terms)
@@ -119,7 +127,7 @@ def _are_same_terms(place: Any, known: Any) -> bool:
 
 
 @inlined
-def check_standing(state: State, place: Any) -> int:
+def _check_place(state: State, place: Any) -> int:
     """Whether anything may be placed here and now: the link, the symbol, the modes."""
     header = state.header[0]
     if header.link_failed_sequence != 0 and header.link_failed_sequence == header.sequence - 1:
@@ -133,6 +141,8 @@ def check_standing(state: State, place: Any) -> int:
 def place_order(state: State, commands: Any, i: int, events: Any, used: int) -> int:
     """PLACE: refuse, or accept and let the order work or wait."""
     place = place_command(commands, i)
+    if place.list_role != ListRole.NONE:
+        return _place_role(state, commands, i, events, used)
     if not is_user(state, place.account):
         return emit_rejected(state.header[0], commands, i, events, used, RejectCode.UNKNOWN_ACCOUNT)
     client_home = i64(0)
@@ -144,7 +154,7 @@ def place_order(state: State, commands: Any, i: int, events: Any, used: int) -> 
     special = special_bits(place) != 0 or place.order_type > OrderType.LIMIT_MAKER or place.key < 0
     if special or is_guarded(state, place):
         return _place_the_long_way(state, commands, i, client_home, events, used)
-    code = check_standing(state, place)
+    code = _check_place(state, place)
     if code == RejectCode.NONE:
         code = check_shape(state.header[0].ts_ns, place)
     if code == RejectCode.NONE:
@@ -211,18 +221,42 @@ def _judge(state: State, place: Any, lots: int, held: int, notional: int, fill_l
 
 
 @part
+def _place_role(state: State, commands: Any, i: int, events: Any, used: int) -> int:
+    """PLACE with a role: a leg of the list under construction, or one that no list waits for, which is refused."""
+    header = state.header[0]
+    place = place_command(commands, i)
+    client_home = i64(0)
+    reference = i64(0)
+    if is_next_leg(state, place):
+        used = place_leg(state, commands, i, events, used)
+    elif not is_user(state, place.account):
+        used = emit_rejected(header, commands, i, events, used, i64(RejectCode.UNKNOWN_ACCOUNT))
+    else:
+        if has_client_id(place):
+            client_home = client_hash(header, place.account, place)
+            reference = find_client(state, place.account, place, client_home)
+        if reference != 0:
+            used = _answer_repeated(state, commands, i, reference, events, used)
+        else:
+            used = _place_the_long_way(state, commands, i, client_home, events, used)
+    if place["flags"] & CommandFlag.LINKED and any_event(events, used - 1).kind == EventKind.REJECTED:
+        header.link_failed_sequence = header.sequence
+    return used
+
+
+@part
 def _place_the_long_way(state: State, commands: Any, i: int, client_home: int, events: Any, used: int) -> int:
-    """PLACE of an order that waits, hides, follows, is a leg, or that something guards."""
+    """PLACE of an order that waits, hides, follows, or that something guards; a leg of no list is refused."""
     place = place_command(commands, i)
     price_ticks = place.price_ticks
-    code = check_standing(state, place)
-    if is_symbol(state, place.symbol):
-        code = check_phase(state, i64(place.symbol), code)
+    code = _check_place(state, place)
+    if code == RejectCode.NONE or code == RejectCode.ACCOUNT_CLOSED:
+        code = check_standing(state, place.account, place.symbol)
     if code == RejectCode.NONE:
         if place.peg_type != PegType.NONE and not is_stop(place.order_type) and place.side <= Side.SELL:
             offset = i64(place.peg_offset_levels)
             price_ticks = peg_price(state, i64(place.symbol), i64(place.side), i64(place.peg_type), offset)
-        code = check_special(state, place, price_ticks)
+        code = check_special(state, place, price_ticks, False, False, i64(0))
     waits = is_stop(place.order_type)
     lots = place.qty_lots
     fill_lots = fill_quote_atoms = held = notional = i64(0)
@@ -270,7 +304,7 @@ def _place_the_long_way(state: State, commands: Any, i: int, client_home: int, e
     elif special != 0:
         terms_of(state, slot).working_ts_ns = header.ts_ns
     if special != 0:
-        used = emit_terms(header, order, detail, terms_of(state, slot), i64(0), events, used)
+        used = emit_terms(header, order, detail, terms_of(state, slot), events, used)
     if not waits:
         used = work_special(state, slot, place.quote_atoms, fill_lots, False, CommandKind.PLACE, events, used)
     _, used = take_turns(state, i64(place.symbol), i64(TURNS_PER_COMMAND), CommandKind.PLACE, events, used)

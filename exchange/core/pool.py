@@ -107,7 +107,7 @@ def _remember(state: State, slot: int, status: int, closed_lots: int, quote_atom
     closed.peg_type = terms.peg_type
     closed.peg_offset_levels = terms.peg_offset_levels
     closed.list_role = terms.list_role
-    closed.list_id = state.lists[terms.list].list_id
+    closed.list_id = terms.list_id
     closed.account = order.account
     closed.symbol = order.symbol
     closed.status = status

@@ -182,7 +182,7 @@ class MarketView(NamedTuple):
     indicative_lots: int
 
 
-def _list_view(record: Any) -> ListView:
+def _list_view(state: State, record: Any) -> ListView:
     words = [int(record.client_id_0).to_bytes(4, "little", signed=True)]
     words += [int(record[f"client_id_{word}"]).to_bytes(8, "little", signed=True) for word in range(1, 5)]
     return ListView(
@@ -190,7 +190,7 @@ def _list_view(record: Any) -> ListView:
         int(record.list_type),
         int(record.account),
         int(record.symbol),
-        (int(record.order_id_0), int(record.order_id_1), int(record.order_id_2)),
+        tuple(int(state.orders[int(record[f"slot_{leg}"])].order_id) for leg in range(3)),
         b"".join(words)[:CLIENT_ID_BYTES].rstrip(b"\0").decode("ascii", "replace"),
     )
 
@@ -199,7 +199,7 @@ def open_lists(state: State, account: int) -> list[ListView]:
     """The open order lists of an account, by id."""
     table = state.lists[: int(state.header[0].list_high)]
     mine = np.flatnonzero((np.asarray(table["list_id"]) != 0) & (np.asarray(table["account"]) == account))
-    return sorted(_list_view(table[int(slot)]) for slot in mine)
+    return sorted(_list_view(state, table[int(slot)]) for slot in mine)
 
 
 def find_list(state: State, account: int, list_id: int = 0, client_id: str = "") -> ListView | None:

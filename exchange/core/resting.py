@@ -150,6 +150,7 @@ def cancel_all(state: State, commands: Any, i: int, events: Any, used: int) -> i
         if state.symbols[symbol].mode == TradingMode.HALTED:
             continue
         owned = state.owned[i64(target.account) * len(state.symbols) + symbol]
+        count += i64(owned["count"])
         while owned.head != 0:
             used = close_open(
                 state,
@@ -160,7 +161,6 @@ def cancel_all(state: State, commands: Any, i: int, events: Any, used: int) -> i
                 events,
                 used,
             )
-            count += 1
     begin_event(state.header[0], events, used, EventKind.CANCELED_ALL)
     event = canceled_all_event(events, used)
     event.account = target.account

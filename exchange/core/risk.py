@@ -13,10 +13,12 @@ from exchange.core.codes import (
     Account,
     Limit,
     OrderType,
+    Phase,
     RejectCode,
     Side,
     StpMode,
     TimeInForce,
+    TradingMode,
 )
 from exchange.core.compile import i64, inlined, part
 from exchange.core.levels import crosses, find_level, price_key
@@ -52,6 +54,16 @@ def check_modes(state: State, account: int, symbol: int, allowed: int) -> int:
     if state.accounts[account].mode > allowed:
         return RejectCode.ACCOUNT_CLOSED
     return RejectCode.NONE
+
+
+@inlined
+def check_standing(state: State, account: int, symbol: int) -> int:
+    """Whether the account may place anything on the symbol now: there is one, and modes and phase let it."""
+    if not is_symbol(state, symbol):
+        return RejectCode.UNKNOWN_SYMBOL
+    code = check_modes(state, account, symbol, TradingMode.OPEN)
+    passes = code == RejectCode.NONE or code == RejectCode.ACCOUNT_CLOSED
+    return RejectCode.SYMBOL_CLOSED if passes and state.markets[symbol].phase == Phase.PAUSED else code
 
 
 @inlined

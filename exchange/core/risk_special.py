@@ -63,6 +63,7 @@ def _check_codes(ts_ns: int, place: Any) -> int:
         or not peg_fits
         or not 0 <= offset <= (_PEG_OFFSET_MAX if peg != PegType.NONE else 0)
         or place.list_role > ListRole.BELOW
+        or (place.list_role == ListRole.PENDING and place.order_type == OrderType.MARKET and place.quote_atoms != 0)
         or place.key < 0
     ):
         return RejectCode.UNSUPPORTED_FIELD
@@ -70,8 +71,11 @@ def _check_codes(ts_ns: int, place: Any) -> int:
 
 
 @part
-def _check_numbers(symbol: Any, place: Any, price_ticks: int) -> int:
-    """Price, stop price, quantity and notional; `price_ticks` is the price of a peg that is known, 0 if it is not."""
+def _check_numbers(symbol: Any, place: Any, price_ticks: int, funded: bool) -> int:
+    """Price, stop price, quantity and notional; `price_ticks` is the price of a peg that is known, 0 if it is not.
+
+    `funded`: a leg that gets its quantity later.
+    """
     market = is_market(place.order_type)
     pegged = place.peg_type != PegType.NONE
     known = not market and not (pegged and price_ticks == 0)
@@ -86,6 +90,8 @@ def _check_numbers(symbol: Any, place: Any, price_ticks: int) -> int:
             code = stop_code
     if code != RejectCode.NONE:
         return code
+    if funded:
+        return RejectCode.NONE if place.qty_lots == 0 and place.quote_atoms == 0 else RejectCode.INVALID_QUANTITY
     if place.order_type == OrderType.MARKET and place.qty_lots == 0 and place.quote_atoms > 0:
         return check_notional(symbol, place.quote_atoms)
     if place.qty_lots <= 0 or place.quote_atoms != 0:
@@ -102,36 +108,43 @@ def _has_level(state: State, side_index: int, price_ticks: int) -> bool:
 
 
 @part
+def has_room_to_wait(state: State, order: Any, stop_price_ticks: int, trailing_bips: int) -> bool:
+    """Whether the trigger level at which a stop (an order or a PLACE) begins is there or may still be made."""
+    if state.header[0].levels < state.limits[Limit.LEVELS]:
+        return True
+    first_side = i64(order.symbol) * SIDES
+    if stop_price_ticks != 0:
+        return _has_level(state, first_side + trigger_side(order.order_type, order.side), stop_price_ticks)
+    last_ticks = i64(state.markets[order.symbol].last_ticks)
+    if last_ticks == 0 or not 1 <= trailing_bips <= _BIPS_MAX:
+        return True  # refused for that
+    way = UP if order.side == Side.BUY else DOWN
+    return _has_level(state, first_side + way, trail_price(last_ticks, trailing_bips, i64(order.side)))
+
+
+@part
 def _has_room_at_its_level(state: State, place: Any, price_ticks: int) -> bool:
     """Whether the level that the order needs now is there or may still be made."""
     if state.header[0].levels < state.limits[Limit.LEVELS]:
         return True
-    first_side = i64(place.symbol) * SIDES
-    if not is_stop(place.order_type):
-        return price_ticks == 0 or _has_level(state, first_side + place.side, price_ticks)
-    if place.stop_price_ticks != 0:
-        way = trigger_side(place.order_type, place.side)
-        return _has_level(state, first_side + way, place.stop_price_ticks)
-    last_ticks = state.markets[place.symbol].last_ticks
-    if last_ticks == 0 or not 1 <= place.trailing_bips <= _BIPS_MAX:
-        return True  # refused for that
-    way = UP if place.side == Side.BUY else DOWN
-    return _has_level(state, first_side + way, trail_price(last_ticks, i64(place.trailing_bips), i64(place.side)))
+    if is_stop(place.order_type):
+        return has_room_to_wait(state, place, i64(place.stop_price_ticks), i64(place.trailing_bips))
+    return price_ticks == 0 or _has_level(state, i64(place.symbol) * SIDES + place.side, price_ticks)
 
 
 @part
-def _check_caps(state: State, place: Any, price_ticks: int) -> int:
+def _check_caps(state: State, place: Any, price_ticks: int, pending: bool, legs_before: int) -> int:
     """What an account and the venue may have open, and LIMIT_MAKER's promise not to take."""
     symbol = state.symbols[place.symbol]
-    if may_rest(place.time_in_force) or is_stop(place.order_type):
+    if may_rest(place.time_in_force) or is_stop(place.order_type) or pending:
         owned = state.owned[i64(place.account) * len(state.symbols) + place.symbol]
-        if owned["count"] >= symbol.orders_max:
+        if owned["count"] + legs_before >= symbol.orders_max:
             return RejectCode.TOO_MANY_ORDERS
-        if state.header[0].open_orders >= state.limits[Limit.OPEN_ORDERS]:
+        if state.header[0].open_orders + legs_before >= state.limits[Limit.OPEN_ORDERS]:
             return RejectCode.VENUE_FULL
-        if not _has_room_at_its_level(state, place, price_ticks):
+        if not pending and not _has_room_at_its_level(state, place, price_ticks):
             return RejectCode.TOO_MANY_LEVELS
-    if place.order_type == OrderType.LIMIT_MAKER and price_ticks != 0:
+    if place.order_type == OrderType.LIMIT_MAKER and price_ticks != 0 and not pending:
         best = best_price(state, (i64(place.symbol) * SIDES + place.side) ^ 1)
         if best != 0 and crosses(place.side, price_ticks, best):
             return RejectCode.WOULD_TAKE
@@ -139,11 +152,11 @@ def _check_caps(state: State, place: Any, price_ticks: int) -> int:
 
 
 @part
-def _check_terms(state: State, place: Any, price_ticks: int) -> int:
+def _check_terms(state: State, place: Any, price_ticks: int, pending: bool) -> int:
     """The trigger, the trailing distance, the parts of an iceberg, the price of a peg."""
     market = state.markets[place.symbol]
     stops = is_stop(place.order_type)
-    if stops and place.stop_price_ticks != 0:
+    if stops and place.stop_price_ticks != 0 and not pending:
         way = trigger_side(place.order_type, place.side)
         if condition_holds(state, i64(place.symbol), way, i64(place.stop_price_ticks)):
             return RejectCode.WOULD_TRIGGER
@@ -161,8 +174,9 @@ def _check_terms(state: State, place: Any, price_ticks: int) -> int:
             or parts_of(place.qty_lots, place.iceberg_lots) > (most if most != 0 else ICEBERG_PARTS_MAX)
         ):
             return RejectCode.INVALID_ICEBERG
-    if (place.peg_type != PegType.NONE and not stops and price_ticks == 0) or (
-        place.trailing_bips != 0 and place.stop_price_ticks == 0 and market.last_ticks == 0
+    if not pending and (
+        (place.peg_type != PegType.NONE and not stops and price_ticks == 0)
+        or (place.trailing_bips != 0 and place.stop_price_ticks == 0 and market.last_ticks == 0)
     ):
         return RejectCode.NO_REFERENCE_PRICE
     return RejectCode.NONE
@@ -200,18 +214,19 @@ def _check_counts(state: State, place: Any) -> int:
 
 
 @part
-def check_special(state: State, place: Any, price_ticks: int) -> int:
+def check_special(state: State, place: Any, price_ticks: int, pending: bool, funded: bool, legs_before: int) -> int:
     """Everything about an order on its own, but what guards, lists and the balance say of it.
 
-    `price_ticks` is the price that a pegged order would get now, 0: none.
+    `price_ticks` is the price that a pegged order would get now, 0: none. `pending`: a leg that waits for its list;
+    `funded`: which also gives it its quantity; `legs_before`: of its list.
     """
     code = _check_codes(state.header[0].ts_ns, place)
     if code == RejectCode.NONE:
-        code = _check_numbers(state.symbols[place.symbol], place, price_ticks)
+        code = _check_numbers(state.symbols[place.symbol], place, price_ticks, funded)
     if code == RejectCode.NONE:
-        code = _check_caps(state, place, price_ticks)
+        code = _check_caps(state, place, price_ticks, pending, legs_before)
     if code == RejectCode.NONE:
-        code = _check_terms(state, place, price_ticks)
+        code = _check_terms(state, place, price_ticks, pending)
     if code == RejectCode.NONE:
         code = check_collar(state, place, price_ticks)
     if code == RejectCode.NONE:

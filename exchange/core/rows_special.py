@@ -36,7 +36,7 @@ def terms_row(state: State, slot: int) -> int:
     n = put(row, n, terms.trailing_bips)
     n = put(row, n, terms.peg_type)
     n = put(row, n, terms.peg_offset_levels)
-    n = put(row, n, state.lists[terms.list].list_id)
+    n = put(row, n, terms.list_id)
     n = put(row, n, terms.list_role)
     n = put(row, n, detail.key)
     # slot 0 is never used, so the order before the first one has order id 0
@@ -74,9 +74,10 @@ def list_row(state: State, slot: int) -> int:
     n = put(row, n, record.list_type)
     n = put(row, n, record.account)
     n = put(row, n, record.symbol)
-    n = put(row, n, record.order_id_0)
-    n = put(row, n, record.order_id_1)
-    n = put(row, n, record.order_id_2)
+    # slot 0 is never used, so a leg that is closed has order id 0
+    n = put(row, n, state.orders[record.slot_0].order_id)
+    n = put(row, n, state.orders[record.slot_1].order_id)
+    n = put(row, n, state.orders[record.slot_2].order_id)
     return put_client_id(row, n, record)
 
 

@@ -120,8 +120,7 @@ def _check_rule(state: State, command: Any) -> int:
 @part
 def _set_symbol_rule(state: State, symbol: int, rule: int, value: int) -> None:
     state.rules[symbol * SYMBOL_RULES + rule] = value
-    if value != 0:
-        state.markets[symbol].watched = 1
+    state.markets[symbol].watched = 1
     mark_guarded(state, symbol)
     if rule == SymbolRule.REFERENCE_WINDOW_NS:
         _empty_reference(state, symbol)

@@ -63,6 +63,7 @@ SPECIAL = 1
 """Bits of an order's `special`."""
 ICEBERG = 2
 LEG = 4
+LEGS_MAX = 3
 FEE_PPM_MAX = 100_000
 SCALE_MAX = 18
 NODE_KEYS = 64

@@ -19,7 +19,7 @@ HEADER: Dtype = np.dtype(
         ("mode", "<i8"),  # TradingMode of the venue
         ("withdrawals_mode", "<i8"),  # TradingMode of WITHDRAW_HOLD; zero is OPEN
         ("next_order_id", "<i8"),
-        ("link_failed_sequence", "<i8"),  # last linked CANCEL that was refused without ALLOW_FAILURE
+        ("link_failed_sequence", "<i8"),  # last command that was refused though what follows it hangs on it
         ("event_count", "<i8"),  # events emitted since genesis: the last ordinal of the event journal
         ("closed_next", "<i8"),  # ordinal of the next closed order to remember
         ("closed_first", "<i8"),  # ordinal of the oldest one remembered
@@ -269,7 +269,8 @@ TERMS: Dtype = np.dtype(
         ("held_atoms", "<i8"),  # what it holds while it is not on the book
         ("extreme_ticks", "<i8"),  # the best price since it trails
         ("working_ts_ns", "<i8"),  # when it entered; zero: it has not
-        ("list", "<u4"),  # slot of its list
+        ("list_id", "<i8"),  # zero: not a leg
+        ("list", "<u4"),  # slot of its list, which may be gone while its last leg ends
         ("trail_next", "<u4"),
         ("trail_prev", "<u4"),
         ("next_free", "<u4"),
@@ -284,17 +285,15 @@ TERMS: Dtype = np.dtype(
 LIST_ROW: Dtype = np.dtype(
     [
         ("list_id", "<i8"),  # zero: a free slot
-        ("order_id_0", "<i8"),  # the legs in order; zero: closed, or there is none
-        ("order_id_1", "<i8"),
-        ("order_id_2", "<i8"),
-        ("slot_0", "<u4"),  # their orders
+        ("first_order_id", "<i8"),  # ids of the legs follow each other
+        ("slot_0", "<u4"),  # the legs in order; zero: closed, or there is none
         ("slot_1", "<u4"),
         ("slot_2", "<u4"),
         ("next_free", "<u4"),
         ("account", "<i4"),
         ("symbol", "<i4"),
         ("list_type", "u1"),
-        ("traded", "u1"),  # 1: a leg of the pair has traded or entered
+        ("spare_0", "u1"),
         ("spare", "<i2"),
         ("client_id_0", "<i4"),
         ("client_id_1", "<i8"),
@@ -323,7 +322,7 @@ for _dtype, _bytes in (
     (SIDE, 16),
     (NODE, 16),
     (CLOSED, 168),
-    (TERMS, 80),
+    (TERMS, 88),
     (MARKET_ROW, 88),
     (TRANSFER_ROW, 32),
 ):

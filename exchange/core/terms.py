@@ -28,13 +28,17 @@ def is_stop(order_type: int) -> bool:
 
 @inlined
 def special_bits(place: Any) -> int:
-    """What makes a PLACE special (docs/engine-orders.md, section 10); zero: nothing."""
+    """What makes a PLACE special (docs/engine-orders.md, section 10); zero: nothing.
+
+    An offset without a peg counts too, for it to be refused.
+    """
     bits = 0
     if place.iceberg_lots != 0:
         bits |= SPECIAL | ICEBERG
     if place.list_role != ListRole.NONE:
         bits |= SPECIAL | LEG
-    if place.stop_price_ticks != 0 or place.trailing_bips != 0 or place.peg_type != PegType.NONE:
+    pegged = place.peg_type != PegType.NONE or place.peg_offset_levels != 0
+    if place.stop_price_ticks != 0 or place.trailing_bips != 0 or pegged:
         bits |= SPECIAL
     return bits
 
@@ -49,6 +53,15 @@ def may_rest(time_in_force: int) -> bool:
 def terms_of(state: State, slot: int) -> Any:
     """The terms of an order; those of one that has none are slot 0, all zero."""
     return state.terms[state.details[slot].terms]
+
+
+@inlined
+def list_of(state: State, slot: int) -> int:
+    """The slot of the list whose leg an order is, 0: none."""
+    listed = i64(0)
+    if state.orders[slot].special & LEG:
+        listed = i64(terms_of(state, slot).list)
+    return listed
 
 
 @inlined
@@ -85,6 +98,7 @@ def take_terms(state: State, slot: int, place: Any) -> None:
     terms.held_atoms = 0
     terms.extreme_ticks = 0
     terms.working_ts_ns = 0
+    terms.list_id = 0
     terms.list = 0
     terms.trail_next = 0
     terms.trail_prev = 0

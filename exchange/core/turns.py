@@ -1,7 +1,7 @@
 """Turns: orders that were called go to work, so many a command.
 
 Owns who is next, what is judged when a waiting order enters, and the end of the passed range. The rules are sections 11
-(Entering) and 12 of docs/engine-orders.md. Each function returns the next free event slot.
+(Entering), 12 and 15 (Turn of a leg) of docs/engine-orders.md. Each function returns the next free event slot.
 """
 
 from __future__ import annotations
@@ -28,13 +28,23 @@ from exchange.core.codes import (
 from exchange.core.compile import i64, inlined, part
 from exchange.core.emit import emit_order
 from exchange.core.levels import best_price, crosses, find_level, price_at, price_key
+from exchange.core.lists import close_other_legs, is_funded, size_leg
 from exchange.core.matching import work
 from exchange.core.reference_price import range_of
-from exchange.core.risk import check_notional, check_price, walk
+from exchange.core.risk import check_notional, check_price, check_quantity, walk
+from exchange.core.risk_special import has_room_to_wait
 from exchange.core.slots import order_event
 from exchange.core.state import SIDES, TURNS_PER_COMMAND, State
-from exchange.core.terms import is_market, may_rest, terms_of
-from exchange.core.triggers import next_due, place_trailing, stop_waiting, trail, wait_for_stop
+from exchange.core.terms import is_market, is_stop, list_of, may_rest, terms_of
+from exchange.core.triggers import (
+    condition_holds,
+    next_due,
+    place_trailing,
+    stop_waiting,
+    trail,
+    trigger_side,
+    wait_for_stop,
+)
 
 
 @part
@@ -83,9 +93,12 @@ def _refusal_to_enter(state: State, slot: int, price_ticks: int) -> int:
         best = best_price(state, side_index ^ 1)
         if best != 0 and crosses(order.side, price_ticks, best):
             return CloseReason.WOULD_TAKE
+    levels = i64(state.header[0].levels)
+    if order.level != 0 and state.levels[order.level].orders == 1:
+        levels -= 1  # its trigger level goes with it
     if (
         may_rest(order.time_in_force)
-        and state.header[0].levels >= state.limits[Limit.LEVELS]
+        and levels >= state.limits[Limit.LEVELS]
         and find_level(state, side_index, price_key(order.side, price_ticks)) == 0
     ):
         return CloseReason.NO_LEVEL
@@ -141,12 +154,15 @@ def _enter(state: State, slot: int, command_kind: int, events: Any, used: int) -
 
 
 @part
-def _turn(state: State, slot: int, command_kind: int, events: Any, used: int) -> int:
-    """The turn of an order that is due."""
-    if state.orders[slot].stage == Stage.STOP and terms_of(state, slot).trailing_bips != 0:
+def _turn_of_stop(state: State, slot: int, command_kind: int, events: Any, used: int) -> int:
+    """A stop whose price was passed: it begins to trail, or the other leg of its pair closes and it enters."""
+    if state.orders[slot].stage != Stage.TRAIL and terms_of(state, slot).trailing_bips != 0:
         stop_waiting(state, slot)
         trail(state, slot)
         return used
+    list_slot = list_of(state, slot)
+    if list_slot != 0:
+        used = close_other_legs(state, list_slot, slot, i64(OrderStatus.EXPIRED), command_kind, events, used)
     return _enter(state, slot, command_kind, events, used)
 
 
@@ -156,6 +172,54 @@ def has_turns(state: State, symbol: int) -> bool:
     market = state.markets[symbol]
     has: bool = market.specials != 0 or market.passed_high_ticks != 0
     return has
+
+
+@part
+def _turn_of_leg(state: State, slot: int, command_kind: int, events: Any, used: int) -> int:
+    """A leg that its list has called: it enters, or if it is a stop begins to wait."""
+    header = state.header[0]
+    order = state.orders[slot]
+    terms = terms_of(state, slot)
+    reason = i64(CloseReason.NONE)
+    if is_funded(state.lists[terms.list].list_type):
+        used = size_leg(state, slot, command_kind, events, used)
+        symbol = state.symbols[order.symbol]
+        code = i64(check_quantity(symbol, order.leaves_lots))
+        if code == RejectCode.NONE and order.price_ticks != 0:
+            code = i64(check_notional(symbol, order.price_ticks * order.leaves_lots * symbol.quote_atoms_per_tick_lot))
+        if code != RejectCode.NONE:
+            reason = i64(CloseReason.BAD_QUANTITY_OR_PRICE)
+    stops = is_stop(order.order_type)
+    stop_price_ticks = i64(terms.stop_price_ticks)
+    room = not stops or has_room_to_wait(state, order, stop_price_ticks, i64(terms.trailing_bips))
+    if reason == CloseReason.NONE and not room:
+        reason = i64(CloseReason.NO_LEVEL)
+    if reason != CloseReason.NONE:
+        return close_special(state, slot, reason, i64(OrderStatus.EXPIRED), command_kind, events, used)
+    if not stops:
+        return _enter(state, slot, command_kind, events, used)
+    detail = state.details[slot]
+    detail.updated_ts_ns = header.ts_ns
+    leaves = order.leaves_lots
+    used = emit_order(header, order, detail, events, used, EventKind.ORDER_ENTERED, command_kind, leaves, i64(0))
+    order_event(events, used - 1).status = OrderStatus.NEW
+    way = trigger_side(order.order_type, order.side)
+    if stop_price_ticks != 0 and condition_holds(state, i64(order.symbol), way, stop_price_ticks):
+        return _turn_of_stop(state, slot, command_kind, events, used)
+    stop_waiting(state, slot)
+    if stop_price_ticks != 0:
+        wait_for_stop(state, slot)
+    else:
+        trail(state, slot)
+    return used
+
+
+@part
+def _turn(state: State, slot: int, command_kind: int, events: Any, used: int) -> int:
+    """The turn of an order that is due."""
+    if state.orders[slot].stage == Stage.DUE:
+        return _turn_of_leg(state, slot, command_kind, events, used)
+    return _turn_of_stop(state, slot, command_kind, events, used)
 
 
 @part
@@ -170,7 +234,7 @@ def take_turns(state: State, symbol: int, budget: int, command_kind: int, events
         and state.symbols[symbol].mode == TradingMode.OPEN
         and market.phase == Phase.CONTINUOUS
     ):
-        used = _turn(state, slot, command_kind, events, used)
+        used = _turn(state, slot, i64(command_kind), events, used)
         budget -= 1
         slot = next_due(state, symbol)
     if slot == 0:

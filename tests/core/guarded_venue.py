@@ -45,7 +45,7 @@ class Venue:
         """Apply one command; its events."""
         slot: Slot = slots(1)[0]
         self.sequence += 1
-        head = {"client_id": client_id, "sequence": self.sequence, "ts_ns": self.ts_ns}
+        head: dict[str, Any] = {"client_id": client_id, "sequence": self.sequence, "ts_ns": self.ts_ns}
         fill_command(slot, kind, **(head | fields))
         return self.exchange.apply(slot)
 

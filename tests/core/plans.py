@@ -8,14 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from exchange.core.codes import CommandKind
+from exchange.core.codes import CommandKind, Limit
 from exchange.core.records import fill_command, slots
 from tests.core.differential import Slot
 
 EDGES = sorted({sign * (2**bits + off) for bits in (31, 32, 53, 62, 63) for off in (-1, 0, 1) for sign in (1, -1)})
 """Numbers at which something might break."""
 
-BUSY, WIDE = "busy", "wide"
+BUSY, WIDE, CONDITIONAL = "busy", "wide", "conditional"
+"""Kinds of streams."""
 
 
 @dataclass
@@ -58,6 +59,10 @@ WIDE_SYMBOLS = [
     SymbolPlan(1, 1, 2, 1, 2, 50_000, 20_000, 9, _rules(100_000, 50, orders_max=_EDGE)),
     SymbolPlan(2, 3, 2, 0, 1, 500, 450, 9, _rules(1_000, 60, orders_max=_EDGE)),
 ]
+CONDITIONAL_SYMBOLS = [
+    SymbolPlan(1, 1, 2, 1, 2, 100, 4, 6, _rules(300, 60, orders_max=45)),
+    SymbolPlan(2, 4, 2, 0, 2, 60, 3, 8, _rules(120, 60, qty_step_lots=2, qty_min_lots=2, maker_fee_ppm=20_000)),
+]
 SCALES = {1: 4, 2: 4, 3: 2, 4: 2}
 ACCOUNTS = (16, 17, 18, 19, 20)
 
@@ -78,7 +83,42 @@ BUSY_WEIGHTS = {
     "unknown": 1,
     "hostile": 12,
 }
+CONDITIONAL_WEIGHTS = {
+    "place": 60,
+    "special": 110,
+    "push": 60,
+    "order_list": 40,
+    "storm": 1,
+    "rule": 6,
+    "drain": 3,
+    "fund": 10,
+    "place_again": 4,
+    "place_spoiled": 6,
+    "special_spoiled": 8,
+    "cancel": 22,
+    "replace": 6,
+    "reduce": 16,
+    "cancel_all": 2,
+    "transfer": 3,
+    "tick": 16,
+    "hash": 1,
+    "mode": 2,
+    "limit": 3,
+    "reference": 3,
+    "hostile": 4,
+}
 WIDE_WEIGHTS = {"place": 400, "cancel": 40, "reduce": 20, "replace": 10, "transfer": 10, "tick": 10, "hash": 1}
+
+SYMBOLS = {BUSY: BUSY_SYMBOLS, WIDE: WIDE_SYMBOLS, CONDITIONAL: CONDITIONAL_SYMBOLS}
+WEIGHTS = {BUSY: BUSY_WEIGHTS, WIDE: WIDE_WEIGHTS, CONDITIONAL: CONDITIONAL_WEIGHTS}
+USERS = {BUSY: ACCOUNTS, WIDE: tuple(range(16, 60)), CONDITIONAL: ACCOUNTS}
+DEPOSITS = {BUSY: 200_000, WIDE: 10**9, CONDITIONAL: 300_000}
+LIMITS = {
+    BUSY: {Limit.OPEN_ORDERS: (6, 16, 24, 40), Limit.LEVELS: (4, 10, 14, 30), Limit.CLOSED_ORDERS: (1, 3, 6, 40)},
+    WIDE: {},
+    CONDITIONAL: {Limit.OPEN_ORDERS: (40, 300, 300), Limit.LEVELS: (8, 16, 60, 60), Limit.CLOSED_ORDERS: (1, 3, 6, 40)},
+}
+"""What a stream sets limits to; what they are at first is the second last of each."""
 
 
 def command(kind: CommandKind, client_id: str = "", /, **fields: Any) -> Slot:

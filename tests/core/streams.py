@@ -1,4 +1,5 @@
-"""Seeded streams of commands: a small, busy, partly hostile venue, and a wide one whose pools must grow.
+"""Seeded streams of commands: a small, busy, partly hostile venue, a wide one whose pools must grow, and one full of
+orders that wait, hide, follow and hang together.
 
 Owns the crowd that sends commands. It looks at the oracle's state to aim (which orders are open, which transfers
 exist), so that most commands meet something; what they do is for the oracle and the engine to find out.
@@ -28,16 +29,17 @@ from exchange.core.codes import (
     TradingMode,
 )
 from exchange.core.records import COMMAND_DTYPES, slots
+from tests.core.conditional import Conditional
 from tests.core.differential import Dicts, Rows, Slot, hash_rows, told
 from tests.core.plans import (
-    ACCOUNTS,
     BUSY,
-    BUSY_SYMBOLS,
-    BUSY_WEIGHTS,
+    DEPOSITS,
     EDGES,
+    LIMITS,
     SCALES,
-    WIDE_SYMBOLS,
-    WIDE_WEIGHTS,
+    SYMBOLS,
+    USERS,
+    WEIGHTS,
     SymbolPlan,
     command,
 )
@@ -45,7 +47,7 @@ from tests.oracle import Oracle
 from tests.oracle.venue import Order
 
 
-class Flow:
+class Flow(Conditional):
     """A stream and what the oracle makes of it.
 
     `take(n)` gives the next n commands, shape (n, 128) u1, and the events of each; `rows()` is where that leads.
@@ -55,15 +57,16 @@ class Flow:
         self.random = random.Random(seed)
         self.oracle = Oracle(hash_rows)
         self.ts_ns = 1
-        self.symbols = BUSY_SYMBOLS if kind == BUSY else WIDE_SYMBOLS
-        self.accounts = ACCOUNTS if kind == BUSY else tuple(range(16, 60))
+        self.kind = kind
+        self.symbols = SYMBOLS[kind]
+        self.accounts = USERS[kind]
         self.waiting: list[Slot] = []  # commands that must come next
         self.placed: list[Slot] = []  # recent PLACE commands with a client id
         self.transfers: list[Slot] = []
         self.next_transfer_id = 1
-        self._open_venue(kind)
+        self._open_venue()
         self.makers: list[Callable[[], Slot]] = []
-        for maker, weight in (BUSY_WEIGHTS if kind == BUSY else WIDE_WEIGHTS).items():
+        for maker, weight in WEIGHTS[kind].items():
             self.makers += [getattr(self, maker)] * weight
 
     def take(self, count: int) -> tuple[Slot, list[Dicts]]:
@@ -81,7 +84,7 @@ class Flow:
 
     # ---- the venue before trading ---------------------------------------------------------------------------------
 
-    def _open_venue(self, kind: str) -> None:
+    def _open_venue(self) -> None:
         add = self.waiting.append
         for asset, scale in SCALES.items():
             add(command(CommandKind.ADD_ASSET, name=f"A{asset}", asset=asset, scale=scale))
@@ -90,14 +93,14 @@ class Flow:
         for account in self.accounts:
             maker, taker = (-1, -1) if account % 3 else (500, 0)
             add(command(CommandKind.OPEN_ACCOUNT, account=account, maker_fee_ppm=maker, taker_fee_ppm=taker))
-            for asset in (1, 2, 3):
-                add(self._deposit(account, asset, 200_000 if kind == BUSY else 10**9))
-        if kind == BUSY:
+            for asset in {1, 2, 3} | {plan.base for plan in self.symbols if self.kind != BUSY}:
+                add(self._deposit(account, asset, DEPOSITS[self.kind]))
+        if self.kind == BUSY:
             add(self._deposit(16, 2, 2**61))
             add(self._deposit(17, 2, 2**60))
             add(self._deposit(18, 4, 2**62 - 1))
-            for limit, value in ((Limit.OPEN_ORDERS, 24), (Limit.LEVELS, 14), (Limit.CLOSED_ORDERS, 6)):
-                add(command(CommandKind.SET_LIMIT, limit=limit, value=value))
+        for limit, values in LIMITS[self.kind].items():
+            add(command(CommandKind.SET_LIMIT, limit=limit, value=values[-2]))
 
     def _symbol_command(self, kind: CommandKind, plan: SymbolPlan, **changed: int) -> Slot:
         return command(
@@ -111,11 +114,13 @@ class Flow:
             **plan.rules | changed,
         )
 
-    def _deposit(self, account: int, asset: int, amount: int) -> Slot:
+    def _transfer(self, kind: CommandKind, account: int, asset: int, amount: int) -> Slot:
         self.next_transfer_id += 1
-        return command(
-            CommandKind.DEPOSIT, account=account, asset=asset, transfer_id=self.next_transfer_id, amount_atoms=amount
-        )
+        fields = {"account": account, "asset": asset, "amount_atoms": amount}
+        return command(kind, transfer_id=self.next_transfer_id, **fields)
+
+    def _deposit(self, account: int, asset: int, amount: int) -> Slot:
+        return self._transfer(CommandKind.DEPOSIT, account, asset, amount)
 
     # ---- one command ----------------------------------------------------------------------------------------------
 
@@ -189,6 +194,9 @@ class Flow:
 
     def place_spoiled(self) -> Slot:
         return self._spoiled(self.place())
+
+    def special_spoiled(self) -> Slot:
+        return self._spoiled(self.special())
 
     def _open_order(self) -> Order | None:
         orders = list(self.oracle.venue.open_orders.values())
@@ -269,12 +277,10 @@ class Flow:
             Limit.ASSETS: (4, 5),
             Limit.SYMBOLS: (4, 6),
             Limit.ACCOUNTS: (20, 22),
-            Limit.OPEN_ORDERS: (6, 16, 24, 40),
-            Limit.LEVELS: (4, 10, 14, 30),
             Limit.TRANSFERS: (40, 10_000, 10_000),
-            Limit.CLOSED_ORDERS: (1, 3, 6, 40),
+            **LIMITS[self.kind],
         }
-        limit = self.random.choice(list(Limit))
+        limit = self.random.choice(list(values))
         return command(CommandKind.SET_LIMIT, limit=limit, value=self.random.choice(values[limit]))
 
     def reference(self) -> Slot:

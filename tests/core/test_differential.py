@@ -27,8 +27,8 @@ from tests.core.differential import (
 from tests.core.plans import BUSY, WIDE, command
 from tests.core.streams import Flow, stream
 from tests.oracle import Stopped
-from tests.scenarios.language import STANDARD, lines_of
 from tests.scenarios.runner import Run, Scenario
+from tests.scenarios.words import STANDARD, lines_of
 
 BUSY_SEEDS, BUSY_COMMANDS = (3, 700) if SLOW_KERNELS else (30, 2_000)
 WIDE_SEEDS, WIDE_COMMANDS = (1, 1_500) if SLOW_KERNELS else (2, 10_000)

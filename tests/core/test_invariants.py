@@ -15,7 +15,7 @@ from exchange.core.records import slots
 from exchange.core.state import SIDES, TINY, State, new_state
 from tests.core.differential import Slot
 from tests.core.plans import command
-from tests.scenarios.language import RULES
+from tests.scenarios.words import RULES
 
 BUYS = 70  # price levels on the buy side: more than one tree node holds
 FAR_NS = 10**9

@@ -15,7 +15,7 @@ from exchange.core.records import slots
 from exchange.core.state import TINY, new_state
 from tests.core.differential import SLOW_KERNELS, Slot, event_dicts
 from tests.core.plans import command
-from tests.scenarios.language import RULES
+from tests.scenarios.words import RULES
 
 LEVELS = 400 if SLOW_KERNELS else 12_000
 MAKER, TAKER = 16, 17

@@ -23,8 +23,8 @@ from exchange.core.codes import (
 from exchange.core.hashing import state_hash
 from tests.core.differential import SLOW_KERNELS, EngineExchange, OracleExchange, Slot, compare_states, hash_rows
 from tests.core.plans import EDGES, command
-from tests.scenarios.language import STANDARD, lines_of
 from tests.scenarios.runner import Run, Scenario
+from tests.scenarios.words import STANDARD, lines_of
 
 EDGE = st.sampled_from([v for v in EDGES if -(2**63) <= v < 2**63])
 ACCOUNT = st.sampled_from((16, 17, 18))

@@ -29,7 +29,7 @@ from exchange.core.state import TINY, Capacity, State, new_state
 from tests.core.differential import SLOW_KERNELS, Rows, Slot, event_dicts
 from tests.core.plans import BUSY, WIDE, command
 from tests.core.streams import stream
-from tests.scenarios.language import RULES
+from tests.scenarios.words import RULES
 
 SEEDS = range(1 if SLOW_KERNELS else 6)
 COMMANDS = 300 if SLOW_KERNELS else 2_000

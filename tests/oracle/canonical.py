@@ -1,4 +1,4 @@
-"""Section 7: the state as rows of integers, the inputs of the state hash.
+"""Section 7, and sections 17 and 25 of the pages after it: the state as rows of integers, the inputs of the state hash.
 
 Owns the order of the columns and how a text becomes words. Reads only.
 """
@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import struct
 
-from exchange.core.codes import Limit
-from tests.oracle.venue import Order, Venue
+from exchange.core.codes import Limit, Stage
+from tests.oracle.guard_rows import guard_rows
+from tests.oracle.rules import rule_rows
+from tests.oracle.venue import Order, OrderList, Symbol, Venue
 
 Row = tuple[int, ...]
 
@@ -30,9 +32,17 @@ def canonical(venue: Venue) -> dict[str, list[Row]]:
         "symbol": _symbol_rows(venue),
         "account": [(a.account, a.mode, a.maker_fee_ppm, a.taker_fee_ppm) for a in venue.accounts.values()],
         "balance": [(*key, *parts) for key, parts in venue.ledger.balances.items() if any(parts)],
-        "order": [_order_row(venue, order) for order in venue.open_orders.values()],
+        "order": [_order_row(order) for order in venue.open_orders.values()],
         "closed": [_closed_row(ordinal, order) for ordinal, order in venue.window],
         "transfer": [(t.transfer_id, t.account, t.asset, t.amount_atoms, t.state) for t in venue.transfers.values()],
+        "terms": [_terms_row(venue, o) for o in venue.open_orders.values() if o.is_special or o.key],
+        "closed_terms": [(ordinal, *row) for ordinal, order in venue.window if any(row := _closed_terms(order))],
+        "list": [_list_row(one) for one in venue.lists.values()],
+        "lists": [(venue.next_list_id,)] if venue.next_list_id != 1 else [],
+        "staged": _staged_rows(venue),
+        "market": [_market_row(symbol) for symbol in venue.symbols.values() if symbol.watched],
+        "rule": rule_rows(venue),
+        **guard_rows(venue),
     }
     return {table: sorted(tuple(int(value) for value in row) for row in rows) for table, rows in tables.items()}
 
@@ -78,7 +88,7 @@ def _symbol_rows(venue: Venue) -> list[Row]:
     ]
 
 
-def _order_row(venue: Venue, o: Order) -> Row:
+def _order_row(o: Order) -> Row:
     return (
         o.order_id,
         o.account,
@@ -96,7 +106,7 @@ def _order_row(venue: Venue, o: Order) -> Row:
         o.updated_ts_ns,
         o.expire_ts_ns,
         *client_id_words(o.client_id),
-        venue.symbols[o.symbol].sides[o.side].ahead_of(o),
+        o.stands_in.ahead_of(o) if o.stands_in is not None else 0,
     )
 
 
@@ -121,4 +131,65 @@ def _closed_row(ordinal: int, o: Order) -> Row:
         o.expire_ts_ns,
         o.status,
         *client_id_words(o.client_id),
+    )
+
+
+def _terms_row(venue: Venue, o: Order) -> Row:
+    trailing = [other.order_id for other in venue.symbols[o.symbol].trailing]
+    place = trailing.index(o.order_id) if o.stage is Stage.TRAIL else 0
+    return (
+        o.order_id,
+        o.stage,
+        o.stop_price_ticks,
+        o.iceberg_lots,
+        o.shown_lots,
+        o.held_atoms,
+        o.extreme_ticks,
+        o.working_ts_ns,
+        o.trailing_bips,
+        o.peg_type,
+        o.peg_offset_levels,
+        o.list_id,
+        o.list_role,
+        o.key,
+        trailing[place - 1] if place else 0,
+    )
+
+
+def _closed_terms(o: Order) -> Row:
+    return (
+        o.stop_price_ticks,
+        o.iceberg_lots,
+        o.trailing_bips,
+        o.peg_type,
+        o.peg_offset_levels,
+        o.list_id,
+        o.list_role,
+        o.key,
+    )
+
+
+def _list_row(one: OrderList) -> Row:
+    ids = [leg.order_id if leg.closed_as is None else 0 for leg in one.legs]
+    ids += [0] * (3 - len(ids))
+    return (one.list_id, one.list_type, one.account, one.symbol, *ids, *client_id_words(one.client_id))
+
+
+def _staged_rows(venue: Venue) -> list[Row]:
+    return [
+        (place, venue.staged[0]["list_type"], c["account"], c["symbol"], *client_id_words(c["client_id"]))
+        for place, c in enumerate(venue.staged)
+    ]
+
+
+def _market_row(s: Symbol) -> Row:
+    return (
+        s.symbol,
+        s.last_ticks,
+        s.passed_low_ticks,
+        s.passed_high_ticks,
+        s.phase,
+        s.phase_end_ts_ns,
+        s.indicative_price_ticks,
+        s.indicative_lots,
     )

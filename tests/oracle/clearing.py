@@ -44,7 +44,7 @@ def locks(account: int, asset: int, amount_atoms: int) -> Postings:
 
 
 def of_hold_change(e: Event, symbols: Symbols) -> Postings:
-    """ORDER_ACCEPTED, ORDER_REDUCED, ORDER_CLOSED."""
+    """ORDER_ACCEPTED, ORDER_ENTERED, ORDER_FUNDED, ORDER_REDUCED, ORDER_CLOSED."""
     yield from locks(e["account"], symbols[e["symbol"]].payer_asset(Side(e["side"])), e["hold_delta_atoms"])
 
 
@@ -70,7 +70,8 @@ def of_trade(e: Event, symbols: Symbols) -> Postings:
 def of_prevention(e: Event, symbols: Symbols) -> Postings:
     symbol, taker_side = symbols[e["symbol"]], Side(e["side"])
     yield from locks(e["account"], symbol.payer_asset(taker_side), -e["taker_release_atoms"])
-    yield from locks(e["account"], symbol.payer_asset(Side(1 - taker_side)), -e["maker_release_atoms"])
+    maker = e["maker_account"] or e["account"]
+    yield from locks(maker, symbol.payer_asset(Side(1 - taker_side)), -e["maker_release_atoms"])
 
 
 def of_transfer(e: Event, _: Symbols) -> Postings:
@@ -90,6 +91,8 @@ def of_transfer(e: Event, _: Symbols) -> Postings:
 
 POSTINGS_OF: dict[EventKind, Callable[[Event, Symbols], Postings]] = {
     EventKind.ORDER_ACCEPTED: of_hold_change,
+    EventKind.ORDER_ENTERED: of_hold_change,
+    EventKind.ORDER_FUNDED: of_hold_change,
     EventKind.ORDER_REDUCED: of_hold_change,
     EventKind.ORDER_CLOSED: of_hold_change,
     EventKind.TRADE: of_trade,

@@ -1,6 +1,6 @@
 """Section 2: commands come in one after the other, each gives its events.
 
-Owns the checks that concern every command, the linked run, and HASH. The oracle does not know how the state hash is
+Owns the checks that concern every command, linked runs, and HASH. The oracle does not know how the state hash is
 computed (section 7 defines its inputs only): its HASHED events carry what `hash_rows` makes of the rows, zeros without
 it.
 """
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from exchange.core.codes import CommandFlag, CommandKind, EventFlag, EventKind, Fault, RejectCode
-from tests.oracle import placing, reference, transfers, withdrawing
+from exchange.core.codes import CommandFlag, CommandKind, EventFlag, EventKind, Fault, ListRole, RejectCode
+from tests.oracle import auction, lists, reference, rules, skipping, sweeping, ticking, transfers, withdrawing
 from tests.oracle.canonical import Row, canonical
 from tests.oracle.venue import Venue
 from tests.oracle.words import Command, Event, Refused, rejected
@@ -23,15 +23,22 @@ HANDLERS: dict[CommandKind, Callable[[Venue, Command], None]] = {
     CommandKind.OPEN_ACCOUNT: reference.open_account,
     CommandKind.SET_FEES: reference.set_fees,
     CommandKind.SET_TRADING_MODE: reference.set_trading_mode,
+    CommandKind.SET_RULE: rules.set_rule,
     CommandKind.DEPOSIT: transfers.transfer,
     CommandKind.WITHDRAW_HOLD: transfers.transfer,
     CommandKind.WITHDRAW_SETTLE: transfers.transfer,
     CommandKind.WITHDRAW_RELEASE: transfers.transfer,
-    CommandKind.PLACE: placing.place,
+    CommandKind.PLACE: lists.place_order_or_leg,
+    CommandKind.PLACE_LIST: lists.place_list,
     CommandKind.CANCEL: withdrawing.cancel,
     CommandKind.CANCEL_ALL: withdrawing.cancel_all,
     CommandKind.REDUCE: withdrawing.reduce,
-    CommandKind.TICK: withdrawing.tick,
+    CommandKind.AUCTION: auction.auction,
+    CommandKind.MASS_CANCEL: sweeping.mass_cancel,
+    CommandKind.COUNTDOWN: sweeping.countdown,
+    CommandKind.SKIP: skipping.skip,
+    CommandKind.SKIPPED: skipping.skipped,
+    CommandKind.TICK: ticking.tick,
 }
 
 HashRows = Callable[[dict[str, list[Row]]], tuple[int, int]]
@@ -63,13 +70,14 @@ class Oracle:
         self._stop_on_fault(command)
         venue.sequence, venue.ts_ns = command["sequence"], command["ts_ns"]
         venue.events = []
+        venue.unfinished, venue.staged = venue.staged, []
         try:
             self._handle(command)
         except Refused as refused:
             if venue.events:
                 raise AssertionError(f"{command} was refused ({refused.code.name}) after {venue.events}") from refused
-            self._refuse(command, refused.code)
-        venue.events[-1]["flags"] = int(EventFlag.LAST)
+            self._refuse(command, refused)
+        venue.events[-1]["flags"] |= int(EventFlag.LAST)
         return venue.events
 
     def _stop_on_fault(self, command: Command) -> None:
@@ -88,13 +96,25 @@ class Oracle:
             self._last_hash = (self.venue.sequence, hash_0, hash_1)
             self.venue.emit(EventKind.HASHED, at_sequence=self.venue.sequence, hash_0=hash_0, hash_1=hash_1)
         elif command["kind"] in list(HANDLERS):
-            HANDLERS[CommandKind(command["kind"])](self.venue, command)
+            self.venue.cause = CommandKind(command["kind"])
+            HANDLERS[self.venue.cause](self.venue, command)
         else:
             raise Refused(RejectCode.UNKNOWN_KIND)
 
-    def _refuse(self, command: Command, code: RejectCode) -> None:
+    def _refuse(self, command: Command, refused: Refused) -> None:
         venue = self.venue
-        linked = command["flags"] & CommandFlag.LINKED and not command["flags"] & CommandFlag.ALLOW_FAILURE
-        if command["kind"] == CommandKind.CANCEL and linked:
+        if _breaks_the_link(command):
             venue.link_failed_sequence = venue.sequence
-        venue.events = [rejected(command, code) | {"sequence": venue.sequence, "ts_ns": venue.ts_ns}]
+        told = refused.told or command
+        venue.events = [rejected(told, refused.code) | {"sequence": venue.sequence, "ts_ns": venue.ts_ns}]
+
+
+def _breaks_the_link(command: Command) -> bool:
+    """Whether what follows a refused command fails with it."""
+    linked = bool(command["flags"] & CommandFlag.LINKED)
+    match command["kind"]:
+        case CommandKind.CANCEL:
+            return linked and not command["flags"] & CommandFlag.ALLOW_FAILURE
+        case CommandKind.PLACE:
+            return linked and command["list_role"] != ListRole.NONE
+    return bool(command["kind"] == CommandKind.PLACE_LIST)

@@ -1,103 +1,113 @@
-"""Section 4.1, matching: an accepted order meets the other side, and what is left of it rests or closes.
+"""Section 4.1, matching: an order that enters meets the other side, and what is left of it rests or closes.
 
-Owns trades and preventions. Nothing here can be refused.
+Owns trades, preventions and the parts that icebergs show. Nothing here can be refused.
 """
 
 from __future__ import annotations
 
-from exchange.core.codes import CloseReason, CommandKind, EventKind, OrderStatus, Side, StpMode, TimeInForce
+from exchange.core.codes import CloseReason, EventKind, OrderStatus, Phase, Side, Stage, StpMode, TimeInForce
+from tests.oracle import breaker
 from tests.oracle.clearing import fee_atoms
+from tests.oracle.closing import close, follow_end, follow_trade, held_by
+from tests.oracle.guards import count_trade, trading_range
+from tests.oracle.telling import tell_shown
+from tests.oracle.triggers import observe
 from tests.oracle.venue import Order, Symbol, Venue
-from tests.oracle.walking import fillable_lots
+from tests.oracle.walking import Rehearsal, fillable_lots, reach
 
 
 def match(venue: Venue, symbol: Symbol, taker: Order) -> None:
-    """From ORDER_ACCEPTED to where the order stays."""
-    opposite = symbol.sides[Side(1 - taker.side)]
-    if taker.time_in_force is TimeInForce.FOK and fillable_lots(taker, opposite) < taker.leaves_lots:
-        close(venue, symbol, taker, CommandKind.PLACE, CloseReason.FOK_UNFILLABLE)
+    """From where an order enters to where it stays."""
+    taker.stage, taker.held_atoms = Stage.BOOK, 0
+    if taker.is_special:
+        taker.working_ts_ns = venue.ts_ns
+    if symbol.phase is Phase.AUCTION:
+        rest(venue, symbol, taker)
         return
+    in_reach = reach(taker, taker.price_ticks)
+    allowed = in_reach.within(trading_range(venue, symbol))
+    if taker.time_in_force is TimeInForce.FOK:
+        rehearsal = Rehearsal(venue, symbol, taker, allowed)
+        if fillable_lots(rehearsal, taker) < taker.leaves_lots:
+            close(venue, taker, CloseReason.FOK_UNFILLABLE)
+            return
+    prices, prevented_lots = [], 0  # the latter: what the last step took off it without a trade
+    out_of_range = False
     while taker.leaves_lots > 0:
-        maker = opposite.best()
-        if maker is None or not (taker.is_market or opposite.reaches(taker.price_ticks, maker)):
+        maker = symbol.sides[Side(1 - taker.side)].best()
+        if maker is None or not allowed.allows(maker.price_ticks):
+            out_of_range = maker is not None and in_reach.allows(maker.price_ticks)
             break
-        if maker.account == taker.account and taker.stp_mode is not StpMode.NONE:
-            _prevent(venue, symbol, taker, maker)
+        if venue.same_owner(maker.account, taker.account) and taker.stp_mode is not StpMode.NONE:
+            prevented_lots = _prevent(venue, symbol, taker, maker)
         else:
+            prevented_lots = 0
+            prices.append(maker.price_ticks)
             _trade(venue, symbol, taker, maker)
-    if taker.closed_as is not None:
-        return
-    if taker.is_market:
-        close(venue, symbol, taker, CommandKind.PLACE, CloseReason.NO_LIQUIDITY)
-    elif taker.time_in_force is TimeInForce.IOC:
-        close(venue, symbol, taker, CommandKind.PLACE, CloseReason.IOC_REMAINDER)
+    if taker.leaves_lots == 0 and (prices or prevented_lots):
+        _end(venue, taker, prevented_lots)
+    observe(symbol, prices)
+    if out_of_range:
+        close(venue, taker, CloseReason.PRICE_RANGE)
+    elif taker.closed_as is None:
+        _stay(venue, symbol, taker)
+    breaker.after_trading(venue, symbol, prices)
+
+
+def _stay(venue: Venue, symbol: Symbol, order: Order) -> None:
+    """What matching left of an order."""
+    if order.is_market:
+        close(venue, order, CloseReason.NO_LIQUIDITY)
+    elif order.time_in_force is TimeInForce.IOC:
+        close(venue, order, CloseReason.IOC_REMAINDER)
     else:
-        venue.open_orders[taker.order_id] = taker
-        symbol.sides[taker.side].rest(taker)
+        rest(venue, symbol, order)
 
 
-def close(venue: Venue, symbol: Symbol, order: Order, cause: CommandKind, reason: CloseReason) -> None:
-    """End an order with ORDER_CLOSED: its leaves go, and what they held is released."""
-    leaves_lots = order.leaves_lots
-    order.updated_ts_ns = venue.ts_ns
-    venue.close(order, OrderStatus.CANCELED if reason is CloseReason.CANCELED else OrderStatus.EXPIRED)
-    tell_order(
-        venue,
-        EventKind.ORDER_CLOSED,
-        order,
-        cause,
-        reason=int(reason),
-        qty_lots=leaves_lots,
-        hold_delta_atoms=-_held_by(symbol, order, leaves_lots),
-    )
+def rest(venue: Venue, symbol: Symbol, order: Order) -> None:
+    """Stand at the back of the level."""
+    venue.open_orders[order.order_id] = order
+    order.part_lots = min(order.iceberg_lots, order.leaves_lots)
+    symbol.sides[order.side].rest(order)
+    tell_shown(venue, order, order.shown_lots)
 
 
-def tell_order(venue: Venue, kind: EventKind, order: Order, cause: CommandKind, **more: int) -> None:
-    """An event that carries an order as it now stands."""
-    venue.emit(
-        kind,
-        command_kind=int(cause),
-        status=int(order.status),
-        account=order.account,
-        symbol=order.symbol,
-        order_id=order.order_id,
-        side=int(order.side),
-        order_type=int(order.order_type),
-        time_in_force=int(order.time_in_force),
-        stp_mode=int(order.stp_mode),
-        price_ticks=order.price_ticks,
-        quote_atoms=order.quote_atoms,
-        filled_lots=order.filled_lots,
-        filled_quote_atoms=order.filled_quote_atoms,
-        client_id=order.client_id,
-        **more,
-    )
+def show_next_part(venue: Venue, symbol: Symbol, order: Order) -> None:
+    """An iceberg whose part is gone shows another one, at the back of its level."""
+    if order.closed_as is None and order.iceberg_lots and order.part_lots == 0:
+        symbol.sides[order.side].remove(order)
+        rest(venue, symbol, order)
 
 
-def _held_by(symbol: Symbol, order: Order, qty_lots: int) -> int:
-    """What these lots of the order hold: a MARKET order holds for its fills alone, so for what is left, nothing."""
-    return 0 if order.is_market else symbol.hold_atoms(order.side, order.price_ticks, qty_lots)
-
-
-def _rate_ppm(venue: Venue, symbol: Symbol, account: int, role: str) -> int:
+def rate_ppm(venue: Venue, symbol: Symbol, account: int, role: str) -> int:
     override: int = getattr(venue.accounts[account], role)
     return symbol.rules[role] if override == -1 else override
 
 
+def take_off(venue: Venue, order: Order, lots: int) -> None:
+    """Lots leave an order, by a trade or without one."""
+    order.leaves_lots -= lots
+    order.part_lots = max(0, order.part_lots - lots)
+    order.updated_ts_ns = venue.ts_ns
+
+
 def _trade(venue: Venue, symbol: Symbol, taker: Order, maker: Order) -> None:
-    lots = min(taker.leaves_lots, maker.leaves_lots)
+    lots = min(taker.leaves_lots, maker.shown_lots)
     base_atoms = lots * symbol.base_atoms_per_lot
     quote_atoms = symbol.notional_atoms(maker.price_ticks, lots)
     received = {Side.BUY: base_atoms, Side.SELL: quote_atoms}
+    taker_fee_atoms = fee_atoms(received[taker.side], rate_ppm(venue, symbol, taker.account, "taker_fee_ppm"))
+    maker_fee_atoms = fee_atoms(received[maker.side], rate_ppm(venue, symbol, maker.account, "maker_fee_ppm"))
     release_atoms = 0
     if taker.side is Side.BUY and not taker.is_market:
         release_atoms = symbol.notional_atoms(taker.price_ticks - maker.price_ticks, lots)
     for order in (maker, taker):
-        order.leaves_lots -= lots
+        take_off(venue, order, lots)
         order.filled_lots += lots
         order.filled_quote_atoms += quote_atoms
-        order.updated_ts_ns = venue.ts_ns
     symbol.trades += 1
+    symbol.last_ticks = maker.price_ticks
+    count_trade(venue, symbol, maker.price_ticks, lots)
     venue.emit(
         EventKind.TRADE,
         side=int(taker.side),
@@ -110,20 +120,24 @@ def _trade(venue: Venue, symbol: Symbol, taker: Order, maker: Order) -> None:
         price_ticks=maker.price_ticks,
         qty_lots=lots,
         quote_atoms=quote_atoms,
-        taker_fee_atoms=fee_atoms(received[taker.side], _rate_ppm(venue, symbol, taker.account, "taker_fee_ppm")),
-        maker_fee_atoms=fee_atoms(received[maker.side], _rate_ppm(venue, symbol, maker.account, "maker_fee_ppm")),
+        taker_fee_atoms=taker_fee_atoms,
+        maker_fee_atoms=maker_fee_atoms,
         taker_leaves_lots=taker.leaves_lots,
         maker_leaves_lots=maker.leaves_lots,
         taker_release_atoms=release_atoms,
     )
-    for order in (maker, taker):
-        if order.leaves_lots == 0:
-            venue.close(order, OrderStatus.FILLED)
+    if maker.leaves_lots == 0:
+        venue.close(maker, OrderStatus.FILLED, 0)
+    show_next_part(venue, symbol, maker)
+    follow_trade(venue, maker, received[maker.side] - maker_fee_atoms)
+    if maker.closed_as is not None:
+        follow_end(venue, maker)
+    follow_trade(venue, taker, received[taker.side] - taker_fee_atoms)
 
 
 def _prevented_lots(taker: Order, maker: Order) -> tuple[int, int]:
     """What the taker's mode takes off the taker and off the maker."""
-    smaller = min(taker.leaves_lots, maker.leaves_lots)
+    smaller = min(taker.leaves_lots, maker.shown_lots)
     return {
         StpMode.EXPIRE_TAKER: (taker.leaves_lots, 0),
         StpMode.EXPIRE_MAKER: (0, maker.leaves_lots),
@@ -132,29 +146,37 @@ def _prevented_lots(taker: Order, maker: Order) -> tuple[int, int]:
     }[taker.stp_mode]
 
 
-def _prevent(venue: Venue, symbol: Symbol, taker: Order, maker: Order) -> None:
+def _prevent(venue: Venue, symbol: Symbol, taker: Order, maker: Order) -> int:
+    """One match that is stopped; how many lots that takes off the taker."""
     taker_lots, maker_lots = _prevented_lots(taker, maker)
+    tell_shown(venue, maker, max(0, maker_lots - maker.shown_lots))
     venue.emit(
         EventKind.PREVENTED,
         side=int(taker.side),
         stp_mode=int(taker.stp_mode),
         symbol=symbol.symbol,
         account=taker.account,
+        maker_account=maker.account if maker.account != taker.account else 0,
         taker_order_id=taker.order_id,
         maker_order_id=maker.order_id,
         price_ticks=maker.price_ticks,
         taker_prevented_lots=taker_lots,
         maker_prevented_lots=maker_lots,
-        taker_release_atoms=_held_by(symbol, taker, taker_lots),
-        maker_release_atoms=_held_by(symbol, maker, maker_lots),
+        taker_release_atoms=held_by(symbol, taker, taker_lots),
+        maker_release_atoms=held_by(symbol, maker, maker_lots),
         taker_leaves_lots=taker.leaves_lots - taker_lots,
         maker_leaves_lots=maker.leaves_lots - maker_lots,
     )
     for order, lots in ((maker, maker_lots), (taker, taker_lots)):
-        if lots == 0:
-            continue
-        order.updated_ts_ns = venue.ts_ns
-        if lots == order.leaves_lots:
-            venue.close(order, OrderStatus.EXPIRED_IN_MATCH)
-        else:
-            order.leaves_lots -= lots
+        if lots:
+            take_off(venue, order, lots)
+    if maker.leaves_lots == 0:
+        _end(venue, maker, maker_lots)
+    show_next_part(venue, symbol, maker)
+    return taker_lots
+
+
+def _end(venue: Venue, order: Order, prevented_lots: int) -> None:
+    """Nothing is left of an order: a trade took the last of it, or prevention these lots."""
+    venue.close(order, OrderStatus.EXPIRED_IN_MATCH if prevented_lots else OrderStatus.FILLED, prevented_lots)
+    follow_end(venue, order)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from exchange.core.codes import Account as AccountId
 from exchange.core.codes import EventKind, Limit, RejectCode, Scope, TradingMode
 from tests.oracle.venue import Account, Asset, Symbol, Venue
-from tests.oracle.words import MAX_ATOMS, Command, refuse_if
+from tests.oracle.words import MAX_ATOMS, Command, as_event, refuse_if
 
 LIMIT_MAX = {
     Limit.ASSETS: 1_024,
@@ -40,17 +40,12 @@ RULES = (
 """The fields of a symbol that CHANGE_SYMBOL changes."""
 
 
-def _as_event(command: Command) -> dict[str, int]:
-    """The fields of a command that its event repeats: all but the head, which is the event's own."""
-    return {name: value for name, value in command.items() if name not in ("sequence", "ts_ns", "kind", "flags")}
-
-
 def set_limit(venue: Venue, command: Command) -> None:
     known = command["limit"] in list(Limit)
     refuse_if(not known or not 1 <= command["value"] <= LIMIT_MAX[Limit(command["limit"])], RejectCode.INVALID_LIMIT)
     venue.limits[Limit(command["limit"])] = command["value"]
     venue.forget_closed_orders()
-    venue.emit(EventKind.LIMIT_SET, **_as_event(command))
+    venue.emit(EventKind.LIMIT_SET, **as_event(command))
 
 
 def add_asset(venue: Venue, command: Command) -> None:
@@ -59,7 +54,7 @@ def add_asset(venue: Venue, command: Command) -> None:
     refuse_if(asset in venue.assets, RejectCode.ALREADY_EXISTS)
     refuse_if(command["scale"] > SCALE_MAX, RejectCode.INVALID_SCALE)
     venue.assets[asset] = Asset(asset, command["scale"], command["name"])
-    venue.emit(EventKind.ASSET_ADDED, **_as_event(command))
+    venue.emit(EventKind.ASSET_ADDED, **as_event(command))
 
 
 def add_symbol(venue: Venue, command: Command) -> None:
@@ -77,7 +72,7 @@ def add_symbol(venue: Venue, command: Command) -> None:
     symbol = Symbol(number, base, quote, price_scale, qty_scale, command["name"], rules, 0, 0)
     _accept_rules(symbol, rules)
     venue.symbols[number] = symbol
-    venue.emit(EventKind.SYMBOL_ADDED, **_as_event(command))
+    venue.emit(EventKind.SYMBOL_ADDED, **as_event(command))
 
 
 def change_symbol(venue: Venue, command: Command) -> None:
@@ -129,7 +124,7 @@ def open_account(venue: Venue, command: Command) -> None:
     refuse_if(account in venue.accounts, RejectCode.ALREADY_EXISTS)
     _refuse_bad_override(command)
     venue.accounts[account] = Account(account, command["maker_fee_ppm"], command["taker_fee_ppm"])
-    venue.emit(EventKind.ACCOUNT_OPENED, **_as_event(command))
+    venue.emit(EventKind.ACCOUNT_OPENED, **as_event(command))
 
 
 def set_fees(venue: Venue, command: Command) -> None:
@@ -137,10 +132,15 @@ def set_fees(venue: Venue, command: Command) -> None:
     _refuse_bad_override(command)
     account = venue.accounts[command["account"]]
     account.maker_fee_ppm, account.taker_fee_ppm = command["maker_fee_ppm"], command["taker_fee_ppm"]
-    venue.emit(EventKind.FEES_SET, **_as_event(command))
+    venue.emit(EventKind.FEES_SET, **as_event(command))
 
 
 def set_trading_mode(venue: Venue, command: Command) -> None:
+    if command["scope"] == Scope.WITHDRAWALS:
+        refuse_if(command["mode"] not in (TradingMode.OPEN, TradingMode.HALTED), RejectCode.INVALID_MODE)
+        venue.withdrawals = TradingMode(command["mode"])
+        venue.emit(EventKind.TRADING_MODE_SET, **as_event(command))
+        return
     refuse_if(command["scope"] not in (Scope.VENUE, Scope.SYMBOL, Scope.ACCOUNT), RejectCode.INVALID_MODE)
     scoped: Venue | Symbol | Account = venue
     match Scope(command["scope"]):
@@ -154,4 +154,4 @@ def set_trading_mode(venue: Venue, command: Command) -> None:
     mode = TradingMode(command["mode"])
     refuse_if(scoped.mode is TradingMode.HALTED and mode is TradingMode.OPEN, RejectCode.ILLEGAL_MODE_CHANGE)
     scoped.mode = mode
-    venue.emit(EventKind.TRADING_MODE_SET, **_as_event(command))
+    venue.emit(EventKind.TRADING_MODE_SET, **as_event(command))

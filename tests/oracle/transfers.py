@@ -6,7 +6,7 @@ Moves nothing itself: the ledger posts TRANSFERRED.
 
 from __future__ import annotations
 
-from exchange.core.codes import CommandKind, EventKind, Limit, RejectCode, TransferState
+from exchange.core.codes import CommandKind, EventKind, Limit, RejectCode, TradingMode, TransferState
 from tests.oracle.venue import Transfer, Venue
 from tests.oracle.words import MAX_ATOMS, Command, refuse_if
 
@@ -53,6 +53,7 @@ def transfer(venue: Venue, command: Command) -> None:
         refuse_if(venue.ledger.supply(asset) + amount_atoms > MAX_ATOMS, RejectCode.SUPPLY_EXCEEDED)
     refuse_if(len(venue.transfers) >= venue.limits[Limit.TRANSFERS], RejectCode.TOO_MANY_TRANSFERS)
     if kind is CommandKind.WITHDRAW_HOLD:
+        refuse_if(venue.withdrawals is TradingMode.HALTED, RejectCode.WITHDRAWALS_CLOSED)
         refuse_if(amount_atoms > venue.ledger.available(account, asset), RejectCode.INSUFFICIENT_BALANCE)
     venue.transfers[transfer_id] = Transfer(transfer_id, account, asset, amount_atoms, MAKES[kind])
     _tell(venue, EventKind.TRANSFERRED, kind, venue.transfers[transfer_id])

@@ -1,23 +1,24 @@
 """Sections 4.4 and 4.5: orders that are taken back, by their owner or by time.
 
-Owns CANCEL, REDUCE, CANCEL_ALL and TICK.
+Owns CANCEL, REDUCE and CANCEL_ALL; what time takes back is in `ticking.py`.
 """
 
 from __future__ import annotations
 
-from exchange.core.codes import CloseReason, CommandKind, EventKind, RejectCode, TimeInForce, TradingMode
-from tests.oracle.matching import close, tell_order
-from tests.oracle.placing import refuse_if_closed
-from tests.oracle.venue import Order, Venue
+from exchange.core.codes import CloseReason, EventKind, RejectCode, Stage, TradingMode
+from tests.oracle.closing import close, held_by
+from tests.oracle.holding import hold_to_wait
+from tests.oracle.judging import refuse_if_closed
+from tests.oracle.telling import tell_order, tell_shown
+from tests.oracle.venue import Order, Symbol, Venue
 from tests.oracle.words import Command, Refused, names_an_order, refuse_if
 
-EXPIRIES_PER_TICK = 1_000
 MAY_CANCEL = {TradingMode.OPEN, TradingMode.CANCEL_ONLY}
 
 
 def cancel(venue: Venue, command: Command) -> None:
     order = _target(venue, command)
-    close(venue, venue.symbols[order.symbol], order, CommandKind.CANCEL, CloseReason.CANCELED)
+    close(venue, order, CloseReason.CANCELED)
 
 
 def reduce(venue: Venue, command: Command) -> None:
@@ -27,16 +28,22 @@ def reduce(venue: Venue, command: Command) -> None:
     refuse_if(not order.filled_lots < total_lots < order.total_lots, RejectCode.INVALID_REDUCTION)
     refuse_if(total_lots % symbol.rules["qty_step_lots"] != 0, RejectCode.INVALID_REDUCTION)
     taken_lots = order.total_lots - total_lots
+    released_atoms = _released(symbol, order, taken_lots)
+    if order.shown_lots:
+        part_lots = order.part_lots if order.iceberg_lots else order.leaves_lots
+        tell_shown(venue, order, min(0, order.leaves_lots - taken_lots - part_lots))
     order.leaves_lots -= taken_lots
+    order.part_lots = min(order.part_lots, order.leaves_lots)
+    order.held_atoms -= released_atoms if order.stage is not Stage.BOOK else 0
     order.updated_ts_ns = venue.ts_ns
-    tell_order(
-        venue,
-        EventKind.ORDER_REDUCED,
-        order,
-        CommandKind.REDUCE,
-        qty_lots=taken_lots,
-        hold_delta_atoms=-symbol.hold_atoms(order.side, order.price_ticks, taken_lots),
-    )
+    tell_order(venue, EventKind.ORDER_REDUCED, order, qty_lots=taken_lots, hold_delta_atoms=-released_atoms)
+
+
+def _released(symbol: Symbol, order: Order, lots: int) -> int:
+    """What these lots of it hold; a leg that shares the hold of another one may hold less than they cost."""
+    if order.stage is Stage.BOOK:
+        return held_by(symbol, order, lots)
+    return min(order.held_atoms, hold_to_wait(symbol, order, lots))
 
 
 def cancel_all(venue: Venue, command: Command) -> None:
@@ -45,19 +52,19 @@ def cancel_all(venue: Venue, command: Command) -> None:
     refuse_if(symbol != 0 and symbol not in venue.symbols, RejectCode.UNKNOWN_SYMBOL)
     refuse_if_closed(venue, venue.symbols.get(symbol), venue.accounts[account], MAY_CANCEL)
     doomed = [o for o in venue.open_orders_of(account, symbol) if venue.symbols[o.symbol].mode in MAY_CANCEL]
-    for order in sorted(doomed, key=lambda o: (o.symbol, o.order_id)):
-        close(venue, venue.symbols[order.symbol], order, CommandKind.CANCEL_ALL, CloseReason.CANCELED)
-    venue.emit(EventKind.CANCELED_ALL, account=account, symbol=symbol, canceled_count=len(doomed))
+    close_each(venue, sorted(doomed, key=lambda o: (o.symbol, o.order_id)), CloseReason.CANCELED)
+    closed = sum(event["kind"] == EventKind.ORDER_CLOSED for event in venue.events)
+    venue.emit(EventKind.CANCELED_ALL, account=account, symbol=symbol, canceled_count=closed)
 
 
-def tick(venue: Venue, command: Command) -> None:
-    due = [
-        o for o in venue.open_orders.values() if o.time_in_force is TimeInForce.GTD and o.expire_ts_ns <= venue.ts_ns
-    ]
-    expired = sorted(due, key=lambda o: (o.expire_ts_ns, o.order_id))[:EXPIRIES_PER_TICK]
-    for order in expired:
-        close(venue, venue.symbols[order.symbol], order, CommandKind.TICK, CloseReason.GTD_EXPIRED)
-    venue.emit(EventKind.TICKED, expired_count=len(expired))
+def close_each(venue: Venue, orders: list[Order], reason: CloseReason, most: int | None = None) -> int:
+    """Close these in order, `most` of them; one that an earlier one took along does not count. How many it closed."""
+    count = 0
+    for order in orders:
+        if order.closed_as is None and count != most:
+            close(venue, order, reason)
+            count += 1
+    return count
 
 
 def _target(venue: Venue, command: Command) -> Order:

@@ -19,11 +19,14 @@ MAX_ATOMS = 2**62 - 1
 
 
 class Refused(Exception):
-    """The command is refused; it must not have changed anything yet."""
+    """The command is refused; it must not have changed anything yet.
 
-    def __init__(self, code: RejectCode) -> None:
+    `told` is the leg of a list that the refusal speaks of, when it is not the command itself.
+    """
+
+    def __init__(self, code: RejectCode, told: Command | None = None) -> None:
         super().__init__(code.name)
-        self.code = code
+        self.code, self.told = code, told
 
 
 def refuse_if(condition: bool, code: RejectCode) -> None:
@@ -42,6 +45,11 @@ def event(kind: EventKind, **fields: Any) -> Event:
     if unknown:
         raise KeyError(f"{kind.name} has no {sorted(unknown)}")
     return blank | {"kind": int(kind)} | fields
+
+
+def as_event(command: Command) -> Event:
+    """The fields of a command that its event repeats: all but the head, which is the event's own."""
+    return {name: value for name, value in command.items() if name not in ("sequence", "ts_ns", "kind", "flags")}
 
 
 _TOLD_BY_A_REFUSAL = (

@@ -1,7 +1,7 @@
 """Runs a table on an exchange, be it the oracle or the engine, and says in words what went otherwise.
 
-Owns the scenarios of `tables/` and the checks `balance` and `book`. Knows neither the oracle nor the engine: both are
-an `Exchange`, a thing that takes a command slot, gives event dicts, and shows its rows.
+Owns the scenarios of `tables/` and the checks `balance`, `book` and `order`. Knows neither the oracle nor the engine:
+both are an `Exchange`, a thing that takes a command slot, gives event dicts, and shows its rows.
 """
 
 from __future__ import annotations
@@ -13,14 +13,23 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from exchange.core.codes import Account, CommandKind, EventKind, Side
+from exchange.core.codes import Account, CommandKind, EventKind, Side, Stage
 from exchange.core.records import fill_command, slots
-from tests.scenarios.language import STANDARD, Line, Names, Request, lines_of, parse_command, parse_expected
+from tests.scenarios.language import parse_command, parse_expected
+from tests.scenarios.words import STANDARD, Line, Names, Request, lines_of
 
 TABLES = pathlib.Path(__file__).parent / "tables"
 
 Slot = np.ndarray[Any, Any]
 Row = tuple[int, ...]
+
+
+_TERMS_COLUMNS = {"held": 5, "extreme": 6, "shown": 4, "list": 11}
+
+
+def _lots(order: Row, terms: Row | None) -> str:
+    shown = terms[4] if terms is not None and terms[3] else order[8]
+    return f"{order[8]}" if shown == order[8] else f"{shown}/{order[8]}"
 
 
 class Exchange(Protocol):
@@ -73,10 +82,14 @@ class Run:
                 self.ts_ns = int(line.words[1])
             elif verb == "fund":
                 self.fund(line)
+            elif verb == "arm":
+                self.arm(line)
             elif verb == "balance":
                 self.balance(line)
             elif verb == "book":
                 self.book(line)
+            elif verb == "order":
+                self.order(line)
             elif expected is None:
                 raise ValueError(f"line {line.number}: {line.text!r} says nothing of its result")
             else:
@@ -92,7 +105,8 @@ class Run:
         expected = parse_expected(line, request.kind)
         events = self.apply(request)
         told = [
-            (EventKind(e["kind"]), {k: e[k] for k in fields}) for e, (_, fields) in zip(events, expected, strict=False)
+            (EventKind(e["kind"]), {k: e.get(k) for k in fields})
+            for e, (_, fields) in zip(events, expected, strict=False)
         ]
         if told != expected or len(events) != len(expected):
             shown = "\n".join("  " + ", ".join(f"{k}={v}" for k, v in e.items() if v) for e in events)
@@ -127,6 +141,11 @@ class Run:
             text = f"deposit {account} {asset} {atoms} id {self.next_transfer_id}"
             self.command(Line(line.number, text, text.split(), "deposited"))
 
+    def arm(self, line: Line) -> None:
+        """Many dead man's timers, one a key from 1 on: `arm COUNT of ACCOUNT`."""
+        for key in range(1, int(line.words[1]) + 1):
+            self.apply(Request(CommandKind.COUNTDOWN, {"account": int(line.words[3]), "key": key, "countdown_ns": 1}))
+
     def balance(self, line: Line) -> None:
         """All that an account has: `balance ACCOUNT ASSET AVAILABLE+LOCKED ...`, or `nothing`."""
         account, words = self.names.account(line.words[1]), line.words[2:]
@@ -143,7 +162,10 @@ class Run:
             )
 
     def book(self, line: Line) -> None:
-        """Both sides of a book, best level first, queues in order: `book S bids 100: #1x5 #2x3; 99: #4x1 asks -`."""
+        """Both sides of a book, best level first, queues in order: `book S bids 100: #1x5 #2x3; 99: #4x1 asks -`.
+
+        Of an iceberg what it shows and what it is: `#1x5/20`.
+        """
         symbol = self.names.symbol(line.words[1])
         sides = re.fullmatch(r"book \S+ bids (.*?) asks (.*)", " ".join(line.words))
         if sides is None:
@@ -154,14 +176,32 @@ class Run:
                 f"{self.scenario}, line {line.number}:\n  {line.text}\ngot bids {shown[0]} asks {shown[1]}"
             )
 
+    def order(self, line: Line) -> None:
+        """Where an order stands: `order #ID STAGE [held ATOMS] [extreme TICKS] [shown LOTS] [list ID]`, or `gone`."""
+        order_id, stage, words = int(line.words[1][1:]), line.words[2], line.words[3:]
+        row = next((row for row in self.exchange.canonical()["terms"] if row[0] == order_id), None)
+        shown = {"stage": "gone"}
+        if row is not None:
+            shown = {"stage": Stage(row[1]).name.lower()}
+            shown |= {name: str(row[place]) for name, place in _TERMS_COLUMNS.items()}
+        expected = {"stage": stage, **dict(zip(words[::2], words[1::2], strict=True))}
+        if {name: shown.get(name) for name in expected} != expected:
+            raise AssertionError(f"{self.scenario}, line {line.number}:\n  {line.text}\ngot {shown}")
+
     def _side(self, symbol: int, side: Side) -> str:
-        rows = [row for row in self.exchange.canonical()["order"] if row[2] == symbol and row[3] == side]
+        terms = {row[0]: row for row in self.exchange.canonical()["terms"]}
+        waiting = {order_id for order_id, row in terms.items() if row[1] != Stage.BOOK}
+        rows = [
+            row
+            for row in self.exchange.canonical()["order"]
+            if row[2] == symbol and row[3] == side and row[0] not in waiting
+        ]
         following = {row[-1]: row for row in rows if row[-1]}
         levels = {}
         for first in (row for row in rows if row[-1] == 0):
             queue = [first]
             while queue[-1][0] in following:
                 queue.append(following[queue[-1][0]])
-            levels[first[7]] = " ".join(f"#{row[0]}x{row[8]}" for row in queue)
+            levels[first[7]] = " ".join(f"#{row[0]}x{_lots(row, terms.get(row[0]))}" for row in queue)
         best_first = sorted(levels, reverse=side is Side.BUY)
         return "; ".join(f"{price}: {levels[price]}" for price in best_first) or "-"

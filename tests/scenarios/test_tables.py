@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from exchange.core.codes import RejectCode, StpMode, TimeInForce
+from exchange.core.codes import CloseReason, RejectCode, StpMode, TimeInForce
 from tests.core.differential import EngineExchange, OracleExchange, compare_states
 from tests.scenarios.runner import TABLES, Run, Scenario, scenarios
 
@@ -34,6 +34,11 @@ def _said_in_tables(pattern: str) -> set[str]:
 
 def test_tables_name_every_reject_code() -> None:
     assert _said_in_tables(r"-> refused ([A-Z_]+)") == {code.name for code in RejectCode if code is not RejectCode.NONE}
+
+
+def test_tables_name_every_reason_for_a_close() -> None:
+    reasons = {reason.name.lower() for reason in CloseReason if reason is not CloseReason.NONE}
+    assert _said_in_tables(r"closed #\d+ ([a-z_]+) \d") == reasons
 
 
 def test_tables_use_every_self_trade_mode_and_time_in_force() -> None:
