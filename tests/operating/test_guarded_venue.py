@@ -83,7 +83,7 @@ def test_halt_with_its_orders_leaves_nothing_locked(exchange: Exchange) -> None:
     halted = done(exchange, "halt", "account", "16", "--cancel-orders")
     assert (halted["mode"], halted["canceled"]) == ("HALTED", 3)
     assert open_prices(alice) == []
-    assert set(locked for _, locked in alice.balances().values()) == {alice.balances()["ETH"][1]}
+    assert not any(float(locked) for _, locked in alice.balances().values())
     assert len(open_prices(bob)) == 1
     assert done(exchange, "cancel-orders", "venue")["canceled"] == 1
     assert open_prices(bob) == []
