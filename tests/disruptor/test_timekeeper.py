@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from exchange.core import readers
-from exchange.core.codes import CommandKind, OrderType, Side, StpMode, TimeInForce
+from exchange.core.codes import AuctionAction, CommandKind, OrderType, Side, StpMode, TimeInForce
 from exchange.disruptor.pipeline import Pipeline
 from exchange.timekeeper import Timekeeper
-from tests.disruptor.running import TRADER, command, records_of, running, venue
+from tests.disruptor.running import TRADER, command, place, records_of, running, venue
 
 KIND_AT = 16
 
@@ -99,3 +99,19 @@ async def test_nothing_fires_while_the_wall_clock_is_ahead_of_the_boot_clock(
         keeper.step()
         assert pipeline.last_sequence == placed
         assert len(pipeline.read(readers.open_orders, TRADER)[0]) == 1
+
+
+async def test_auction_that_collects_is_told_once_after_other_commands(tmp_path: Path) -> None:
+    async with running(tmp_path) as pipeline:
+        keeper = await opened(pipeline)
+        await pipeline.submit([command(CommandKind.AUCTION, symbol=1, action=AuctionAction.START)])[0]
+        keeper.step()
+        told = pipeline.last_sequence
+        await until(lambda: pipeline.statistics().replied == told)
+        keeper.step()
+        assert pipeline.last_sequence == told
+        await pipeline.submit([place(TRADER, Side.BUY, 100, 1)])[0]
+        keeper.step()
+        assert pipeline.last_sequence == told + 2
+        await until(lambda: pipeline.statistics().replied == told + 2)
+    assert ticks(tmp_path) == 2
