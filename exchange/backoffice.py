@@ -35,6 +35,7 @@ from exchange.persistence.process import ProjectorProcess
 from exchange.persistence.watermark import Watermark
 from exchange.persistence.witness import projected_sequence
 from exchange.settings import Settings
+from exchange.users.key_guards import KeyGuards
 from exchange.users.keyring import Created, KeyRing
 from exchange.users.local_log import LocalLog
 from exchange.users.mailer import LogMailer
@@ -151,7 +152,10 @@ class Backoffice:
     async def _open_control(self, skipping: Skipping | None) -> None:
         """The operator's commands."""
         keys = KeyOperations(
-            self.keys, self._database, lambda account: self._pipeline.read(readers.is_account, account)[0]
+            self.keys,
+            self._database,
+            lambda account: self._pipeline.read(readers.is_account, account)[0],
+            KeyGuards(self._pipeline),
         )
         people = UserOperations(None if self.users is None else self.users.operators)
         self._switches = Switches(Desk(self._pipeline), self.keys, self._database)

@@ -150,6 +150,13 @@ def create_key(
     address: Annotated[
         list[str] | None, typer.Option(help="Address or network that it may be used from; default anywhere.")
     ] = None,
+    symbol: Annotated[
+        list[str] | None, typer.Option(help="Symbol that its new orders may be on, as BTC_USDT; default every one.")
+    ] = None,
+    notional: Annotated[
+        str | None, typer.Option(help="What its orders may amount to in a day, such as 100000; with an asset.")
+    ] = None,
+    notional_asset: Annotated[str | None, typer.Option(help="Asset of the notional, such as USDT.")] = None,
     label: Annotated[str, typer.Option(help="For people.")] = "",
     expires: Annotated[str | None, typer.Option(help="Life of the key, such as 12h or 90d; default for ever.")] = None,
     public_key: Annotated[
@@ -166,6 +173,9 @@ def create_key(
         "account": account,
         "permissions": permission or [],
         "addresses": address or [],
+        "symbols": symbol or [],
+        "notional": notional or "",
+        "notional_asset": notional_asset or "",
         "label": label,
         "signature": signature,
     }

@@ -72,16 +72,27 @@ def halt(
     more = {} if scope == "key" else {"mode": mode}
     done = ask_venue(data_dir, "venue.halt", **where, **more, reason=reason)
     if cancel_orders:
+        if scope == "key":
+            where["account"] = done["account"]  # the key is gone
         done["canceled"] = _cancel(data_dir, where, reason)
     answer(done, as_json)
 
 
 @operator.command("cancel-orders")
 def cancel(
-    scope: Scope, subject: Subject = None, reason: Reason = "", data_dir: DataDir = None, as_json: AsJson = False
+    scope: Scope,
+    subject: Subject = None,
+    account: Annotated[
+        int | None, typer.Option(min=1, help="Whose a key was that is revoked already.", show_default=False)
+    ] = None,
+    reason: Reason = "",
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
 ) -> None:
     """Cancel every order that rests in a scope, in chunks between which others have their turn."""
     where = _where(scope, subject)
+    if account is not None:
+        where["account"] = account
     answer({**where, "canceled": _cancel(data_dir, where, reason)}, as_json)
 
 

@@ -25,6 +25,7 @@ from exchange.gateway.private.user_data import UserData
 from exchange.marketdata.market import MarketData, MarketDataError
 from exchange.persistence.watermark import Watermark
 from exchange.settings import Settings
+from exchange.users.key_guards import KeyGuards
 from exchange.users.keyring import KeyRing
 from exchange.users.service import Users
 
@@ -60,6 +61,7 @@ class Venue:
         self.settings = settings
         self.pipeline = pipeline
         self.keys = keys
+        self.key_guards = KeyGuards(pipeline)
         self.market_data = market_data
         self.user_data = user_data
         self.listen_keys = ListenKeys(keys, user_data)

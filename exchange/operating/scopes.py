@@ -13,6 +13,7 @@ from exchange.core.state import State
 from exchange.operating.desk import Desk
 from exchange.users.errors import NotAcceptable, NotFound
 from exchange.users.keyring import KeyRing
+from exchange.users.keys import number_of
 from exchange.users.operations import Arguments, integer, text
 
 SCOPES = {scope.name.lower(): scope for scope in Scope}
@@ -49,16 +50,18 @@ def place(arguments: Arguments, desk: Desk, ring: KeyRing) -> Place:
             raise NotFound(f"There is no account {account}.")
         return Place(scope, f"account {account}", account=account)
     if scope is Scope.KEY:
-        return _of_key(text(arguments, "api_key"), ring)
+        return _of_key(text(arguments, "api_key"), integer(arguments, "account", 0), ring)
     return Place(scope, scope.name.lower())
 
 
-def _of_key(api_key: str, ring: KeyRing) -> Place:
-    """A key that counts, or one that was revoked and whose orders may still rest."""
-    known = ring.numbers.owner(api_key)
-    if known is None or not known.account:
-        raise NotFound("There is no such key.")
-    return Place(Scope.KEY, f"key {api_key}", account=known.account, key=known.number, api_key=api_key)
+def _of_key(api_key: str, account: int, ring: KeyRing) -> Place:
+    """A key that counts; with `account` also one that was revoked and whose orders may still rest."""
+    key = ring.find(api_key)
+    if key is not None:
+        account = key.account
+    if not account:
+        raise NotFound("There is no such key. The account of one that was revoked must be named with it.")
+    return Place(Scope.KEY, f"key {api_key}", account=account, key=number_of(api_key), api_key=api_key)
 
 
 def mode_of(state: State, scope: int, account: int, symbol: int) -> TradingMode:

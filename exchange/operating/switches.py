@@ -88,7 +88,7 @@ class Switches:
         if where.scope is Scope.KEY:
             await self._ring.revoke(where.api_key)
             self._note("venue.halt", where, reason=why)
-            return {**shown(where), "mode": "revoked", "orders": self._orders(where)}
+            return {**shown(where), "account": where.account, "mode": "revoked", "orders": self._orders(where)}
         mode = _mode(arguments, _HALTS, "HALTED")
         if where.scope is Scope.WITHDRAWALS and mode is not TradingMode.HALTED:
             raise NotAcceptable("Withdrawals are OPEN or HALTED.")

@@ -11,7 +11,6 @@ import binascii
 from collections.abc import Mapping
 from typing import Any
 
-from exchange.users.key_numbers import Numbered
 from exchange.users.keys import NEVER_US, Key, KeyKind, Permission, Scheme, networks
 from exchange.users.local_log import Record
 from exchange.users.sealing import Sealer
@@ -21,7 +20,7 @@ KEY, REVOKED = "key", "key_revoked"
 _EPOCH = "timestamptz 'epoch' + interval '1 microsecond' *"
 SELECT = """
 select k.api_key, account, k.kind, k.sealed_secret, k.public_key, k.permissions, k.addresses, k.label, k.scheme,
-       k.symbols, coalesce(k.number, 0) as number,
+       k.symbols,
        (extract(epoch from k.created_at) * 1000000)::bigint as created_us,
        (extract(epoch from k.expires_at) * 1000000)::bigint as expires_us,
        (extract(epoch from k.revoked_at) * 1000000)::bigint as revoked_us,
@@ -31,8 +30,8 @@ from exchange_user.api_keys k join exchange_user.users u using (account)
 INSERT = f"""
 insert into exchange_user.api_keys
     (api_key, account, kind, sealed_secret, public_key, permissions, addresses, label, created_at, expires_at, scheme,
-     symbols, number)
-select $1, $2, $3, $4, $5, $6, $7, $8, {_EPOCH} $9::bigint, {_EPOCH} $10::bigint, $11, $12, $13
+     symbols)
+select $1, $2, $3, $4, $5, $6, $7, $8, {_EPOCH} $9::bigint, {_EPOCH} $10::bigint, $11, $12
 where exists (select from exchange_user.users where account = $2 and status <> 'disabled')
 on conflict do nothing
 """
@@ -41,10 +40,6 @@ REVOKE = f"""
 update exchange_user.api_keys k set revoked_at = {_EPOCH} r.revoked_us
 from unnest($1::text[], $2::bigint[]) as r (api_key, revoked_us)
 where k.api_key = r.api_key and k.revoked_at is null
-"""
-NUMBER = """
-update exchange_user.api_keys k set number = n.number
-from unnest($1::text[], $2::integer[]) as n (api_key, number) where k.api_key = n.api_key
 """
 PRESENT = "select api_key from exchange_user.api_keys where api_key = any($1::text[])"
 HOLD_WITHDRAWALS = """
@@ -76,17 +71,10 @@ def to_record(key: Key, sealer: Sealer) -> Record:
         "permissions": sorted(map(str, key.permissions)),
         "addresses": list(map(str, key.addresses)),
         "symbols": sorted(key.symbols),
-        "number": key.number,
         "label": key.label,
         "created_us": key.created_us,
         "expires_us": key.expires_us,
     }
-
-
-def revoked(api_key: str, at_us: int, known: Numbered | None) -> Record:
-    """The record of a revocation, which outlives the key: its number is never another's."""
-    account, number = known or (0, 0)
-    return {"kind": REVOKED, "api_key": api_key, "at_us": at_us, "account": account, "number": number}
 
 
 def from_record(record: Record, sealer: Sealer, unrestricted_us: int) -> Key:
@@ -105,7 +93,6 @@ def from_record(record: Record, sealer: Sealer, unrestricted_us: int) -> Key:
             addresses=networks(record["addresses"]),
             symbols=frozenset(record.get("symbols", ())),
             label=record["label"],
-            number=record.get("number", 0),
             created_us=record["created_us"],
             expires_us=record["expires_us"],
             unrestricted_us=unrestricted_us,
@@ -128,7 +115,7 @@ def to_row(record: Record) -> tuple[Any, ...]:
         *(record["permissions"], record["addresses"], record["label"], record["created_us"]),
         None if expires_us == NEVER_US else expires_us,
         str(_scheme(record)),
-        *(record.get("symbols", []), record["number"]),
+        record.get("symbols", []),
     )
 
 
@@ -145,7 +132,6 @@ def from_row(row: Mapping[str, Any]) -> Record:
         "permissions": list(row["permissions"]),
         "addresses": list(row["addresses"]),
         "symbols": list(row["symbols"]),
-        "number": row["number"],
         "label": row["label"],
         "created_us": row["created_us"],
         "expires_us": NEVER_US if row["expires_us"] is None else row["expires_us"],

@@ -25,7 +25,6 @@ from exchange.persistence.database import Database, Unavailable
 from exchange.persistence.sqlstate import explain
 from exchange.users import key_records
 from exchange.users.errors import UserError
-from exchange.users.key_numbers import KeyNumbers
 from exchange.users.keys import (
     DEMO_PREFIX,
     NEVER_US,
@@ -87,11 +86,11 @@ class KeyRing:
         self._accounts: dict[int, dict[str, Key]] = {}
         self._records: dict[str, Record] = {}
         self._revoked: dict[str, int] = {}
-        self.numbers = KeyNumbers()
+        self._numbers: set[int] = set()
+        """Of every key that is or was."""
         self._unwritten: set[str] = set()
         self._unrevoked: set[str] = set()
-        self._unnumbered: set[str] = set()
-        """What PostgreSQL does not know yet: keys, revocations, and numbers."""
+        """What PostgreSQL does not know yet: keys, and revocations."""
         self._unlogged: set[str] = set()
         """What the local log does not know yet, of either kind."""
         self._must_compare = database is not None
@@ -183,11 +182,9 @@ class KeyRing:
         **more: Any,
     ) -> Created:
         secret = "" if public_key else draw_secret()
-        name = draw_name(prefix)
         try:
             key = Key(
-                api_key=name,
-                number=self.numbers.draw(name, account),
+                api_key=self._new_name(prefix),
                 account=account,
                 kind=KeyKind.ED25519 if public_key else KeyKind.HMAC,
                 permissions=permissions,
@@ -278,7 +275,7 @@ class KeyRing:
 
     def step(self) -> None:
         """Tell PostgreSQL, in the background, what it does not know. Called once a second; it never raises."""
-        waiting = self._must_compare or self._unwritten or self._unrevoked or self._unnumbered or self._unlogged
+        waiting = self._must_compare or self._unwritten or self._unrevoked or self._unlogged
         if self._database is None or not self._database.is_up or not waiting or time.monotonic() < self._due_s:
             return
         if self._settling is None or self._settling.done():
@@ -309,9 +306,6 @@ class KeyRing:
             if unrevoked := sorted(self._unrevoked):
                 await connection.execute(key_records.REVOKE, unrevoked, [self._revoked[name] for name in unrevoked])
                 self._unrevoked.difference_update(unrevoked)
-            if unnumbered := sorted(self._unnumbered):
-                await connection.execute(key_records.NUMBER, unnumbered, list(map(self.numbers.of, unnumbered)))
-                self._unnumbered.difference_update(unnumbered)
             if unwritten := sorted(self._unwritten):
                 for record in [self._records[name] for name in unwritten if name in self._records]:
                     await connection.execute(key_records.INSERT, *key_records.to_row(record))
@@ -324,8 +318,6 @@ class KeyRing:
     def _compare(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Learn what PostgreSQL knows, and note what it, or the local log, does not."""
         for row in rows:
-            self.numbers.note(row["api_key"], row["account"], row["number"])
-        for row in rows:
             name, revoked_us = row["api_key"], row["revoked_us"]
             is_over = revoked_us is not None or row["is_disabled"]
             if is_over and name not in self._revoked:
@@ -335,15 +327,13 @@ class KeyRing:
                 if revoked_us is None:
                     self._unrevoked.add(name)
             elif name not in self._records and (self._demo or not name.startswith(DEMO_PREFIX)):
-                record = self._numbered(key_records.from_row(row))
+                record = key_records.from_row(row)
                 try:
                     self._admit(key_records.from_record(record, self._sealer, self._unrestricted_us), record)
                 except (SealBroken, KeyRefused, ValueError):
                     log.error("the API key %s of account %d does not open and is not used", name, row["account"])
                 else:
                     self._unlogged.add(name)
-            if name in self._records and row["number"] != self.numbers.of(name):
-                self._unnumbered.add(name)
         self._unwritten.update(self._keys.keys() - {row["api_key"] for row in rows})
 
     async def stop(self) -> None:
@@ -360,10 +350,9 @@ class KeyRing:
                 self._revoked[record["api_key"]] = record["at_us"]
             else:
                 self._records[record["api_key"]] = record
-            self.numbers.note(record["api_key"], record.get("account", 0), record.get("number", 0))
+        self._numbers.update(map(number_of, (*self._records, *self._revoked)))
         for name in self._revoked.keys() & self._records.keys():
             del self._records[name]
-        self._records = {name: self._numbered(record) for name, record in self._records.items()}
         for name, record in self._records.items():
             if name.startswith(DEMO_PREFIX) and not self._demo:
                 self.left_out += 1
@@ -385,12 +374,8 @@ class KeyRing:
     def _record(self, api_key: str) -> Record:
         """What the local log has to know of a key: that it was revoked, or all of it."""
         if api_key in self._revoked:
-            return key_records.revoked(api_key, self._revoked[api_key], self.numbers.owner(api_key))
+            return {"kind": key_records.REVOKED, "api_key": api_key, "at_us": self._revoked[api_key]}
         return self._records[api_key]
-
-    def _numbered(self, record: Record) -> Record:
-        """A record with its number; those from before there were numbers get one."""
-        return {**record, "number": self.numbers.draw(record["api_key"], record["account"])}
 
     def _admit(self, key: Key, record: Record) -> None:
         if key.api_key not in self._revoked:

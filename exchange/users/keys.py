@@ -16,7 +16,7 @@ import ipaddress
 import re
 import secrets
 import string
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
@@ -101,8 +101,6 @@ class Key:
     symbols: frozenset[str] = frozenset()
     """What its new orders may be on, as the engine spells it; none: every symbol."""
     label: str = ""
-    number: int = 0
-    """What the engine knows it by; 0 for nobody's."""
     created_us: int = 0
     expires_us: int = NEVER_US
     until_us: dict[Permission, int] = field(init=False, repr=False)
@@ -228,12 +226,11 @@ def networks(texts: Iterable[str]) -> tuple[Network, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def symbols(names: Iterable[str], known: Callable[[str], bool]) -> frozenset[str]:
-    """The symbols of a key. Raises KeyRefused for one that the venue does not have, and for too many."""
+def symbols(names: Iterable[str], known: Set[str]) -> frozenset[str]:
+    """The symbols of a key. Raises KeyRefused for one that is not `known`, and for too many."""
     found = frozenset(names)
-    for name in sorted(found):
-        if not known(name):
-            raise KeyRefused("A symbol of a key must be one of the venue, such as BTC_USDT.")
+    if found - known:
+        raise KeyRefused("A symbol of a key must be one of the venue, such as BTC_USDT.")
     if len(found) > SYMBOLS_MAX:
         raise KeyRefused(f"A key may have at most {SYMBOLS_MAX} symbols; without a list it may trade on all.")
     return found
