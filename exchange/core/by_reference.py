@@ -2,8 +2,11 @@
 
 Owns one Numba type. A function that takes a state of 30 arrays takes more than 200 numbers, stored anew at each call and
 compiled each time; behind a reference it takes one address. `by_reference(state)` puts the tuple on the stack of the
-kernel that Python entered; what that kernel calls reads the same attributes through the address. Figures are in docs/engine.md,
-section 9.
+kernel that Python entered; what that kernel calls reads the same attributes through the address. Figures are in
+docs/engine.md, section 9.
+
+The tuple never changes while it is referred to, which the machine code may rely on. So the kernel that makes the
+reference hands it to a `part` and reads nothing through it itself: there the tuple is still being written.
 """
 
 from __future__ import annotations
@@ -56,7 +59,9 @@ def _load_attribute(context: Any, builder: Any, reference: TupleReference, addre
     index = reference.pointee.fields.index(name)
     offset = sum(context.get_abi_sizeof(member) for member in members[:index])
     place = builder.gep(address, [cgutils.intp_t(offset)])
-    return builder.load(builder.bitcast(place, members[index].as_pointer()))
+    loaded = builder.load(builder.bitcast(place, members[index].as_pointer()))
+    loaded.set_metadata("invariant.load", builder.module.add_metadata([]))
+    return loaded
 
 
 @intrinsic
