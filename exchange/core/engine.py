@@ -100,7 +100,7 @@ def _tick(state: State, events: Any, used: int) -> int:
     expired, used = expire(state, events, used)
     used = fire_countdowns(state, expired, events, used)
     used = pass_phases(state, events, used)
-    used = take_all_turns(state, CommandKind.TICK, events, used)
+    used = take_all_turns(state, i64(CommandKind.TICK), events, used)
     begin_event(state.header[0], events, used, EventKind.TICKED)
     ticked_event(events, used).expired_count = expired
     return used + 1

@@ -44,6 +44,7 @@ from exchange.core.state import (
     State,
 )
 from exchange.core.terms import special_bits
+from exchange.core.triggers import next_due
 
 _CLOSED_ORDERS_MAX = LIMIT_MAX[Limit.CLOSED_ORDERS]
 NODES_PER_COMMAND = 16
@@ -150,10 +151,11 @@ def events_needed(state: State, commands: Any, i: int) -> int:
         if place.side <= Side.SELL and is_symbol(state, place.symbol):
             opposite = state.sides[(i64(place.symbol) * SIDES + place.side) ^ 1]
             best_ticks = state.levels[opposite.best].price_ticks
-            if place.order_type == OrderType.MARKET or crosses(place.side, place.price_ticks, best_ticks):
+            meets = place.order_type == OrderType.MARKET or crosses(place.side, place.price_ticks, best_ticks)
+            if meets:
                 needed += i64(opposite.orders)
             if state.markets[place.symbol].specials != 0 or special_bits(place) != 0:
-                needed += _events_of_specials(state, i64(place.symbol)) + _events_of_new(state, place)
+                needed += _events_of_storm(state, place, meets)
     else:
         needed += _events_of_sweep(state, commands, i)
     return needed
@@ -176,13 +178,16 @@ def _parts_to_come(place: Any) -> int:
 
 
 @part
-def _events_of_new(state: State, place: Any) -> int:
-    """How many events parts of the icebergs may cause that a PLACE brings, alone or as the last leg of a list."""
+def _events_of_storm(state: State, place: Any, meets: bool) -> int:
+    """How many events a PLACE may cause where some orders are special: few if it trades not and nothing is due."""
+    symbol = i64(place.symbol)
+    if special_bits(place) == 0 and not meets and next_due(state, symbol) == 0:
+        return i64(0)
     parts = _parts_to_come(place)
     if place.list_role != ListRole.NONE:
         for leg in range(1, LEGS_MAX):
             parts += _parts_to_come(place_command(state.staged, leg))
-    return parts * EVENTS_PER_SPECIAL
+    return _events_of_specials(state, symbol) + parts * EVENTS_PER_SPECIAL
 
 
 @part
@@ -206,10 +211,9 @@ def _events_of_sweep(state: State, commands: Any, i: int) -> int:
     if kind == CommandKind.TICK:
         for symbol in range(1, len(state.symbols)):
             market = state.markets[symbol]
-            if market.specials != 0 or market.phase != Phase.CONTINUOUS:
+            if market.phase != Phase.CONTINUOUS or (market.specials != 0 and next_due(state, i64(symbol)) != 0):
                 needed += _events_of_specials(state, i64(symbol))
     elif kind == CommandKind.AUCTION:
-        symbol = i64(auction_command(commands, i).symbol)
-        if is_symbol(state, symbol):
-            needed += _events_of_specials(state, symbol)
+        if is_symbol(state, auction_command(commands, i).symbol):
+            needed += _events_of_specials(state, i64(auction_command(commands, i).symbol))
     return needed

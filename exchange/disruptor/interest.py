@@ -51,14 +51,20 @@ def pick(batch: Batch, marked: Marks, carried: Indexes, found: Indexes) -> int:
             trade = trade_event(batch, index)
             concerns = _is_marked(marked, trade.taker_account) or _is_marked(marked, trade.maker_account)
         elif kind == EventKind.PREVENTED:
-            concerns = _is_marked(marked, prevented_event(batch, index).account)
+            stop = prevented_event(batch, index)
+            concerns = _is_marked(marked, stop.account)
+            if stop.maker_account != 0:
+                concerns |= _is_marked(marked, stop.maker_account)
         elif kind == EventKind.REJECTED:
             concerns = event.command_kind == CommandKind.PLACE and _is_marked(marked, event.account)
         elif (
             kind == EventKind.ORDER_ACCEPTED
             or kind == EventKind.ORDER_REDUCED
             or kind == EventKind.ORDER_CLOSED
-            or kind == EventKind.TRANSFERRED  # its account lies where an ORDER_EVENT has it
+            or EventKind.ORDER_ENTERED <= kind <= EventKind.ORDER_FUNDED
+            or kind == EventKind.ORDER_TERMS  # these three have their account where an ORDER_EVENT has it
+            or kind == EventKind.LIST_CHANGED
+            or kind == EventKind.TRANSFERRED
         ):
             concerns = _is_marked(marked, event.account)
         if concerns:

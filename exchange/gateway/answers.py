@@ -1,23 +1,38 @@
 """Events and order views to the JSON of the API contract.
 
 Owns field names, their order and the writing of amounts and times. Never asks the engine anything: an answer to a
-command is made of that command's events alone.
+command is made of that command's events, and of nothing in them but what is about the order asked for: in one command
+others may have their turn.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from exchange.core.codes import CommandKind, EventKind, OrderStatus, OrderType, RejectCode, Side, StpMode, TimeInForce
+from exchange.core.codes import (
+    CloseReason,
+    CommandKind,
+    EventKind,
+    ListRole,
+    OrderStatus,
+    OrderType,
+    PegType,
+    RejectCode,
+    Side,
+    Stage,
+    StpMode,
+    TimeInForce,
+)
 from exchange.core.readers import OrderView
 from exchange.core.records import RECORD_BYTES
-from exchange.gateway.catalogue import ACK, FULL
+from exchange.gateway.catalogue import ACK, FULL, PRICE_LEVEL
 from exchange.gateway.errors import DUPLICATE_ORDER, NEW_ORDER_REJECTED, Refusal, refused
-from exchange.gateway.placing import Placement
+from exchange.gateway.placing import STOPS, Placement, Terms
 from exchange.gateway.symbols import Rules
-from exchange.gateway.wire import KIND_AT, OrderEvent, Trade, order_event, prevented, trade
+from exchange.gateway.wire import KIND_AT, OrderEvent, order_event, prevented, trade
 
 Json = dict[str, Any]
+PLAIN = Terms()
 
 
 def _names(codes: Any) -> list[str]:
@@ -29,20 +44,46 @@ TYPE_NAMES = _names(OrderType)
 TIME_IN_FORCE_NAMES = _names(TimeInForce)
 STP_NAMES = _names(StpMode)
 STATUS_NAMES = _names(OrderStatus)
+PEG_NAMES = _names(PegType)
+EXPIRY_REASONS = {
+    CloseReason.IOC_REMAINDER: "UNFILLED_IOC_QUANTITY_EXPIRED",
+    CloseReason.FOK_UNFILLABLE: "UNFILLED_FOK_ORDER_EXPIRED",
+    CloseReason.NO_LIQUIDITY: "INSUFFICIENT_LIQUIDITY",
+    CloseReason.GTD_EXPIRED: "GOOD_TILL_DATE_REACHED",
+    CloseReason.PRICE_RANGE: "EXECUTION_RULE_PRICE_RANGE_EXCEEDED",
+}
+"""Binance's words, but for GTD; every other reason has its own name, or is that of a list."""
 _REJECTED, _DUPLICATE = int(EventKind.REJECTED), int(EventKind.ORDER_DUPLICATE)
 _CONFLICT = int(RejectCode.CLIENT_ORDER_ID_CONFLICT)
 _BUY, _PARTIALLY_FILLED, _FILLED = int(Side.BUY), int(OrderStatus.PARTIALLY_FILLED), int(OrderStatus.FILLED)
-_EXPIRED_IN_MATCH = int(OrderStatus.EXPIRED_IN_MATCH)
+_EXPIRED, _EXPIRED_IN_MATCH = int(OrderStatus.EXPIRED), int(OrderStatus.EXPIRED_IN_MATCH)
 _TRADE, _PREVENTED, _CLOSED = int(EventKind.TRADE), int(EventKind.PREVENTED), int(EventKind.ORDER_CLOSED)
+_ENTERED = int(EventKind.ORDER_ENTERED)
+_PAIR = frozenset(map(int, (ListRole.ABOVE, ListRole.BELOW)))
+_LATER_ROLES = _PAIR | {int(ListRole.PENDING)}
+_BOOK, _WAITING = int(Stage.BOOK), frozenset(map(int, (Stage.STOP, Stage.PENDING)))
+NO_LIST = -1
+NOT_YET = -1
+"""Where a time is asked for of something that has not happened."""
 
 
-def _amounts(rules: Rules, order: OrderEvent | OrderView, qty_lots: int, filled_lots: int, filled_atoms: int) -> Json:
+def expiry_reason(reason: int, list_role: int) -> str:
+    """Why an order expired. A leg ends with its list's other leg, or because the first leg was not filled."""
+    if reason == CloseReason.LIST:
+        return "OCO_TRIGGER" if list_role in _PAIR else "OTO_PHASE_ONE_EXPIRED"
+    why = CloseReason(reason)
+    return EXPIRY_REASONS.get(why, why.name)
+
+
+def _amounts(
+    rules: Rules, price_ticks: int, quote_atoms: int, qty_lots: int, filled_lots: int, filled_atoms: int
+) -> Json:
     """The fields that every answer about an order has, in the contract's order, but for names and times."""
     return {
-        "price": rules.price.text(order.price_ticks),
+        "price": rules.price.text(price_ticks),
         "origQty": rules.quantity.text(qty_lots),
         "executedQty": rules.quantity.text(filled_lots),
-        "origQuoteOrderQty": rules.quote_grid.text(order.quote_atoms),
+        "origQuoteOrderQty": rules.quote_grid.text(quote_atoms),
         "cummulativeQuoteQty": rules.quote_grid.text(filled_atoms),
     }
 
@@ -56,20 +97,109 @@ def _terms(order: OrderEvent | OrderView, status: int) -> Json:
     }
 
 
-def _fill(rules: Rules, fill: Trade) -> Json:
-    """One fill of the taker; its fee is in the asset that it receives."""
-    asset, grid = (rules.base, rules.base_grid) if fill.side == _BUY else (rules.quote, rules.quote_grid)
-    return {
-        "price": rules.price.text(fill.price_ticks),
-        "qty": rules.quantity.text(fill.qty_lots),
-        "commission": grid.text(fill.taker_fee_atoms),
-        "commissionAsset": asset.name,
-        "tradeId": fill.trade_id,
-    }
+def _special(rules: Rules, terms: Terms | OrderView, price_ticks: int, trailing_time: int | None) -> Json:
+    """What an answer says of an order beyond a plain one; `price_ticks` is a pegged order's, zero: none yet."""
+    answer: Json = {}
+    if terms.stop_price_ticks:
+        answer["stopPrice"] = rules.price.text(terms.stop_price_ticks)
+    if terms.trailing_bips:
+        answer["trailingDelta"] = terms.trailing_bips
+        if trailing_time is not None:
+            answer["trailingTime"] = trailing_time
+    if terms.iceberg_lots:
+        answer["icebergQty"] = rules.quantity.text(terms.iceberg_lots)
+    if terms.peg_type:
+        answer["pegPriceType"] = PEG_NAMES[terms.peg_type]
+        if terms.peg_offset_levels:
+            answer |= {"pegOffsetType": PRICE_LEVEL, "pegOffsetValue": terms.peg_offset_levels}
+        if price_ticks:
+            answer["peggedPrice"] = rules.price.text(price_ticks)
+    return answer
+
+
+class _Course:
+    """What became of one order within the events of its PLACE, as taker and, when others had their turn, as maker."""
+
+    __slots__ = (
+        "entered",
+        "filled_atoms",
+        "filled_lots",
+        "fills",
+        "order_id",
+        "prevented_lots",
+        "price_ticks",
+        "reason",
+        "rules",
+        "status",
+    )
+
+    def __init__(self, rules: Rules, first: OrderEvent) -> None:
+        self.rules = rules
+        self.order_id = first.order_id
+        self.price_ticks = first.price_ticks
+        self.filled_lots = first.filled_lots
+        self.filled_atoms = first.filled_quote_atoms
+        self.status = first.status
+        self.reason = 0
+        self.prevented_lots = 0
+        self.entered = False
+        self.fills: list[Json] = []
+
+    def follow(self, events: bytes) -> None:
+        """Take the events after the first one."""
+        for at in range(RECORD_BYTES, len(events), RECORD_BYTES):
+            kind = events[at + KIND_AT]
+            if kind == _TRADE:
+                self._trade(events, at)
+            elif kind == _PREVENTED:
+                self._prevented(events, at)
+            elif kind in (_CLOSED, _ENTERED):
+                event = order_event(events, at)
+                if event.order_id == self.order_id:
+                    self.status = event.status
+                    if kind == _CLOSED:
+                        self.reason = event.reason
+                    else:
+                        self.entered, self.price_ticks = True, event.price_ticks
+
+    def _trade(self, events: bytes, at: int) -> None:
+        fill = trade(events, at)
+        if fill.taker_order_id == self.order_id:
+            leaves_lots, fee_atoms, is_buyer = fill.taker_leaves_lots, fill.taker_fee_atoms, fill.side == _BUY
+        elif fill.maker_order_id == self.order_id:
+            leaves_lots, fee_atoms, is_buyer = fill.maker_leaves_lots, fill.maker_fee_atoms, fill.side != _BUY
+        else:
+            return
+        rules = self.rules
+        self.filled_lots += fill.qty_lots
+        self.filled_atoms += fill.quote_atoms
+        self.status = _PARTIALLY_FILLED if leaves_lots else _FILLED
+        asset, grid = (rules.base, rules.base_grid) if is_buyer else (rules.quote, rules.quote_grid)
+        self.fills.append(
+            {
+                "price": rules.price.text(fill.price_ticks),
+                "qty": rules.quantity.text(fill.qty_lots),
+                "commission": grid.text(fee_atoms),
+                "commissionAsset": asset.name,
+                "tradeId": fill.trade_id,
+            }
+        )
+
+    def _prevented(self, events: bytes, at: int) -> None:
+        stopped = prevented(events, at)
+        if stopped.taker_order_id == self.order_id:
+            taken_lots, leaves_lots = stopped.taker_prevented_lots, stopped.taker_leaves_lots
+        elif stopped.maker_order_id == self.order_id:
+            taken_lots, leaves_lots = stopped.maker_prevented_lots, stopped.maker_leaves_lots
+        else:
+            return
+        self.prevented_lots += taken_lots
+        if not leaves_lots:
+            self.status = _EXPIRED_IN_MATCH
 
 
 def placed(placement: Placement, events: bytes, unit_ns: int) -> Json:
-    """The answer to a PLACE, from its event slots. Raises the Refusal of a rejected one.
+    """The answer to a placement, from its event slots. Raises the Refusal of a rejected one.
 
     A repeated placement gives the order as it stands now, `"duplicate": true`, and no `fills`; a face that does not
     answer repeats refuses it.
@@ -80,61 +210,38 @@ def placed(placement: Placement, events: bytes, unit_ns: int) -> Json:
         raise Refusal(400, NEW_ORDER_REJECTED, DUPLICATE_ORDER)
     if first.kind == _REJECTED:
         raise refused(reject, CommandKind.PLACE)
-    rules = placement.rules
+    rules, terms = placement.rules, placement.terms
     time_units = first.ts_ns // unit_ns
     duplicate = first.kind == _DUPLICATE
-    if placement.answer == ACK:
-        ack: Json = {
-            "symbol": rules.name,
-            "orderId": first.order_id,
-            "orderListId": -1,
-            "clientOrderId": placement.client_id,
-            "transactTime": time_units,
-        }
-        return ack | {"duplicate": True} if duplicate else ack
-    filled_lots, filled_atoms, status = first.filled_lots, first.filled_quote_atoms, first.status
-    fills: list[Json] = []
-    prevented_lots = 0
-    for at in range(RECORD_BYTES, len(events), RECORD_BYTES):
-        kind = events[at + KIND_AT]
-        if kind == _TRADE:
-            fill = trade(events, at)
-            filled_lots += fill.qty_lots
-            filled_atoms += fill.quote_atoms
-            status = _PARTIALLY_FILLED if fill.taker_leaves_lots else _FILLED
-            fills.append(_fill(rules, fill))
-        elif kind == _PREVENTED:
-            stopped = prevented(events, at)
-            prevented_lots += stopped.taker_prevented_lots
-            if not stopped.taker_leaves_lots:
-                status = _EXPIRED_IN_MATCH
-        elif kind == _CLOSED:
-            status = order_event(events, at).status
-    quantity, quote = rules.quantity.text, rules.quote_grid.text
     answer: Json = {
         "symbol": rules.name,
         "orderId": first.order_id,
-        "orderListId": -1,
+        "orderListId": NO_LIST,
         "clientOrderId": placement.client_id,
         "transactTime": time_units,
-        "price": rules.price.text(first.price_ticks),
-        "origQty": quantity(first.qty_lots),
-        "executedQty": quantity(filled_lots),
-        "origQuoteOrderQty": quote(first.quote_atoms),
-        "cummulativeQuoteQty": quote(filled_atoms),
-        "status": STATUS_NAMES[status],
-        "timeInForce": TIME_IN_FORCE_NAMES[first.time_in_force],
-        "type": TYPE_NAMES[first.order_type],
-        "side": SIDE_NAMES[first.side],
-        "workingTime": time_units,
-        "selfTradePreventionMode": STP_NAMES[first.stp_mode],
     }
+    if placement.answer == ACK:
+        return answer | {"duplicate": True} if duplicate else answer
+    course = _Course(rules, first)
+    course.follow(events)
+    price_ticks = 0 if terms.peg_type else course.price_ticks
+    answer |= _amounts(rules, price_ticks, first.quote_atoms, first.qty_lots, course.filled_lots, course.filled_atoms)
+    answer |= _terms(first, course.status)
+    if terms != PLAIN:
+        trailing_time = NOT_YET if terms.stop_price_ticks else None if duplicate else time_units
+        answer |= _special(rules, terms, course.price_ticks, trailing_time)
+    waits = first.order_type in STOPS and not course.entered
+    if not (duplicate and waits):
+        answer["workingTime"] = NOT_YET if waits else time_units
+    answer["selfTradePreventionMode"] = STP_NAMES[first.stp_mode]
     if duplicate:
         answer["duplicate"] = True
-    if prevented_lots:
-        answer["preventedQuantity"] = rules.quantity.text(prevented_lots)
+    if course.prevented_lots:
+        answer["preventedQuantity"] = rules.quantity.text(course.prevented_lots)
+    if course.status == _EXPIRED and course.reason:
+        answer["expiryReason"] = expiry_reason(course.reason, ListRole.NONE)
     if placement.answer == FULL and not duplicate:
-        answer["fills"] = fills
+        answer["fills"] = course.fills
     return answer
 
 
@@ -142,12 +249,26 @@ _AMENDED_NAMES = {"origQty": "qty", "origQuoteOrderQty": "quoteOrderQty", "cummu
 """Binance calls three fields differently in the answer to an amendment, and nowhere else."""
 
 
-def _canceled_or_reduced(rules: Rules, event: OrderEvent, qty_lots: int, names: Json, unit_ns: int) -> Json:
+def _canceled_or_reduced(
+    rules: Rules, event: OrderEvent, view: OrderView | None, qty_lots: int, names: Json, unit_ns: int
+) -> Json:
+    """`view`: of a special order, as the engine tells it after the event."""
     answer: Json = {"symbol": rules.name, **names, "transactTime": event.ts_ns // unit_ns}
-    answer |= _amounts(rules, event, qty_lots, event.filled_lots, event.filled_quote_atoms)
+    price_ticks = 0 if view is not None and view.peg_type else event.price_ticks
+    answer |= _amounts(rules, price_ticks, event.quote_atoms, qty_lots, event.filled_lots, event.filled_quote_atoms)
     answer |= _terms(event, event.status)
+    if view is not None:
+        answer["orderListId"] = view.list_id or NO_LIST
+        answer |= _special(rules, view, event.price_ticks, _trailing_time(view, unit_ns))
     answer["selfTradePreventionMode"] = STP_NAMES[event.stp_mode]
     return answer
+
+
+def _trailing_time(view: OrderView, unit_ns: int) -> int | None:
+    """When a trailing stop began to follow the price; None where nobody remembers."""
+    if view.stage in _WAITING:
+        return NOT_YET
+    return None if view.stop_price_ticks or view.list_id else view.created_ts_ns // unit_ns
 
 
 def client_id_text(event: OrderEvent) -> str:
@@ -160,22 +281,27 @@ def cancel_id_of(order_id: int) -> str:
     return f"cancel-{order_id}"
 
 
-def canceled(rules: Rules, event: OrderEvent, cancel_client_id: str, unit_ns: int) -> Json:
-    """The answer to a cancel of one order, from its ORDER_CLOSED; `cancel_client_id` may be empty."""
+def canceled(
+    rules: Rules, event: OrderEvent, cancel_client_id: str, unit_ns: int, view: OrderView | None = None
+) -> Json:
+    """The answer to a cancel of one order, from its ORDER_CLOSED; `cancel_client_id` may be empty.
+
+    `view`: of a special order, what the engine still tells of it.
+    """
     names = {
         "origClientOrderId": client_id_text(event),
         "orderId": event.order_id,
-        "orderListId": -1,
+        "orderListId": NO_LIST,
         "clientOrderId": cancel_client_id or cancel_id_of(event.order_id),
     }
-    return _canceled_or_reduced(rules, event, event.filled_lots + event.qty_lots, names, unit_ns)
+    return _canceled_or_reduced(rules, event, view, event.filled_lots + event.qty_lots, names, unit_ns)
 
 
-def reduced(rules: Rules, event: OrderEvent, qty_lots: int, unit_ns: int) -> Json:
+def reduced(rules: Rules, event: OrderEvent, qty_lots: int, unit_ns: int, view: OrderView | None = None) -> Json:
     """The answer to an amendment that keeps priority, from its ORDER_REDUCED and the new total quantity."""
     name = client_id_text(event)
-    names = {"orderId": event.order_id, "orderListId": -1, "origClientOrderId": name, "clientOrderId": name}
-    order = _canceled_or_reduced(rules, event, qty_lots, names, unit_ns)
+    names = {"orderId": event.order_id, "orderListId": NO_LIST, "origClientOrderId": name, "clientOrderId": name}
+    order = _canceled_or_reduced(rules, event, view, qty_lots, names, unit_ns)
     order = {_AMENDED_NAMES.get(field, field): value for field, value in order.items()}
     del order["transactTime"]
     order["workingTime"] = event.ts_ns // unit_ns
@@ -194,18 +320,31 @@ def order(rules: Rules, view: OrderView, unit_ns: int) -> Json:
     answer: Json = {
         "symbol": rules.name,
         "orderId": view.order_id,
-        "orderListId": -1,
+        "orderListId": view.list_id or NO_LIST,
         "clientOrderId": view.client_id,
     }
-    answer |= _amounts(rules, view, qty_lots, view.filled_lots, view.filled_quote_atoms)
+    price_ticks = 0 if view.peg_type else view.price_ticks
+    answer |= _amounts(rules, price_ticks, view.quote_atoms, qty_lots, view.filled_lots, view.filled_quote_atoms)
     answer |= _terms(view, view.status)
     answer |= {
+        "stopPrice": rules.price.text(view.stop_price_ticks),
+        "icebergQty": rules.quantity.text(view.iceberg_lots),
         "time": view.created_ts_ns // unit_ns,
         "updateTime": view.updated_ts_ns // unit_ns,
-        "isWorking": True,
-        "workingTime": view.created_ts_ns // unit_ns,
+        "isWorking": view.stage == _BOOK,
+        "workingTime": _working_time(view, unit_ns),
         "selfTradePreventionMode": STP_NAMES[view.stp_mode],
     }
+    if view.trailing_bips or view.peg_type:
+        answer |= _special(rules, view, view.price_ticks, _trailing_time(view, unit_ns))
     if view.expire_ts_ns:
         answer["goodTillDate"] = view.expire_ts_ns // unit_ns
     return answer
+
+
+def _working_time(view: OrderView, unit_ns: int) -> int:
+    """When an order went to the book, -1 of one that has not; of an order that waited and has closed, nobody knows."""
+    if view.working_ts_ns:
+        return view.working_ts_ns // unit_ns
+    waited = view.order_type in STOPS or view.list_role in _LATER_ROLES
+    return NOT_YET if waited or view.stage != _BOOK else view.created_ts_ns // unit_ns

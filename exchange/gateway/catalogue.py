@@ -5,7 +5,7 @@ Parameters that mean different things in different places are different objects,
 
 from __future__ import annotations
 
-from exchange.core.codes import OrderType, Side, StpMode, TimeInForce
+from exchange.core.codes import OrderType, PegType, Side, StpMode, TimeInForce
 from exchange.gateway.candle_grid import ZONE_PATTERN
 from exchange.gateway.errors import Refusal
 from exchange.gateway.fields import Amount, Choice, ClientId, Count, Field, Integer, Matched, Words, flag
@@ -15,13 +15,15 @@ from exchange.persistence.intervals import SPANS
 from exchange.users.keys import Scheme
 from exchange.users.kyc import LEVEL_MAX
 
+PEG_LEVELS_MAX = 100
+
 # ---- symbols and pages ----------------------------------------------------------------------------------------------
 
 SYMBOL = Field("symbol", "A symbol, as `exchangeInfo` spells it.", required=True)
 ANY_SYMBOL = Field("symbol", "One symbol; all symbols without it.")
 SYMBOLS = Words("symbols", "Several symbols, as a JSON array. Not together with `symbol`.")
 SOME_SYMBOLS: tuple[Field, ...] = (ANY_SYMBOL, SYMBOLS)
-STATUSES = ("TRADING", "BREAK", "HALT")
+STATUSES = ("TRADING", "BREAK", "HALT", "AUCTION_MATCH")
 SYMBOL_STATUS = Choice(
     "symbolStatus",
     "Only symbols of this status.",
@@ -82,7 +84,7 @@ SIDE = Choice(
     words={side.name: int(side) for side in Side},
     refusal=lambda _name: Refusal(400, -1117, "Invalid side."),
 )
-TYPES = {order_type.name: int(order_type) for order_type in (OrderType.LIMIT, OrderType.MARKET, OrderType.LIMIT_MAKER)}
+TYPES = {order_type.name: int(order_type) for order_type in OrderType}
 TYPE = Choice(
     "type",
     "How the order finds its price.",
@@ -92,18 +94,39 @@ TYPE = Choice(
 )
 TIME_IN_FORCE = Choice(
     "timeInForce",
-    "How long what is not filled lives. LIMIT needs one, MARKET takes none, LIMIT_MAKER takes GTD.",
+    "How long what is not filled lives. Types with a limit price need one, LIMIT_MAKER takes GTD, the others none.",
     words={time_in_force.name: int(time_in_force) for time_in_force in TimeInForce},
     refusal=lambda _name: Refusal(400, -1115, "Invalid timeInForce."),
 )
 QUANTITY = Amount("quantity", "How much of the base asset.")
 QUOTE_ORDER_QTY = Amount("quoteOrderQty", "MARKET only: how much of the quote asset to spend or receive.")
-PRICE = Amount("price", "The limit. MARKET takes none.")
+PRICE = Amount("price", "The limit. MARKET, STOP_LOSS, TAKE_PROFIT and pegged orders take none.")
+STOP_PRICE = Amount(
+    "stopPrice", "Of stops: the price of a trade that sends the order to the book, or starts it trailing."
+)
+TRAILING_DELTA = Integer(
+    "trailingDelta", "Of stops: how far the price must come back, in 1/10,000 of its best; 1 to 9999.", default=0
+)
+ICEBERG_QTY = Amount("icebergQty", "How much of a GTC or GTD order shows at a time.")
+PEG_PRICE_TYPE = Choice(
+    "pegPriceType",
+    "Whose best price the order takes instead of `price`: its own side's or the opposite one's.",
+    words={peg_type.name: int(peg_type) for peg_type in (PegType.PRIMARY_PEG, PegType.MARKET_PEG)},
+    refusal=lambda _name: Refusal(400, -1210, "Invalid pegPriceType."),
+)
+PRICE_LEVEL = "PRICE_LEVEL"
+PEG_OFFSET_TYPE = Choice(
+    "pegOffsetType",
+    "With `pegOffsetValue`: what it counts.",
+    words={PRICE_LEVEL: PRICE_LEVEL},
+    refusal=lambda _name: Refusal(400, -1211, "Invalid pegOffsetType."),
+)
+PEG_OFFSET_VALUE = Integer("pegOffsetValue", "How many price levels behind the best one.", high=PEG_LEVELS_MAX)
 NEW_CLIENT_ORDER_ID = ClientId("newClientOrderId", "The client's id of the order; unpredictable if absent.")
 ACK, RESULT, FULL = "ACK", "RESULT", "FULL"
 NEW_ORDER_RESP_TYPE = Choice(
     "newOrderRespType",
-    "How much is answered; FULL without it, ACK for a LIMIT_MAKER.",
+    "How much is answered; FULL without it for LIMIT and MARKET, ACK for the others.",
     words={ACK: ACK, RESULT: RESULT, FULL: FULL},
 )
 STP_MODE = Choice(
@@ -116,17 +139,13 @@ GOOD_TILL_DATE = Integer(
     "goodTillDate", "With GTD: the first second after it ends the order.", low=1, high=INT64_MAX // 1_000
 )
 COMPUTE_COMMISSION_RATES = flag("computeCommissionRates", "Whether the answer tells what would be charged.")
-ICEBERG_QTY = Field("icebergQty", "Known, and not supported yet.")
 NOT_YET: tuple[Field, ...] = tuple(
-    Field(name, "Known, and not supported yet.")
-    for name in (
-        *("stopPrice", "trailingDelta", "pegPriceType", "pegOffsetType", "pegOffsetValue"),
-        *("strategyId", "strategyType"),
-    )
+    Field(name, "Known, and not supported: nothing keeps it.") for name in ("strategyId", "strategyType")
 )
 NEW_ORDER: tuple[Field, ...] = (
-    *(SYMBOL, SIDE, TYPE, TIME_IN_FORCE, QUANTITY, QUOTE_ORDER_QTY, PRICE, NEW_CLIENT_ORDER_ID),
-    *(NEW_ORDER_RESP_TYPE, STP_MODE, GOOD_TILL_DATE, ICEBERG_QTY),
+    *(SYMBOL, SIDE, TYPE, TIME_IN_FORCE, QUANTITY, QUOTE_ORDER_QTY, PRICE, STOP_PRICE, TRAILING_DELTA, ICEBERG_QTY),
+    *(PEG_PRICE_TYPE, PEG_OFFSET_TYPE, PEG_OFFSET_VALUE),
+    *(NEW_CLIENT_ORDER_ID, NEW_ORDER_RESP_TYPE, STP_MODE, GOOD_TILL_DATE),
     *NOT_YET,
 )
 STOP_ON_FAILURE, ALLOW_FAILURE = "STOP_ON_FAILURE", "ALLOW_FAILURE"
@@ -147,8 +166,16 @@ CANCEL_ORDER_ID = Integer("cancelOrderId", "The order to cancel; this or the cli
 CANCEL_ORIG_CLIENT_ORDER_ID = ClientId("cancelOrigClientOrderId", "The client id of the order to cancel.")
 CANCEL_NEW_CLIENT_ORDER_ID = ClientId("cancelNewClientOrderId", "A name for the cancel, echoed.")
 
+COUNTDOWN_TIME = Integer(
+    "countdownTime",
+    "In how many milliseconds open orders are canceled; 0: not at all.",
+    required=True,
+    high=100_000_000,
+)
+
 # ---- user data streams ----------------------------------------------------------------------------------------------
 
+ENABLED = Choice("enabled", "`true` or `false`.", words={"true": True, "false": False}, required=True)
 LISTEN_KEY = Field("listenKey", "What POST userDataStream answered.", required=True)
 FROM_SEQUENCE = Integer("fromSequence", "The last sequence that is known; what came after it comes first.", default=0)
 SUBSCRIPTION_ID = Integer("subscriptionId", "One user data stream; all of the connection without it.", default=0)
@@ -196,6 +223,9 @@ API_KEY = Field("apiKey", "The key's name.", required=True)
 KEY_LABEL = Field("label", "For people.")
 KEY_PERMISSIONS = Field("permissions", "read, trade, withdraw, with commas; read without it.")
 KEY_ADDRESSES = Field("addresses", "Addresses and networks, with commas; anywhere without it.")
+KEY_SYMBOLS = Field("symbols", "What its new orders may be on, as BTC_USDT, with commas; every symbol without it.")
+KEY_NOTIONAL = Field("notionalPerDay", "What its orders may amount to in a day (UTC), on symbols quoted in an asset.")
+KEY_NOTIONAL_ASSET = Field("notionalAsset", "The asset of `notionalPerDay`.")
 KEY_EXPIRES_AT = Integer("expiresAt", "When the key ends.", low=1, default=0)
 KEY_PUBLIC_KEY = Field("publicKey", "Of an Ed25519 key: PEM without its line ends, or base64.")
 KEY_SIGNATURE = Choice(
@@ -205,7 +235,8 @@ KEY_SIGNATURE = Choice(
     default=str(Scheme.PLAIN),
 )
 NEW_KEY = (
-    *(KEY_LABEL, KEY_PERMISSIONS, KEY_ADDRESSES, KEY_EXPIRES_AT, KEY_PUBLIC_KEY, KEY_SIGNATURE),
+    *(KEY_LABEL, KEY_PERMISSIONS, KEY_ADDRESSES, KEY_SYMBOLS, KEY_NOTIONAL, KEY_NOTIONAL_ASSET),
+    *(KEY_EXPIRES_AT, KEY_PUBLIC_KEY, KEY_SIGNATURE),
     *(PASSWORD, CODE_IF_ON),
 )
 KYC_REFERENCE = Field("reference", "Which check.", required=True)

@@ -68,18 +68,29 @@ class Problem(NamedTuple):
     msg: str
 
 
-_CLOSED = Problem(400, NEW_ORDER_REJECTED, "Market is closed.")
-_NO_TRADING = Problem(400, NEW_ORDER_REJECTED, "This account may not place or cancel orders.")
-_PRICE = Problem(400, FILTER_FAILURE, "Filter failure: PRICE_FILTER")
-_LOT = Problem(400, FILTER_FAILURE, "Filter failure: LOT_SIZE")
-_NOTIONAL = Problem(400, FILTER_FAILURE, "Filter failure: NOTIONAL")
+def _engine(msg: str, status: int = 400) -> Problem:
+    """The engine refused a new order."""
+    return Problem(status, NEW_ORDER_REJECTED, msg)
+
+
+def _filter(name: str) -> Problem:
+    return Problem(400, FILTER_FAILURE, f"Filter failure: {name}")
+
+
+def _invalid(msg: str, status: int = 400) -> Problem:
+    return Problem(status, -1130, msg)
+
+
+_CLOSED = _engine("Market is closed.")
+_NO_TRADING = _engine("This account may not place or cancel orders.")
+_PRICE, _LOT, _NOTIONAL = _filter("PRICE_FILTER"), _filter("LOT_SIZE"), _filter("NOTIONAL")
 
 PROBLEMS: dict[RejectCode, Problem] = {
     RejectCode.NONE: Problem(500, -1000, "The engine refused the command and gave no reason."),
     RejectCode.UNKNOWN_KIND: Problem(400, -1020, "This operation is not supported."),
     RejectCode.UNKNOWN_ACCOUNT: _NO_TRADING,
-    RejectCode.UNKNOWN_ASSET: Problem(400, -1130, "Data sent for parameter 'asset' is not valid."),
-    RejectCode.CLIENT_ORDER_ID_CONFLICT: Problem(409, NEW_ORDER_REJECTED, DUPLICATE_ORDER),
+    RejectCode.UNKNOWN_ASSET: _invalid("Data sent for parameter 'asset' is not valid."),
+    RejectCode.CLIENT_ORDER_ID_CONFLICT: _engine(DUPLICATE_ORDER, 409),
     RejectCode.LINK_FAILED: Problem(400, -2022, "Order cancel-replace failed."),
     RejectCode.UNKNOWN_SYMBOL: Problem(400, -1121, "Invalid symbol."),
     RejectCode.UNKNOWN_ORDER: Problem(400, CANCEL_REJECTED, "Unknown order sent."),
@@ -90,7 +101,7 @@ PROBLEMS: dict[RejectCode, Problem] = {
     RejectCode.INVALID_ORDER_TYPE: Problem(400, -1116, "Invalid orderType."),
     RejectCode.INVALID_TIME_IN_FORCE: Problem(400, -1115, "Invalid timeInForce."),
     RejectCode.INVALID_STP_MODE: Problem(400, FILTER_FAILURE, "This self-trade prevention mode is not allowed."),
-    RejectCode.INVALID_EXPIRY: Problem(400, -1130, "Data sent for parameter 'goodTillDate' is not valid."),
+    RejectCode.INVALID_EXPIRY: _invalid("Data sent for parameter 'goodTillDate' is not valid."),
     RejectCode.UNSUPPORTED_FIELD: Problem(400, -1014, "Unsupported order combination"),
     RejectCode.INVALID_PRICE: _PRICE,
     RejectCode.PRICE_TOO_LOW: _PRICE,
@@ -103,29 +114,54 @@ PROBLEMS: dict[RejectCode, Problem] = {
     RejectCode.NOTIONAL_TOO_LOW: _NOTIONAL,
     RejectCode.NOTIONAL_TOO_HIGH: _NOTIONAL,
     RejectCode.INVALID_REDUCTION: Problem(400, AMENDMENT_REJECTED, "Order amend (quantity increase) is not supported."),
-    RejectCode.TOO_MANY_ORDERS: Problem(400, FILTER_FAILURE, "Filter failure: MAX_NUM_ORDERS"),
-    RejectCode.VENUE_FULL: Problem(400, NEW_ORDER_REJECTED, "The venue holds as many open orders as it may."),
-    RejectCode.TOO_MANY_LEVELS: Problem(400, NEW_ORDER_REJECTED, "The venue holds as many price levels as it may."),
-    RejectCode.WOULD_TAKE: Problem(400, NEW_ORDER_REJECTED, "Order would immediately match and take."),
-    RejectCode.INVALID_AMOUNT: Problem(400, -1130, "Data sent for parameter 'amount' is not valid."),
-    RejectCode.TRANSFER_ID_CONFLICT: Problem(409, -1130, "This transfer id was used for another transfer."),
-    RejectCode.UNKNOWN_TRANSFER: Problem(400, -1130, "There is no transfer with this id."),
-    RejectCode.TRANSFER_FINISHED: Problem(409, -1130, "This transfer has ended the other way."),
-    RejectCode.SUPPLY_EXCEEDED: Problem(400, -1130, "The venue can not hold so much of this asset."),
-    RejectCode.TOO_MANY_TRANSFERS: Problem(400, -1130, "The venue holds as many transfers as it may."),
-    RejectCode.ID_OUT_OF_RANGE: Problem(400, -1130, "The id is outside of the range that the venue allows."),
-    RejectCode.ALREADY_EXISTS: Problem(409, -1130, "There is one with this id already."),
-    RejectCode.INVALID_SCALE: Problem(400, -1130, "The scales do not fit the assets."),
-    RejectCode.INVALID_PARAMETERS: Problem(400, -1130, "The parameters of the symbol contradict each other."),
-    RejectCode.INVALID_FEE: Problem(400, -1130, "The fee is outside of the range that the venue allows."),
-    RejectCode.INVALID_MODE: Problem(400, -1130, "There is no such trading mode or scope."),
-    RejectCode.ILLEGAL_MODE_CHANGE: Problem(409, -1130, "HALTED goes to CANCEL_ONLY before it goes to OPEN."),
-    RejectCode.INVALID_LIMIT: Problem(400, -1130, "There is no such limit, or its value is out of range."),
-    RejectCode.INSUFFICIENT_BALANCE: Problem(
-        400, NEW_ORDER_REJECTED, "Account has insufficient balance for requested action."
+    RejectCode.TOO_MANY_ORDERS: _filter("MAX_NUM_ORDERS"),
+    RejectCode.VENUE_FULL: _engine("The venue holds as many open orders as it may."),
+    RejectCode.TOO_MANY_LEVELS: _engine("The venue holds as many price levels as it may."),
+    RejectCode.WOULD_TAKE: _engine("Order would immediately match and take."),
+    RejectCode.WOULD_TRIGGER: _engine("Order would trigger immediately."),
+    RejectCode.INVALID_TRAILING: _filter("TRAILING_DELTA"),
+    RejectCode.INVALID_ICEBERG: _filter("ICEBERG_PARTS"),
+    RejectCode.NO_REFERENCE_PRICE: _engine("The market has no price that this order could follow."),
+    RejectCode.PRICE_OUT_OF_COLLAR: _filter("PERCENT_PRICE_BY_SIDE"),
+    RejectCode.TOO_MANY_ALGO_ORDERS: _filter("MAX_NUM_ALGO_ORDERS"),
+    RejectCode.TOO_MANY_ICEBERGS: _filter("MAX_NUM_ICEBERG_ORDERS"),
+    RejectCode.POSITION_TOO_HIGH: _filter("MAX_POSITION"),
+    RejectCode.INVALID_AMOUNT: _invalid("Data sent for parameter 'amount' is not valid."),
+    RejectCode.TRANSFER_ID_CONFLICT: _invalid("This transfer id was used for another transfer.", 409),
+    RejectCode.UNKNOWN_TRANSFER: _invalid("There is no transfer with this id."),
+    RejectCode.TRANSFER_FINISHED: _invalid("This transfer has ended the other way.", 409),
+    RejectCode.SUPPLY_EXCEEDED: _invalid("The venue can not hold so much of this asset."),
+    RejectCode.TOO_MANY_TRANSFERS: _invalid("The venue holds as many transfers as it may."),
+    RejectCode.EXPOSURE_TOO_HIGH: _engine("The account would have more locked than it may."),
+    RejectCode.ORDER_RATE_TOO_HIGH: Problem(
+        429, -1015, "Too many new orders; the account has placed as many as it may in its window."
     ),
+    RejectCode.KEY_NOTIONAL_TOO_HIGH: _engine(
+        "The orders of this API key would amount to more than they may in a day."
+    ),
+    RejectCode.WITHDRAWALS_CLOSED: _invalid("Withdrawals are closed.", 409),
+    RejectCode.ID_OUT_OF_RANGE: _invalid("The id is outside of the range that the venue allows."),
+    RejectCode.ALREADY_EXISTS: _invalid("There is one with this id already.", 409),
+    RejectCode.INVALID_SCALE: _invalid("The scales do not fit the assets."),
+    RejectCode.INVALID_PARAMETERS: _invalid("The parameters of the symbol contradict each other."),
+    RejectCode.INVALID_FEE: _invalid("The fee is outside of the range that the venue allows."),
+    RejectCode.INVALID_MODE: _invalid("There is no such trading mode or scope."),
+    RejectCode.ILLEGAL_MODE_CHANGE: _invalid("HALTED goes to CANCEL_ONLY before it goes to OPEN.", 409),
+    RejectCode.INVALID_LIMIT: _invalid("There is no such limit, or its value is out of range."),
+    RejectCode.AUCTION_ORDER: _engine(
+        "An auction takes LIMIT orders that are GTC or GTD, without a peg and not in a list."
+    ),
+    RejectCode.INVALID_LIST: _engine("The relationship of the prices for the orders is not correct."),
+    RejectCode.INSUFFICIENT_BALANCE: _engine("Account has insufficient balance for requested action."),
+    RejectCode.INVALID_RULE: _invalid("There is no such rule, or its value is out of range."),
+    RejectCode.TOO_MANY_LISTS: _filter("MAX_NUM_ORDER_LISTS"),
+    RejectCode.INVALID_AUCTION: _invalid("The symbol can not begin or end an auction like this now.", 409),
+    RejectCode.TOO_MANY_COUNTDOWNS: _invalid("The venue holds as many countdowns as it may."),
+    RejectCode.SKIPPED_BY_OPERATOR: _engine("An operator had this request passed over; it had no effect.", 409),
 }
-_CANCELING = frozenset((CommandKind.CANCEL, CommandKind.CANCEL_ALL, CommandKind.REDUCE))
+_CANCELING = frozenset(
+    (CommandKind.CANCEL, CommandKind.CANCEL_ALL, CommandKind.REDUCE, CommandKind.MASS_CANCEL, CommandKind.COUNTDOWN)
+)
 
 
 def refused(reject: int, kind: CommandKind) -> Refusal:
@@ -143,6 +179,11 @@ def filter_failure(name: str) -> Refusal:
 def mandatory(name: str) -> Refusal:
     """A parameter that must be there and is not, or can not be read."""
     return Refusal(400, -1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
+
+
+def one_of(name: str, other: str) -> Refusal:
+    """Two parameters of which one must be there, and neither is."""
+    return Refusal(400, -1102, f"Param '{name}' or '{other}' must be sent, but both were empty/null!")
 
 
 def not_required(name: str) -> Refusal:

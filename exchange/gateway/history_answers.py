@@ -11,7 +11,7 @@ import operator
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from exchange.core.codes import CommandKind, EventKind, Side, Stage
+from exchange.core.codes import CommandKind, EventKind, OrderStatus, Side, Stage
 from exchange.core.readers import OrderView
 from exchange.gateway import answers
 from exchange.gateway.amounts import Grid
@@ -29,10 +29,21 @@ _TYPES = {
     int(EventKind.PREVENTED): "RELEASE",
     int(EventKind.TRADE): "TRADE",
 }
+_EITHER_WAY = frozenset(map(int, (EventKind.ORDER_ENTERED, EventKind.ORDER_FUNDED)))
+"""An order that goes to work, or a leg that is given what another bought, may need more than it held or less."""
+
+
+def _stage(row: Any) -> Stage:
+    """Where an order stands, as far as history tells: what can not be told from each other looks alike to its owner."""
+    if row["working_ts_ns"] or not row["leaves_lots"]:
+        return Stage.BOOK
+    if row["status"] == OrderStatus.PENDING_NEW:
+        return Stage.PENDING
+    return Stage.TRAIL if row["trailing_bips"] and not row["stop_price_ticks"] else Stage.STOP
 
 
 def order(rules: Rules, row: Any, unit_ns: int) -> Json:
-    """An order as GET order shows it, but for `goodTillDate`, which no event carries."""
+    """An order as GET order shows it, without its `goodTillDate` and with its `expiryReason`."""
     view = OrderView(
         order_id=row["order_id"],
         account=row["account"],
@@ -51,21 +62,24 @@ def order(rules: Rules, row: Any, unit_ns: int) -> Json:
         created_ts_ns=row["created_ts_ns"],
         updated_ts_ns=row["updated_ts_ns"],
         expire_ts_ns=0,
-        stage=Stage.BOOK,
-        stop_price_ticks=0,
-        iceberg_lots=0,
+        stage=_stage(row),
+        stop_price_ticks=row["stop_price_ticks"],
+        iceberg_lots=row["iceberg_lots"],
         shown_lots=0,
-        trailing_bips=0,
-        peg_type=0,
-        peg_offset_levels=0,
-        list_id=0,
-        list_role=0,
+        trailing_bips=row["trailing_bips"],
+        peg_type=row["peg_type"],
+        peg_offset_levels=row["peg_offset_levels"],
+        list_id=row["list_id"],
+        list_role=row["list_role"],
         key=0,
-        working_ts_ns=0,
+        working_ts_ns=row["working_ts_ns"],
         is_open=row["leaves_lots"] > 0,
         client_id=row["client_id"] or "",
     )
-    return answers.order(rules, view, unit_ns)
+    answer = answers.order(rules, view, unit_ns)
+    if row["status"] == OrderStatus.EXPIRED and row["close_reason"]:
+        answer["expiryReason"] = answers.expiry_reason(row["close_reason"], row["list_role"])
+    return answer
 
 
 def amendment(rules: Rules, row: Any, unit_ns: int) -> Json:
@@ -187,7 +201,11 @@ def _signed(grid: Grid, units: int) -> str:
 
 
 def _entry_type(row: Any) -> str:
-    return CommandKind(row["command_kind"]).name if row["kind"] == _TRANSFERRED else _TYPES[row["kind"]]
+    if row["kind"] == _TRANSFERRED:
+        return CommandKind(row["command_kind"]).name
+    if row["kind"] in _EITHER_WAY:
+        return "HOLD" if row["locked_delta"] > 0 else "RELEASE"
+    return _TYPES[row["kind"]]
 
 
 def _posting(reference: Reference, row: Any) -> Json:

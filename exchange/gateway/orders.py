@@ -7,10 +7,11 @@ events. Never retries, never withdraws: one request is one run of commands.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from exchange.core import readers
-from exchange.core.codes import CommandFlag, CommandKind, EventKind, RejectCode
+from exchange.core.codes import CommandFlag, CommandKind, EventFlag, EventKind, RejectCode
+from exchange.core.readers import OrderView
 from exchange.core.records import RECORD_BYTES
 from exchange.gateway import answers
 from exchange.gateway.catalogue import (
@@ -39,9 +40,9 @@ from exchange.gateway.symbols import Rules
 from exchange.gateway.turns import json_array
 from exchange.gateway.unfilled import TOO_MANY_ORDERS
 from exchange.gateway.venue import Venue
-from exchange.gateway.wire import OrderEvent, order_event, target
+from exchange.gateway.wire import KIND_AT, OrderEvent, order_event, target
 
-_REJECTED, _CLOSED = int(EventKind.REJECTED), int(EventKind.ORDER_CLOSED)
+_REJECTED, _CLOSED, _REDUCED = int(EventKind.REJECTED), int(EventKind.ORDER_CLOSED), int(EventKind.ORDER_REDUCED)
 _LINK_FAILED = int(RejectCode.LINK_FAILED)
 SUCCESS, FAILURE, NOT_ATTEMPTED = "SUCCESS", "FAILURE", "NOT_ATTEMPTED"
 UNKNOWN_ORDER = "Unknown order sent."
@@ -83,11 +84,28 @@ async def check(venue: Venue, call: Call) -> Reply:
     return Reply(of_order(maker, taker), sequence)
 
 
-def _first_event(events: bytes, kind: CommandKind) -> OrderEvent:
+def _events_of(events: bytes, kind: int) -> Iterator[OrderEvent]:
+    """Those of one kind, in order. What an order takes with it (what it showed, other legs) comes before and after."""
+    return (order_event(events, at) for at in range(0, len(events), RECORD_BYTES) if events[at + KIND_AT] == kind)
+
+
+def _check_accepted(events: bytes, kind: CommandKind) -> None:
     event = order_event(events)
     if event.kind == _REJECTED:
         raise refused(event.reject, kind)
-    return event
+
+
+def _first_of(events: bytes, event_kind: int, kind: CommandKind) -> OrderEvent:
+    """The first event of a kind: that of the order which the command names. Raises the Refusal of a rejected one."""
+    _check_accepted(events, kind)
+    return next(_events_of(events, event_kind))
+
+
+def _terms_of(venue: Venue, event: OrderEvent) -> OrderView | None:
+    """A special order as the engine tells it, open or closed; None: it is a plain one, whose event tells all."""
+    if not event.flags & EventFlag.OFF_BOOK:
+        return None
+    return venue.read(readers.find_order, event.account, event.order_id)[0]
 
 
 def _explain_mismatch(venue: Venue, call: Call, order_id: int, named: str, refusal: Refusal) -> Refusal:
@@ -118,10 +136,11 @@ async def cancel(venue: Venue, call: Call) -> Reply:
     call.check_age()
     (events,) = await venue.run((command,), cancel=True, cancel_id=cancel_id)
     try:
-        event = _first_event(events, CommandKind.CANCEL)
+        event = _first_of(events, _CLOSED, CommandKind.CANCEL)
     except Refusal as refusal:
         raise _explain_mismatch(venue, call, order_id, named, refusal) from None
-    return Reply(answers.canceled(rules, event, cancel_id, call.unit_ns), event.sequence)
+    body = answers.canceled(rules, event, cancel_id, call.unit_ns, _terms_of(venue, event))
+    return Reply(body, event.sequence)
 
 
 async def cancel_all(venue: Venue, call: Call) -> Reply:
@@ -130,12 +149,12 @@ async def cancel_all(venue: Venue, call: Call) -> Reply:
     command = target(CommandKind.CANCEL_ALL, call.key.account, symbol=rules.symbol)
     call.check_age()
     (events,) = await venue.run((command,), cancel=True)
-    first = _first_event(events, CommandKind.CANCEL_ALL)
-    if first.kind != _CLOSED:
+    _check_accepted(events, CommandKind.CANCEL_ALL)
+    closed = list(_events_of(events, _CLOSED))
+    if not closed:
         raise Refusal(400, CANCEL_REJECTED, UNKNOWN_ORDER)
-    closed = (order_event(events, at) for at in range(0, len(events) - RECORD_BYTES, RECORD_BYTES))
-    orders = (answers.canceled(rules, one, "", call.unit_ns) for one in closed)
-    return Reply(await json_array(orders), first.sequence)
+    orders = (answers.canceled(rules, one, "", call.unit_ns, _terms_of(venue, one)) for one in closed)
+    return Reply(await json_array(orders), closed[0].sequence)
 
 
 async def reduce(venue: Venue, call: Call) -> Reply:
@@ -155,11 +174,12 @@ async def reduce(venue: Venue, call: Call) -> Reply:
     call.check_age()
     (events,) = await venue.run((command,), cancel=True)
     try:
-        event = _first_event(events, CommandKind.REDUCE)
+        event = _first_of(events, _REDUCED, CommandKind.REDUCE)
     except Refusal as refusal:
         refusal = _explain_mismatch(venue, call, order_id, named, refusal)
         raise _explain_amendment(venue, call, (order_id, named), qty_lots, refusal) from None
-    return Reply(answers.reduced(rules, event, qty_lots, call.unit_ns), event.sequence)
+    body = answers.reduced(rules, event, qty_lots, call.unit_ns, _terms_of(venue, event))
+    return Reply(body, event.sequence)
 
 
 async def cancel_replace(venue: Venue, call: Call) -> Reply:
@@ -182,9 +202,9 @@ async def cancel_replace(venue: Venue, call: Call) -> Reply:
             raise
         alone = target(CommandKind.CANCEL, account, symbol=symbol, order_id=order_id, client_id=named)
         (canceling,) = await venue.run((alone,), cancel=True, cancel_id=cancel_id)
-        canceled = _cancel_result(form, canceling, cancel_id, call.unit_ns, explain)
+        canceled = _cancel_result(venue, form, canceling, cancel_id, call.unit_ns, explain)
         raise _not_both(_both(canceled, (FAILURE, refusal.body())), exceeded=refusal) from None
-    canceled = _cancel_result(form, canceling, cancel_id, call.unit_ns, explain)
+    canceled = _cancel_result(venue, form, canceling, cancel_id, call.unit_ns, explain)
     placed = _place_result(form, placing, call.unit_ns)
     if (canceled[0], placed[0]) != (SUCCESS, SUCCESS):
         raise _not_both(_both(canceled, placed), account=account)
@@ -192,13 +212,18 @@ async def cancel_replace(venue: Venue, call: Call) -> Reply:
 
 
 def _cancel_result(
-    form: Placement, canceling: bytes, cancel_id: str, unit_ns: int, explain: Callable[[Refusal], Refusal]
+    venue: Venue,
+    form: Placement,
+    canceling: bytes,
+    cancel_id: str,
+    unit_ns: int,
+    explain: Callable[[Refusal], Refusal],
 ) -> tuple[str, answers.Json]:
     try:
-        event = _first_event(canceling, CommandKind.CANCEL)
+        event = _first_of(canceling, _CLOSED, CommandKind.CANCEL)
     except Refusal as refusal:
         return FAILURE, explain(refusal).body()
-    return SUCCESS, answers.canceled(form.rules, event, cancel_id, unit_ns)
+    return SUCCESS, answers.canceled(form.rules, event, cancel_id, unit_ns, _terms_of(venue, event))
 
 
 def _place_result(form: Placement, placing: bytes, unit_ns: int) -> tuple[str, answers.Json | None]:

@@ -6,6 +6,7 @@ Never needs a key, never submits a command.
 from __future__ import annotations
 
 import time
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -18,7 +19,7 @@ from exchange.gateway.errors import Refusal
 from exchange.gateway.orders import symbol_rules
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
-from exchange.gateway.symbols import Rules
+from exchange.gateway.symbols import Guards, Rules, status_of, symbol_guards
 from exchange.gateway.turns import json_array
 from exchange.gateway.venue import RETRY_AFTER_S, Venue
 from exchange.marketdata.market import MarketDataError
@@ -27,14 +28,29 @@ TURN_SYMBOLS = 20
 """As many are described in less than 1 ms."""
 
 
-def _modes(state: State) -> tuple[int, dict[int, int]]:
-    """The venue's trading mode, and every symbol's."""
-    return int(state.header[0].mode), {view.symbol: view.mode for view in readers.symbols(state)}
+class _Standing(NamedTuple):
+    """How a symbol trades right now."""
+
+    mode: int
+    phase: int
+    guards: Guards
+
+
+def _venue_mode(state: State) -> int:
+    return int(state.header[0].mode)
+
+
+def _standings(state: State) -> tuple[int, dict[int, _Standing]]:
+    """The venue's trading mode, and what holds for each symbol."""
+    return _venue_mode(state), {
+        view.symbol: _Standing(view.mode, readers.market(state, view.symbol).phase, symbol_guards(state, view.symbol))
+        for view in readers.symbols(state)
+    }
 
 
 async def health(venue: Venue, call: Call) -> Reply:
     """GET /health: whether the venue takes commands (200) or stops (503)."""
-    (mode, _), sequence = venue.read(_modes)
+    mode, sequence = venue.read(_venue_mode)
     settings = venue.settings
     body = {
         "status": "ok" if venue.admitting else "stopping",
@@ -78,9 +94,13 @@ async def exchange_info(venue: Venue, call: Call) -> Reply:
     status = SYMBOL_STATUS.read(call.params) if SYMBOL_STATUS.name in call.params else None
     is_shown = SHOW_PERMISSION_SETS.read(call.params)
     PERMISSIONS.read(call.params)
-    (venue_mode, modes), sequence = venue.read(_modes)
-    described = (one.describe(max(venue_mode, modes[one.symbol]), permission_sets=is_shown) for one in rules)
-    symbols = await json_array((one for one in described if status in (None, one["status"])), TURN_SYMBOLS)
+    (venue_mode, standings), sequence = venue.read(_standings)
+
+    def described(one: Rules) -> dict[str, Any]:
+        mode, phase, guards = standings[one.symbol]
+        return one.describe(status_of(max(venue_mode, mode), phase), guards, permission_sets=is_shown)
+
+    symbols = await json_array((one for one in map(described, rules) if status in (None, one["status"])), TURN_SYMBOLS)
     head = {
         "timezone": "UTC",
         "serverTime": time.time_ns() // call.unit_ns,

@@ -6,18 +6,48 @@ engine checks every filter again; here they only keep bad input out of the journ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import types
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from exchange.core.codes import TradingMode
+from exchange.core import readers
+from exchange.core.codes import OrderType, Phase, SymbolRule, TradingMode
 from exchange.core.readers import AssetView, SymbolView
+from exchange.core.state import State
 from exchange.gateway.amounts import Grid
 from exchange.gateway.errors import filter_failure, invalid_symbol
 
 STP_MODES = ("NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT")
 STP_DEFAULT = "EXPIRE_MAKER"
-ORDER_TYPES = ("LIMIT", "LIMIT_MAKER", "MARKET")
+ORDER_TYPES = tuple(order_type.name for order_type in OrderType)
+LISTS_ALLOWED = False
+"""Whether there are endpoints for order lists."""
+ICEBERG_PARTS_MAX = 1_000
+TRAILING_BIPS_MAX = 9_999
+"""What holds where the symbol has no rule of its own."""
 _STATUS = {TradingMode.OPEN: "TRADING", TradingMode.CANCEL_ONLY: "BREAK", TradingMode.HALTED: "HALT"}
+_PHASE_STATUS = {Phase.CONTINUOUS: "TRADING", Phase.AUCTION: "AUCTION_MATCH", Phase.PAUSED: "BREAK"}
+"""The status of a symbol whose mode is OPEN."""
+_NO_BOUND_BIPS = 10**10
+_MINUTE_NS = 60 * 10**9
+
+Guards = Mapping[SymbolRule, int]
+"""The rules of a symbol that are not zero."""
+NO_GUARDS: Guards = types.MappingProxyType({})
+
+
+def symbol_guards(state: State, symbol: int) -> Guards:
+    """The rules of a symbol; a reader for the pipeline."""
+    return {rule: value for rule, value in readers.symbol_rules(state, symbol).items() if value}
+
+
+def _multiplier(bips: int) -> str:
+    return f"{bips // 10_000}.{bips % 10_000:04d}"
+
+
+def status_of(mode: int, phase: int) -> str:
+    """The status of a symbol: `mode` is the strictest TradingMode that holds for it, `phase` its Phase."""
+    return _PHASE_STATUS[Phase(phase)] if mode == TradingMode.OPEN else _STATUS[TradingMode(mode)]
 
 
 class Rules:
@@ -36,9 +66,9 @@ class Rules:
         self.base_grid = Grid(base.scale, base.scale, base.scale)
         self.quote_grid = Grid(quote.scale, quote.scale, quote.scale)
 
-    def price_ticks(self, text: str) -> int:
+    def price_ticks(self, text: str, parameter: str = "price") -> int:
         """The price in ticks. Raises Refusal, PRICE_FILTER included."""
-        ticks = self.price.units(text, "price", "PRICE_FILTER")
+        ticks = self.price.units(text, parameter, "PRICE_FILTER")
         view = self.view
         if not view.price_min_ticks <= ticks <= view.price_max_ticks or ticks % view.price_step_ticks:
             raise filter_failure("PRICE_FILTER")
@@ -63,11 +93,11 @@ class Rules:
         if not self.view.notional_min_atoms <= atoms <= self.view.notional_max_atoms or not atoms:
             raise filter_failure("NOTIONAL")
 
-    def describe(self, mode: int, *, permission_sets: bool = True) -> dict[str, Any]:
-        """The symbol as `exchangeInfo` shows it; `mode` is the strictest TradingMode that holds for it."""
+    def describe(self, status: str, guards: Guards = NO_GUARDS, *, permission_sets: bool = True) -> dict[str, Any]:
+        """The symbol as `exchangeInfo` shows it."""
         return {
             "symbol": self.name,
-            "status": _STATUS[TradingMode(mode)],
+            "status": status,
             "baseAsset": self.base.name,
             "baseAssetPrecision": self.base.scale,
             "quoteAsset": self.quote.name,
@@ -76,26 +106,26 @@ class Rules:
             "baseCommissionPrecision": self.base.scale,
             "quoteCommissionPrecision": self.quote.scale,
             "orderTypes": list(ORDER_TYPES),
-            "icebergAllowed": False,
-            "ocoAllowed": False,
-            "otoAllowed": False,
-            "opoAllowed": False,
+            "icebergAllowed": True,
+            "ocoAllowed": LISTS_ALLOWED,
+            "otoAllowed": LISTS_ALLOWED,
+            "opoAllowed": LISTS_ALLOWED,
             "quoteOrderQtyMarketAllowed": True,
-            "allowTrailingStop": False,
+            "allowTrailingStop": True,
             "cancelReplaceAllowed": True,
             "amendAllowed": True,
-            "pegInstructionsAllowed": False,
+            "pegInstructionsAllowed": True,
             "isSpotTradingAllowed": True,
             "isMarginTradingAllowed": False,
-            "filters": self.filters(),
+            "filters": self.filters(guards),
             "permissions": [],
             "permissionSets": [["SPOT"]] if permission_sets else [],
             "defaultSelfTradePreventionMode": STP_DEFAULT,
             "allowedSelfTradePreventionModes": list(STP_MODES),
         }
 
-    def filters(self) -> list[dict[str, Any]]:
-        """The filters that an order must pass, as `exchangeInfo` shows them."""
+    def filters(self, guards: Guards = NO_GUARDS) -> list[dict[str, Any]]:
+        """The filters that an order must pass, as `exchangeInfo` shows them: those that always hold, and `guards`."""
         view, price, quantity, quote = self.view, self.price.text, self.quantity.text, self.quote_grid.text
         lot = {
             "minQty": quantity(view.qty_min_lots),
@@ -120,7 +150,49 @@ class Rules:
                 "avgPriceMins": 0,
             },
             {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": view.orders_max},
+            {"filterType": "ICEBERG_PARTS", "limit": guards.get(SymbolRule.ICEBERG_PARTS_MAX, ICEBERG_PARTS_MAX)},
+            _trailing_delta(guards),
+            *self._guard_filters(guards),
         ]
+
+    def _guard_filters(self, guards: Guards) -> Iterable[dict[str, Any]]:
+        """The filters that are there only where a rule is set."""
+        if not _COLLAR.keys().isdisjoint(guards):
+            bounds = {name: _multiplier(guards.get(rule, off)) for rule, (name, off) in _COLLAR.items()}
+            window_ns = guards.get(SymbolRule.REFERENCE_WINDOW_NS, 0)
+            yield {"filterType": "PERCENT_PRICE_BY_SIDE", **bounds, "avgPriceMins": -(-window_ns // _MINUTE_NS)}
+        for rule, (filter_type, field) in _COUNTS.items():
+            if rule in guards:
+                yield {"filterType": filter_type, field: guards[rule]}
+        if SymbolRule.POSITION_MAX_LOTS in guards:
+            position = self.quantity.text(guards[SymbolRule.POSITION_MAX_LOTS])
+            yield {"filterType": "MAX_POSITION", "maxPosition": position}
+
+
+_COLLAR = {
+    SymbolRule.BID_UP_BIPS: ("bidMultiplierUp", _NO_BOUND_BIPS),
+    SymbolRule.BID_DOWN_BIPS: ("bidMultiplierDown", 0),
+    SymbolRule.ASK_UP_BIPS: ("askMultiplierUp", _NO_BOUND_BIPS),
+    SymbolRule.ASK_DOWN_BIPS: ("askMultiplierDown", 0),
+}
+"""The rules of PERCENT_PRICE_BY_SIDE: the field of each, and what stands there when it is off and another is on."""
+_COUNTS = {
+    SymbolRule.ALGO_ORDERS_MAX: ("MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders"),
+    SymbolRule.ICEBERG_ORDERS_MAX: ("MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders"),
+    SymbolRule.LISTS_MAX: ("MAX_NUM_ORDER_LISTS", "maxNumOrderLists"),
+}
+
+
+def _trailing_delta(guards: Guards) -> dict[str, Any]:
+    low = guards.get(SymbolRule.TRAILING_MIN_BIPS, 1)
+    high = guards.get(SymbolRule.TRAILING_MAX_BIPS, TRAILING_BIPS_MAX)
+    return {
+        "filterType": "TRAILING_DELTA",
+        "minTrailingAboveDelta": low,
+        "maxTrailingAboveDelta": high,
+        "minTrailingBelowDelta": low,
+        "maxTrailingBelowDelta": high,
+    }
 
 
 class Reference:

@@ -3,7 +3,9 @@
 Owns the reading of events for market data. Never touches a Python object per event; never publishes. How depth follows
 from events: an accepted order that is not MARKET adds its lots at its price whatever its time in force; a TRADE and a
 PREVENTED take lots off the maker's level and, unless the taker is MARKET, off the taker's own; ORDER_REDUCED and
-ORDER_CLOSED take lots off. Between the events of one command the sums mean nothing: publish only when `is_whole`.
+ORDER_CLOSED take lots off. What has the flag OFF_BOOK changes no level, but ORDER_SHOWN, which says by how many lots
+one changed; an order that was accepted with it, or that entered, takes nothing off a level of its own. Between the
+events of one command the sums mean nothing: publish only when `is_whole`.
 
 Invariant: events come without a gap. Every sequence is the last one, or the next one after an event with the flag LAST.
 """
@@ -62,7 +64,7 @@ def fold(
     """Fold the events from index `first` on; return the index after the last one folded.
 
     That is less than the batch's length when the level table must grow first; -1 - index where a sequence is missing.
-    `noted` has room for the batch; it receives the indexes of trades that somebody listens to.
+    `noted` has room for the batch; it receives the indexes of trades that somebody listens to and of AUCTION_EVENTs.
     """
     head = header[0]
     room = len(entries) // 2 - 2
@@ -72,31 +74,41 @@ def fold(
         event = order_event(batch, index)
         if event.sequence != head.sequence + head.is_whole and head.sequence != 0:
             return -1 - index
+        on_book = event["flags"] & EventFlag.OFF_BOOK == 0
         if event.kind == EventKind.ORDER_ACCEPTED:
             head.taker_book = 0
-            if event.order_type != OrderType.MARKET:
+            if on_book and event.order_type != OrderType.MARKET:
                 head.taker_book = event.symbol * 2 + event.side
                 head.taker_price_ticks = event.price_ticks
                 change(header, entries, dirty, head.taker_book, event.price_ticks, event.qty_lots)
         elif event.kind == EventKind.TRADE:
             trade = trade_event(batch, index)
-            change(header, entries, dirty, trade.symbol * 2 + (trade.side ^ 1), trade.price_ticks, -trade.qty_lots)
-            if head.taker_book != 0:
-                change(header, entries, dirty, head.taker_book, head.taker_price_ticks, -trade.qty_lots)
+            if on_book:
+                change(header, entries, dirty, trade.symbol * 2 + (trade.side ^ 1), trade.price_ticks, -trade.qty_lots)
+                if head.taker_book != 0:
+                    change(header, entries, dirty, head.taker_book, head.taker_price_ticks, -trade.qty_lots)
             count_trade(rows, minutes, seconds, trade)
             head.trades += 1
             if rows[trade.symbol].trades_wanted != 0:
                 noted[head.noted] = index
                 head.noted += 1
         elif event.kind == EventKind.ORDER_CLOSED or event.kind == EventKind.ORDER_REDUCED:
-            if event.order_type != OrderType.MARKET:
+            if on_book and event.order_type != OrderType.MARKET:
                 change(header, entries, dirty, event.symbol * 2 + event.side, event.price_ticks, -event.qty_lots)
         elif event.kind == EventKind.PREVENTED:
             stop = prevented_event(batch, index)
-            maker_book = stop.symbol * 2 + (stop.side ^ 1)
-            change(header, entries, dirty, maker_book, stop.price_ticks, -stop.maker_prevented_lots)
-            if head.taker_book != 0:
-                change(header, entries, dirty, head.taker_book, head.taker_price_ticks, -stop.taker_prevented_lots)
+            if on_book:
+                maker_book = stop.symbol * 2 + (stop.side ^ 1)
+                change(header, entries, dirty, maker_book, stop.price_ticks, -stop.maker_prevented_lots)
+                if head.taker_book != 0:
+                    change(header, entries, dirty, head.taker_book, head.taker_price_ticks, -stop.taker_prevented_lots)
+        elif event.kind == EventKind.ORDER_ENTERED:
+            head.taker_book = 0
+        elif event.kind == EventKind.ORDER_SHOWN:
+            change(header, entries, dirty, event.symbol * 2 + event.side, event.price_ticks, event.qty_lots)
+        elif EventKind.AUCTION_STARTED <= event.kind <= EventKind.BREAKER_TRIPPED:
+            noted[head.noted] = index
+            head.noted += 1
         elif event.kind == EventKind.SYMBOL_ADDED:
             head.symbols_added += 1
         head.sequence = event.sequence

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from exchange.core.codes import Side
 from exchange.marketdata import messages
 from exchange.marketdata.aggregate import Tables
+from exchange.marketdata.auctions import Auction
 from exchange.marketdata.book import Book
 from exchange.marketdata.messages import Quote
 from exchange.marketdata.streams import ConflatedStream, Counts, Listener, Stream
@@ -27,6 +28,7 @@ class Trade(NamedTuple):
     sequence: int  # of the command that made it
     ts_ns: int
     side: int  # of the taker
+    taker_order_id: int
     trade_id: int
     price_ticks: int
     qty_lots: int
@@ -46,6 +48,13 @@ class TradeTaker(Protocol):
 
     def take_trades(self, trades: list[Trade]) -> None:
         """Take the trades of one batch of events, in order."""
+
+
+class AuctionTaker(Protocol):
+    """Somebody who wants the auctions of a symbol."""
+
+    def take_auction(self, auction: Auction) -> None:
+        """Take how it stands now."""
 
 
 class DepthTaker(Protocol):
@@ -121,6 +130,8 @@ class Feed:
         self._counts = counts
         self._trade_takers: dict[TradeTaker, None] = {}
         self._depth_takers: dict[DepthTaker, None] = {}
+        self.auction_takers: dict[AuctionTaker, None] = {}
+        self.auction = Auction()
         self.boundary_ts_ns = int(tables.header["ts_ns"][0])
         self._depth_frame = b""
         self._ticker_frame = b""
@@ -155,6 +166,12 @@ class Feed:
         """Give the trades to all who want them."""
         for taker in tuple(self._trade_takers):
             taker.take_trades(trades)
+
+    def publish_auction(self, auction: Auction) -> None:
+        """Remember how the symbol trades now and tell all who want to know."""
+        self.auction = auction
+        for taker in tuple(self.auction_takers):
+            taker.take_auction(auction)
 
     def add_depth_taker(self, taker: DepthTaker) -> None:
         """Give `taker` the diffs from now on."""

@@ -25,11 +25,11 @@ from aiohttp import web
 
 from exchange.core import readers
 from exchange.core.codes import EventFlag, EventKind, Side
-from exchange.core.event_records import TRADE
+from exchange.core.event_records import AUCTION_EVENT, TRADE
 from exchange.core.readers import SymbolView
 from exchange.core.records import ANY, NAME_BYTES, RECORD_BYTES, SYMBOL
 from exchange.core.state import State
-from exchange.marketdata import table
+from exchange.marketdata import auctions, table
 from exchange.marketdata.aggregate import Batch, fold, new_tables, view_batch
 from exchange.marketdata.book import SIGN
 from exchange.marketdata.candles import Candles
@@ -174,7 +174,9 @@ class MarketData:
                 books = np.full(len(prices), view.symbol * 2 + side, dtype=np.int64)
                 table.load(self._tables.header, *self._levels, books, prices, lots)
                 sides.append((prices, lots))
-            self._feeds[view.symbol].seed(sides, self._update_id_base)
+            feed = self._feeds[view.symbol]
+            feed.seed(sides, self._update_id_base)
+            feed.publish_auction(auctions.seeded(state, view.symbol))
         self._drain()
         self._is_late = False
         self.fault = _NOTHING_WRONG
@@ -224,7 +226,7 @@ class MarketData:
             self._header["symbols_added"][0] = 0
             self._add_symbols(batch)
         if self._header["noted"][0]:
-            self._publish_trades(batch[self._noted[: self._header["noted"][0]]].view(TRADE)[:, 0])
+            self._publish_noted(batch[self._noted[: self._header["noted"][0]]])
             self._header["noted"][0] = 0
         for stream in tuple(self._source.unfinished):
             stream.finish(bool(self._header["is_whole"][0]))
@@ -236,7 +238,12 @@ class MarketData:
             if int(record["symbol"]) not in self._feeds:
                 self._add(int(record["symbol"]), name, (int(record["price_scale"]), int(record["qty_scale"])))
 
-    def _publish_trades(self, trades: Any) -> None:
+    def _publish_noted(self, slots: Batch) -> None:
+        is_trade = slots.view(ANY)["kind"][:, 0] == EventKind.TRADE
+        for event in slots[~is_trade].view(AUCTION_EVENT)[:, 0]:
+            feed = self._feeds[int(event["symbol"])]
+            feed.publish_auction(auctions.after(feed.auction, event))
+        trades = slots[is_trade].view(TRADE)[:, 0]
         columns = (trades[name].tolist() for name in Trade._fields)
         by_symbol: dict[int, list[Trade]] = {}
         for symbol, trade in zip(trades["symbol"].tolist(), map(Trade, *columns), strict=True):

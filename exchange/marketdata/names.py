@@ -29,6 +29,7 @@ class Kind(enum.Enum):
     TICKER = "ticker"
     MINI_TICKER = "miniTicker"
     AVG_PRICE = "avgPrice"
+    AUCTION = "auction"
     WINDOW_TICKER = "ticker of a window"
     ALL_TICKERS = "tickers of all symbols"
     ALL_MINI_TICKERS = "miniTickers of all symbols"
@@ -64,6 +65,7 @@ _GRAMMAR = [
     (Kind.TICKER, rf"{SYMBOL}@ticker"),
     (Kind.MINI_TICKER, rf"{SYMBOL}@miniTicker"),
     (Kind.AVG_PRICE, rf"{SYMBOL}@avgPrice"),
+    (Kind.AUCTION, rf"{SYMBOL}@auction"),
     (Kind.WINDOW_TICKER, rf"{SYMBOL}@{_WINDOW}"),
     (Kind.ALL_TICKERS, r"!ticker@arr"),
     (Kind.ALL_MINI_TICKERS, r"!miniTicker@arr(?:@1000ms)?"),

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 
-from exchange.marketdata import book_streams, kline_streams, ticker_streams, trade_streams
+from exchange.marketdata import auction_streams, book_streams, kline_streams, ticker_streams, trade_streams
 from exchange.marketdata.names import Kind, StreamName, parse_name
 from exchange.marketdata.streams import Listener
 from exchange.marketdata.variants import Source, VariantStream
@@ -29,6 +29,7 @@ FACTORIES: dict[Kind, Factory] = {
     Kind.TICKER: ticker_streams.ticker,
     Kind.MINI_TICKER: ticker_streams.mini_ticker,
     Kind.AVG_PRICE: ticker_streams.average_price,
+    Kind.AUCTION: auction_streams.AuctionStream,
     Kind.WINDOW_TICKER: ticker_streams.window_ticker,
     Kind.ALL_TICKERS: ticker_streams.all_tickers,
     Kind.ALL_MINI_TICKERS: ticker_streams.all_mini_tickers,

@@ -34,7 +34,7 @@ HEADER = np.dtype(
         ("sequence", "<i8"),  # of the last event folded; zero: none yet
         ("ts_ns", "<i8"),  # its engine time
         ("is_whole", "<i8"),  # 1: that event was the last of its command, so quantities mean something
-        ("taker_book", "<i8"),  # where the last accepted order counts its lots; zero: nowhere, it is a MARKET order
+        ("taker_book", "<i8"),  # where the last accepted order counts its lots; zero: nowhere, it shows nothing
         ("taker_price_ticks", "<i8"),
         ("entries", "<i8"),  # used slots of the level table
         ("dirty", "<i8"),  # length of the dirty list

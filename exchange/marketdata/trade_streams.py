@@ -21,11 +21,16 @@ _BOOLEAN = (b"false", b"true")
 
 
 class Aggregate(NamedTuple):
-    """Fills of one command at one price."""
+    """Fills of one order at one price, one after the other."""
 
     first: Trade
     last_id: int
     qty_lots: int
+
+
+def _key(trade: Trade) -> tuple[int, int, int]:
+    """What neighbours must have in common to be joined: a command may let several orders trade."""
+    return trade.sequence, trade.taker_order_id, trade.price_ticks
 
 
 class TradePrints(VariantStream):
@@ -84,7 +89,7 @@ class AggTrades(TradePrints):
                 continue
             if growing is not None:
                 first = growing.first
-                if (trade.sequence, trade.price_ticks) == (first.sequence, first.price_ticks):
+                if _key(trade) == _key(first):
                     growing = Aggregate(first, trade.trade_id, growing.qty_lots + trade.qty_lots)
                     continue
                 self._finished.append(growing)

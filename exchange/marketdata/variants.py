@@ -113,13 +113,13 @@ class VariantStream:
 
 
 class PacedStream(VariantStream):
-    """A stream of the latest: every `period_s` it tells what `make` returns.
+    """A stream of the latest: every `period_s`, if it has one, it tells what `make` returns.
 
     `make` returns None when nothing changed since it last returned a message; the first message tells how things are,
     None where there is nothing to tell yet. Who comes later, or was too slow, gets the last message once it has room.
     """
 
-    def __init__(self, name: str, source: Source, period_s: float, make: Callable[[], Encode | None]) -> None:
+    def __init__(self, name: str, source: Source, period_s: float | None, make: Callable[[], Encode | None]) -> None:
         super().__init__(name, source)
         self.period_s = period_s
         self._make = make

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from exchange.core.codes import Account, CommandKind, EventKind, Side
+from exchange.core.codes import Account, CommandKind, EventKind, ListStatus, OrderStatus, Side
 from exchange.persistence.candle_queries import SECOND_SPAN, SECONDS, longer
 
 _BUY, _FEES, _TRADE, _ACCEPTED = int(Side.BUY), int(Account.FEES), int(EventKind.TRADE), int(EventKind.ORDER_ACCEPTED)
@@ -28,6 +28,7 @@ create temp table engine_balances (like exchange_clearing.balances);
 create temp table engine_assets (like exchange_order.assets);
 create temp table engine_symbols (like exchange_order.symbols);
 create temp table engine_orders (like exchange_order.orders);
+create temp table engine_lists (like exchange_order.order_lists);
 create temp table engine_trades (symbol integer, trades bigint);
 create temp table engine_counters (last_order_id bigint);
 create temp table begun (first_event bigint, ts_ns bigint);
@@ -38,6 +39,13 @@ select first_event, coalesce((select max(ts_ns) from exchange_clearing.entries w
 from exchange_order.projection
 """
 """The time of the opening balances, for a history that has some."""
+
+CLOSED = f"status between {int(OrderStatus.FILLED)} and {int(OrderStatus.EXPIRED_IN_MATCH)}"
+UNKNOWN = f"""
+update engine_orders e set close_reason = p.close_reason, waits = p.waits, working_ts_ns = p.working_ts_ns
+from exchange_order.orders p where p.order_id = e.order_id and e.{CLOSED}
+"""
+"""What the engine does not know of a closed order any more can not differ."""
 
 _FIELDS = """
 (select string_agg(format('%s is %s, not %s', a.key, coalesce(b.value, 'nothing'), coalesce(a.value, 'nothing')), '; ')
@@ -153,10 +161,16 @@ def _candles(expected: str, spans: str) -> str:
 
 
 _AGGREGATES = """
-with expected as (
+with marked as (
+    select *, (sequence, taker_order_id, price_ticks)
+           is distinct from lag((sequence, taker_order_id, price_ticks)) over by_id as is_first
+    from exchange_market.trades window by_id as (partition by symbol order by trade_id)
+), numbered as (
+    select *, count(*) filter (where is_first) over (partition by symbol order by trade_id) as number from marked
+), expected as (
     select symbol, min(trade_id) as first_id, max(trade_id) as last_id, min(ts_ns) as ts_ns, min(side) as side,
-           price_ticks, sum(qty_lots) as qty_lots
-    from exchange_market.trades group by symbol, sequence, price_ticks
+           min(price_ticks) as price_ticks, sum(qty_lots) as qty_lots
+    from numbered group by symbol, number
 )
 select format('Symbol %s, aggregate trade %s: ids %s to %s with %s lots, its trades are %s to %s with %s.', symbol,
               agg_id, p.first_id, p.last_id, p.qty_lots, first_id, e.last_id, e.qty_lots)
@@ -263,7 +277,7 @@ left join exchange_order.orders m on m.order_id = p.maker_order_id
 where p is null
    or (e is not null and row(p.ts_ns, p.sequence, p.symbol, p.taker_order_id, p.maker_order_id)
                       <> row(e.ts_ns, e.sequence, e.symbol, e.order_id, e.maker_order_id))
-   or row(p.account, p.account, p.symbol, p.symbol, p.side, 1 - p.side, p.stp_mode, p.price_ticks)
+   or row(p.account, p.maker_account, p.symbol, p.symbol, p.side, 1 - p.side, p.stp_mode, p.price_ticks)
       is distinct from row(t.account, m.account, t.symbol, m.symbol, t.side, m.side, t.stp_mode, m.price_ticks)
 """
 """One that released nothing, by a MARKET order that it ended, is not in the ledger."""
@@ -304,6 +318,25 @@ where submitted_lots > 0 and submitted_lots - qty_lots <> coalesce(lots, 0)
 """
 """Of orders whose whole life is known."""
 
+_LISTS = f"""
+select format('List %s: the projection has %s, the engine %s.', list_id, coalesce(p::text, 'none that is open'),
+              coalesce(e::text, 'none that is open'))
+from (select * from exchange_order.order_lists where list_status = {int(ListStatus.STARTED)}) p
+full join engine_lists e using (list_id)
+where row(p.account, p.symbol, p.list_type, p.client_id)
+      is distinct from row(e.account, e.symbol, e.list_type, e.client_id)
+   or (e.order_id_0 <> 0 and e.order_id_0 <> p.order_id_0) or (e.order_id_1 <> 0 and e.order_id_1 <> p.order_id_1)
+   or (e.order_id_2 <> 0 and e.order_id_2 <> p.order_id_2)
+"""
+"""The engine forgets a list with its last leg, and each leg when it closes."""
+
+_LEGS = """
+select format('List %s: its leg %s says that it is in list %s.', l.list_id, leg, o.list_id)
+from exchange_order.order_lists l cross join unnest(array[order_id_0, order_id_1, order_id_2]) as leg
+left join exchange_order.orders o on o.order_id = leg
+where leg <> 0 and row(o.list_id, o.account, o.symbol) is distinct from row(l.list_id, l.account, l.symbol)
+"""
+
 _WATERMARK = """
 select format('The newest %s is of event %s, the projection says that it stands at event %s.', what, event,
               applied_event)
@@ -325,9 +358,12 @@ COMPARISONS: tuple[Comparison, ...] = (
         "order_id",
         "engine_orders",
         "exchange_order.orders",
-        "p.leaves_lots > 0 or e.leaves_lots > 0 or (p.order_id = e.order_id) or e.updated_ts_ns > begun.ts_ns",
+        f"p.leaves_lots > 0 or e.leaves_lots > 0 or not p.{CLOSED} or not e.{CLOSED} or p.order_id = e.order_id "
+        "or e.updated_ts_ns > begun.ts_ns",
     ),
     Comparison("order ids", _ORDER_IDS),
+    Comparison("order lists", _LISTS),
+    Comparison("legs of lists", _LEGS),
     Comparison("amendments", _AMENDMENTS),
     Comparison("prevented matches", _PREVENTED_MATCHES),
     Comparison("amended quantities", _AMENDED_QUANTITIES),

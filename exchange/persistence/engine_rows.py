@@ -1,7 +1,7 @@
 """The engine's state at one sequence, computed beside a running server, as rows of the projection's tables.
 
-Owns the way from files to rows: the newest usable snapshot at or before the sequence, the commands after it, and the
-translation of the engine's records. Never writes, never locks, never asks the running engine.
+Owns the translation of the engine's records into rows, and the sentences of what keeps a state from being computed
+(`exchange/past.py` does that). Never writes, never locks, never asks the running engine.
 """
 
 from __future__ import annotations
@@ -12,25 +12,24 @@ from typing import Any
 
 import numpy as np
 
-import snapshots
-from exchange import checkpoint
+from exchange import past
 from exchange.core import readers
-from exchange.core.codes import OrderStatus
-from exchange.core.kernel import Engine, EngineFault
+from exchange.core.codes import ListRole, ListStatus, OrderStatus, OrderType, Stage
 from exchange.core.records import CLIENT_ID_BYTES
 from exchange.core.state import State
 from exchange.progress import ShowProgress
 from journal.errors import Refused
-from journal.reader import records
 
 Row = tuple[Any, ...]
-CHUNK_COMMANDS = 65_536
-_ATTEMPTS = 3
-"""The running server retires segments behind its newest snapshots: then the next attempt finds a newer one."""
 
 ORDER_COLUMNS = (
     "order_id", "account", "symbol", "side", "order_type", "time_in_force", "stp_mode", "status", "price_ticks",
     "qty_lots", "submitted_lots", "leaves_lots", "quote_atoms", "filled_lots", "filled_quote_atoms",
+    "created_ts_ns", "updated_ts_ns", "stop_price_ticks", "iceberg_lots", "trailing_bips", "peg_type",
+    "peg_offset_levels", "list_role", "list_id", "close_reason", "waits", "working_ts_ns", "client_id",
+)  # fmt: skip
+LIST_COLUMNS = (
+    "list_id", "event", "account", "symbol", "list_type", "list_status", "order_id_0", "order_id_1", "order_id_2",
     "created_ts_ns", "updated_ts_ns", "client_id",
 )  # fmt: skip
 SYMBOL_COLUMNS = (
@@ -46,58 +45,20 @@ class CannotCompute(Exception):
 
 def state_at(data_dir: pathlib.Path, sequence: int, progress: ShowProgress) -> State:
     """The engine's state after command `sequence`. Raises CannotCompute, OSError."""
-    for attempt in range(_ATTEMPTS):
-        try:
-            return _replayed(data_dir, sequence, progress)
-        except (Refused, FileNotFoundError) as error:
-            if attempt == _ATTEMPTS - 1:
-                raise CannotCompute(
-                    f"The commands up to sequence {sequence} can not be replayed: {error} Wait until the projection "
-                    "has caught up, or put the older snapshot or segments back."
-                ) from error
-    raise AssertionError("the last attempt returns or raises")
-
-
-def _replayed(data_dir: pathlib.Path, sequence: int, progress: ShowProgress) -> State:
-    base = _newest_until(data_dir / "snapshots", sequence)
-    engine = Engine(base.state)
-    reached = base.sequence
-    if reached < sequence:
-        for first, commands in records(data_dir / "journal" / "commands", reached + 1):
-            wanted = commands[: sequence - first + 1]
-            for at in range(0, len(wanted), CHUNK_COMMANDS):
-                _apply(engine, wanted[at : at + CHUNK_COMMANDS])
-                reached = int(engine.state.header[0].sequence)
-                progress(reached - base.sequence, sequence - base.sequence)
-            if reached == sequence:
-                break
-    if reached < sequence:
-        raise CannotCompute(
-            f"The projection has command {sequence}, the journal ends at {reached}: acknowledged data is lost. Put the "
-            "newer journal back, or rebuild the projection if losing it is what you decide."
-        )
-    return engine.state
-
-
-def _apply(engine: Engine, commands: Any) -> None:
     try:
-        engine.run(commands)
-    except EngineFault as error:
+        return past.retried(lambda: past.state_at(data_dir, sequence, progress))
+    except past.BeyondEnd as error:
         raise CannotCompute(
-            f"Replay stopped after sequence {error.sequence}: {error.fault.name}. This build computes something else "
-            "than the one that wrote the journal."
+            f"The projection has command {sequence}, the journal ends at {error.end}: acknowledged data is lost. Put "
+            "the newer journal back, or rebuild the projection if losing it is what you decide."
         ) from error
-
-
-def _newest_until(directory: pathlib.Path, sequence: int) -> checkpoint.Checkpoint:
-    """The newest usable snapshot at or before a sequence, else genesis."""
-    for path in snapshots.list_snapshots(directory):
-        if snapshots.sequence_of(path) <= sequence:
-            try:
-                return checkpoint.load(path)
-            except (checkpoint.Unusable, FileNotFoundError):
-                continue
-    return checkpoint.genesis()
+    except past.ReplayDiffers as error:
+        raise CannotCompute(str(error)) from error
+    except (Refused, FileNotFoundError) as error:
+        raise CannotCompute(
+            f"The commands up to sequence {sequence} can not be replayed: {error} Wait until the projection "
+            "has caught up, or put the older snapshot or segments back."
+        ) from error
 
 
 # ---- rows ---------------------------------------------------------------------------------------------------------
@@ -134,32 +95,67 @@ def trade_counts(state: State) -> Iterator[Row]:
 
 
 def open_order_rows(state: State) -> Iterator[Row]:
-    """ORDER_COLUMNS of every order on the books."""
+    """ORDER_COLUMNS of every open order, on the books and waiting."""
     at = np.flatnonzero(state.orders.order_id)
     order, detail = state.orders[at], state.details[at]
-    status = np.where(order.filled_lots > 0, OrderStatus.PARTIALLY_FILLED, OrderStatus.NEW)
-    return _order_rows(order, detail, status, order.leaves_lots, order.leaves_lots, np.zeros(len(at), np.int64))
+    terms = state.terms[detail.terms]
+    called = (order.stage == Stage.PENDING) | (order.stage == Stage.DUE)
+    is_stop = (order.order_type >= OrderType.STOP_LOSS) & (order.order_type <= OrderType.TAKE_PROFIT_LIMIT)
+    waits = np.where(order.stage == Stage.BOOK, 0, np.where(called & is_stop, 2, 1))
+    entered_ts_ns = np.where(terms.working_ts_ns > 0, terms.working_ts_ns, detail.created_ts_ns)
+    working_ts_ns = np.where(waits == 0, entered_ts_ns, 0)
+    status = np.where(called, OrderStatus.PENDING_NEW, OrderStatus.NEW)
+    status = np.where(order.filled_lots > 0, OrderStatus.PARTIALLY_FILLED, status)
+    nothing = np.zeros(len(at), np.int64)
+    quantities = (order.leaves_lots, order.leaves_lots, nothing)
+    fate = (state.lists[terms.list].list_id, nothing, waits, working_ts_ns)
+    return _order_rows((order, detail, terms), status, quantities, fate)
 
 
 def closed_order_rows(state: State) -> Iterator[Row]:
-    """ORDER_COLUMNS of every order in the window of closed ones."""
+    """ORDER_COLUMNS of every order in the window of closed ones.
+
+    Why it closed and when it went to work is not known there: zero, but of an order that did not wait.
+    """
     header = state.header[0]
     at = np.arange(int(header.closed_first), int(header.closed_next)) % len(state.closed)
     closed = state.closed[at]
-    return _order_rows(
-        closed, closed, closed.status, closed.closed_lots, np.zeros(len(at), np.int64), closed.quote_atoms
-    )
+    nothing = np.zeros(len(at), np.int64)
+    at_once = (closed.stop_price_ticks == 0) & (closed.trailing_bips == 0) & (closed.list_role <= ListRole.WORKING)
+    fate = (closed.list_id, nothing, nothing, np.where(at_once, closed.created_ts_ns, 0))
+    quantities = (closed.closed_lots, nothing, closed.quote_atoms)
+    return _order_rows((closed, closed, closed), closed.status, quantities, fate)
 
 
 def _order_rows(
-    order: Any, detail: Any, status: Any, unfilled_lots: Any, leaves_lots: Any, quote: Any
+    records: tuple[Any, Any, Any], status: Any, quantities: tuple[Any, Any, Any], fate: tuple[Any, ...]
 ) -> Iterator[Row]:
+    """`records`: order, detail, terms; `quantities`: unfilled and open lots, quote atoms; `fate`: the last numbers."""
+    order, detail, terms = records
+    unfilled_lots, leaves_lots, quote = quantities
     columns = (
         *(order[name] for name in ORDER_COLUMNS[:7]),
         *(status, order.price_ticks, order.filled_lots + unfilled_lots, detail.submitted_lots, leaves_lots, quote),
         *(order.filled_lots, detail.filled_quote_atoms, detail.created_ts_ns, detail.updated_ts_ns),
+        *(terms[name] for name in ORDER_COLUMNS[17:23]),
+        *fate,
     )
     return zip(*(column.tolist() for column in columns), _client_ids(detail), strict=True)
+
+
+def open_list_rows(state: State) -> Iterator[Row]:
+    """LIST_COLUMNS of every open list; a leg that has closed is not known any more, nor when the list began."""
+    lists = state.lists[np.flatnonzero(state.lists.list_id)]
+    legs = np.stack((lists.slot_0, lists.slot_1, lists.slot_2))
+    known = np.stack((lists.order_id_0, lists.order_id_1, lists.order_id_2)) != 0
+    never = np.iinfo(np.int64).max
+    ts_ns = np.where(known, state.details[legs].created_ts_ns, never).min(axis=0)
+    nothing = np.zeros(len(lists), np.int64)
+    columns = (
+        *(lists.list_id, nothing, lists.account, lists.symbol, lists.list_type, nothing + ListStatus.STARTED),
+        *(lists.order_id_0, lists.order_id_1, lists.order_id_2, ts_ns, ts_ns),
+    )
+    return zip(*(column.tolist() for column in columns), _client_ids(lists), strict=True)
 
 
 def _client_ids(detail: Any) -> Iterator[str | None]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from exchange.persistence.copying import Array, Columns
 from exchange.persistence.fold_details import fold_details
+from exchange.persistence.fold_lists import fold_lists
 from exchange.persistence.fold_market import fold_market
 from exchange.persistence.fold_orders import fold_orders
 from exchange.persistence.postings import fold_ledger
@@ -36,6 +37,8 @@ class Folded(NamedTuple):
     symbols: list[Row]
     orders: Columns
     order_changes: Columns
+    order_lists: Columns
+    lists_ended: Columns
     amendments: Columns
     prevented_matches: Columns
     entries: Columns
@@ -51,6 +54,7 @@ def fold(events: Array, first_event: int, reference: Reference) -> Folded:
     slots = Slots(events, first_event)
     assets, symbols = reference.take(slots)
     orders, order_changes = fold_orders(slots)
+    order_lists, lists_ended = fold_lists(slots)
     amendments, prevented_matches = fold_details(slots)
     entries, postings, balances = fold_ledger(slots, reference)
     trades, agg_trades, candles = fold_market(slots)
@@ -61,6 +65,8 @@ def fold(events: Array, first_event: int, reference: Reference) -> Folded:
         symbols,
         orders,
         order_changes,
+        order_lists,
+        lists_ended,
         amendments,
         prevented_matches,
         entries,

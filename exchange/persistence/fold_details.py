@@ -13,6 +13,7 @@ import numpy as np
 
 from exchange.core.codes import EventKind
 from exchange.persistence.copying import Array, Columns, Table
+from exchange.persistence.postings import maker_accounts
 from exchange.persistence.slots import Slots
 
 AMENDMENTS = Table(
@@ -29,7 +30,7 @@ PREVENTED_MATCHES = Table(
         ("event", "i8"), ("ts_ns", "i8"), ("sequence", "i8"), ("account", "i4"), ("symbol", "i4"), ("side", "i2"),
         ("stp_mode", "i2"), ("taker_order_id", "i8"), ("maker_order_id", "i8"), ("price_ticks", "i8"),
         ("taker_prevented_lots", "i8"), ("maker_prevented_lots", "i8"), ("taker_leaves_lots", "i8"),
-        ("maker_leaves_lots", "i8"),
+        ("maker_leaves_lots", "i8"), ("maker_account", "i4"),
     ),
 )  # fmt: skip
 
@@ -57,6 +58,7 @@ def fold_details(slots: Slots) -> tuple[Columns, Columns]:
     reduced, prevented = slots.of(EventKind.ORDER_REDUCED), slots.of(EventKind.PREVENTED)
     matches = {name: prevented[name] for name in PREVENTED_MATCHES.names if name != "event"}
     matches["event"] = slots.ordinals(EventKind.PREVENTED)
+    matches["maker_account"] = maker_accounts(prevented)
     rows = {name: reduced[name] for name in ("order_id", "ts_ns", "sequence", "account", "symbol")}
     rows |= {"event": slots.ordinals(EventKind.ORDER_REDUCED), "off_lots": reduced["qty_lots"]}
     parts = [_Off(rows["order_id"], rows["event"], rows["off_lots"])]

@@ -1,9 +1,9 @@
 """Trades, aggregate trades and candles of a batch.
 
-Owns the three shapes. Fills of one command at one price make one aggregate trade; its id is that of its first trade,
-so that the streams know it too, who know no history. Candles of one second are made from trades, and those of all
-longer intervals from these, since every interval begins where a second does. Sums that may pass 2^63 are carried as two
-words; the high one counts 2^32.
+Owns the three shapes. Neighbouring fills of one order, in one command and at one price, make one aggregate trade; its
+id is that of its first trade, so that the streams know it too, who know no history. Candles of one second are made from
+trades, and those of all longer intervals from these, since every interval begins where a second does. Sums that may
+pass 2^63 are carried as two words; the high one counts 2^32.
 """
 
 from __future__ import annotations
@@ -54,8 +54,10 @@ def fold_market(slots: Slots) -> tuple[Columns, Columns, Columns]:
 
 
 def _aggregated(records: Array) -> Columns:
-    # Prices of one command only get worse for the taker, so equal ones stand together.
-    groups = Groups(records["sequence"], records["price_ticks"] * np.where(records["side"] == Side.BUY, 1, -1))
+    differs = np.zeros(len(records), np.bool_)
+    for name in ("sequence", "symbol", "taker_order_id", "price_ticks"):
+        differs[1:] |= records[name][1:] != records[name][:-1]
+    groups = Groups(np.cumsum(differs))
     rows = {name: groups.first(records[name]) for name in ("symbol", "ts_ns", "side", "price_ticks")}
     rows["qty_lots"] = groups.sum(records["qty_lots"])
     rows["first_id"] = groups.first(records["trade_id"])

@@ -75,7 +75,8 @@ fetch and sort all that a busy account ever did for its last ten rows."""
 
 ORDER_COLUMNS = """order_id, account, symbol, side, order_type, time_in_force, stp_mode, status, price_ticks,
     qty_lots, submitted_lots, leaves_lots, quote_atoms, filled_lots, filled_quote_atoms, created_ts_ns, updated_ts_ns,
-    client_id"""
+    stop_price_ticks, iceberg_lots, trailing_bips, peg_type, peg_offset_levels, list_id, list_role, close_reason,
+    working_ts_ns, client_id"""
 ORDER_BOUNDS = """
 select (select order_id from exchange_order.orders where created_ts_ns >= $1
         order by created_ts_ns, order_id limit 1) as first_id,

@@ -6,8 +6,10 @@ right plan, since they are few and the tables large, so a session that merges is
 
 from __future__ import annotations
 
+from exchange.core.codes import ListStatus, OrderStatus
 from exchange.persistence.copying import Table
 from exchange.persistence.fold_details import AMENDMENTS
+from exchange.persistence.fold_lists import LISTS_ENDED
 from exchange.persistence.fold_market import CANDLES, SUMS
 from exchange.persistence.fold_orders import CHANGES
 from exchange.persistence.postings import BALANCES
@@ -17,6 +19,8 @@ from exchange.persistence.schemas import Schemas
 SESSION = (
     "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; set synchronous_commit = off"
 )
+_NEW, _PARTIALLY_FILLED = int(OrderStatus.NEW), int(OrderStatus.PARTIALLY_FILLED)
+_PENDING_NEW, _DONE = int(OrderStatus.PENDING_NEW), int(ListStatus.DONE)
 _TYPES = {"i2": "smallint", "i4": "integer", "i8": "bigint"}
 
 
@@ -26,20 +30,34 @@ def staging(table: Table) -> str:
     return f"create temp table if not exists {table.name} ({columns}) on commit delete rows"
 
 
-STAGED = (CHANGES, AMENDMENTS, BALANCES, CANDLES)
+STAGED = (CHANGES, LISTS_ENDED, AMENDMENTS, BALANCES, CANDLES)
 
 
 def merge_orders(schemas: Schemas) -> str:
     """Older orders; every staged row must find one."""
+    given = "case when o.qty_lots = 0 and o.submitted_lots = 0 and o.quote_atoms = 0 then c.given_lots else 0 end"
     return f"""
         update {schemas.order}.orders o set
-            qty_lots = o.qty_lots + c.qty_lots,
-            leaves_lots = o.leaves_lots + c.leaves_lots,
+            qty_lots = o.qty_lots + c.qty_lots + {given},
+            leaves_lots = o.leaves_lots + c.leaves_lots + {given},
             filled_lots = o.filled_lots + c.filled_lots,
             filled_quote_atoms = o.filled_quote_atoms + c.filled_quote_atoms,
-            status = case when c.closed_status > 0 then c.closed_status when c.filled_lots > 0 then 2 else o.status end,
+            status = case when c.closed_status > 0 then c.closed_status when c.filled_lots > 0 then {_PARTIALLY_FILLED}
+                when c.entered > 0 and o.status = {_PENDING_NEW} then {_NEW} else o.status end,
+            close_reason = c.close_reason,
+            price_ticks = greatest(o.price_ticks, c.price_ticks),
+            waits = greatest(o.waits - c.entered, 0),
+            working_ts_ns = case when c.entered > 0 and o.waits <= c.entered then c.entered_ts_ns
+                else o.working_ts_ns end,
             updated_ts_ns = c.updated_ts_ns
         from {CHANGES.name} c where o.order_id = c.order_id"""
+
+
+def merge_lists(schemas: Schemas) -> str:
+    """Older lists that ended; every staged row must find one."""
+    return f"""
+        update {schemas.order}.order_lists l set list_status = {_DONE}, updated_ts_ns = c.ts_ns
+        from {LISTS_ENDED.name} c where l.list_id = c.list_id"""
 
 
 def insert_amendments(schemas: Schemas) -> str:

@@ -16,6 +16,7 @@ from exchange.core.codes import EventKind
 from exchange.core.state import State
 from exchange.persistence import engine_rows
 from exchange.persistence.candle_queries import COLUMNS, SECONDS, longer
+from exchange.persistence.comparisons import CLOSED
 from exchange.persistence.database import Connection
 from exchange.persistence.fold import Position
 from exchange.persistence.intervals import MONTH, SPANS, floor_ns
@@ -102,6 +103,8 @@ async def _copy_state(connection: Connection, state: State) -> None:
     await copy("balances", schema_name=_NEW.clearing, records=engine_rows.balance_rows(state))
     for orders in (engine_rows.open_order_rows(state), engine_rows.closed_order_rows(state)):
         await copy("orders", schema_name=_NEW.order, records=orders, columns=engine_rows.ORDER_COLUMNS)
+    lists = engine_rows.open_list_rows(state)
+    await copy("order_lists", schema_name=_NEW.order, records=lists, columns=engine_rows.LIST_COLUMNS)
 
 
 async def _open_ledger(connection: Connection, state: State, position: Position) -> None:
@@ -161,6 +164,7 @@ _IS_THERE = """
 select to_regclass('exchange_order.orders') is not null and to_regclass('exchange_clearing.postings') is not null
    and to_regclass('exchange_market.trades') is not null and to_regclass('exchange_order.amendments') is not null
    and to_regclass('exchange_order.prevented_matches') is not null
+   and to_regclass('exchange_order.order_lists') is not null
 """
 _MONTHS = """
 select distinct ts_ns / 86400000000000 from exchange_clearing.entries where event <= $1
@@ -169,7 +173,22 @@ _ORDERS = f"""
 insert into {_NEW.order}.orders select * from exchange_order.orders where order_id <= $1 on conflict do nothing
 """
 """But for those that the snapshot has: it knows how they stood then."""
+_FATES = f"""
+update {_NEW.order}.orders n set close_reason = o.close_reason, waits = o.waits, working_ts_ns = o.working_ts_ns
+from exchange_order.orders o where o.order_id = n.order_id and n.{CLOSED}
+"""
+"""How orders ended that the snapshot only knows to be closed."""
+_OPEN_LISTS = f"""
+update {_NEW.order}.order_lists n set
+    event = o.event, created_ts_ns = o.created_ts_ns, updated_ts_ns = o.created_ts_ns,
+    order_id_0 = o.order_id_0, order_id_1 = o.order_id_1, order_id_2 = o.order_id_2
+from exchange_order.order_lists o where o.list_id = n.list_id
+"""
 _CARRIED = (
+    f"""
+    insert into {_NEW.order}.order_lists
+    select * from exchange_order.order_lists where event <= $1 on conflict do nothing
+    """,
     f"insert into {_NEW.order}.amendments select * from exchange_order.amendments where event <= $1",
     f"insert into {_NEW.order}.prevented_matches select * from exchange_order.prevented_matches where event <= $1",
     f"insert into {_NEW.clearing}.entries select * from exchange_clearing.entries where event <= $1",
@@ -208,6 +227,8 @@ async def _carry_over(
     for month_ns in sorted({int(floor_ns([day * 86_400 * 10**9], _MONTH)[0]) for day in days}):
         await make_partitions(connection, _NEW, month_ns)
     await connection.execute(_ORDERS, last_order_id)
+    for statement in (_FATES, _OPEN_LISTS):
+        await connection.execute(statement)
     for statement in _CARRIED:
         await connection.execute(statement, position.event)
     for candles in (SECONDS, longer()):

@@ -36,7 +36,13 @@ BALANCES = Table(
 )
 """Differences, one row an account and asset that the batch touched."""
 
-_HOLDING = (EventKind.ORDER_ACCEPTED, EventKind.ORDER_REDUCED, EventKind.ORDER_CLOSED)
+_HOLDING = (
+    EventKind.ORDER_ACCEPTED,
+    EventKind.ORDER_REDUCED,
+    EventKind.ORDER_CLOSED,
+    EventKind.ORDER_ENTERED,
+    EventKind.ORDER_FUNDED,
+)
 
 
 class _Leg(NamedTuple):
@@ -70,7 +76,7 @@ class _Ledger:
         self.legs: list[_Leg] = []
 
     def holds(self, kind: EventKind) -> None:
-        """ORDER_ACCEPTED, ORDER_REDUCED, ORDER_CLOSED: between available and locked of who pays."""
+        """The events of _HOLDING: between available and locked of who pays."""
         records, ordinals = self._slots.of(kind), self._slots.ordinals(kind)
         moved = records["hold_delta_atoms"] != 0
         records, ordinals = records[moved], ordinals[moved]
@@ -117,8 +123,9 @@ class _Ledger:
         fields = {"symbol": "symbol", "order_id": "taker_order_id", "maker_order_id": "maker_order_id"}
         self.entries.append(_entry(records, ordinals, kind, fields))
         buys = records["side"] == Side.BUY
-        for role, side in (("taker", buys), ("maker", ~buys)):
-            of = (records["account"], self._pays(records["symbol"], side))
+        taker, maker = records["account"], maker_accounts(records)
+        for role, account, side in (("taker", taker, buys), ("maker", maker, ~buys)):
+            of = (account, self._pays(records["symbol"], side))
             self._move(records, ordinals, of, -records[f"{role}_release_atoms"])
 
     def transfers(self) -> None:
@@ -142,6 +149,11 @@ class _Ledger:
     def _move(self, records: Array, ordinals: Array, of: tuple[Array, Array], amount: Array) -> None:
         """Available to locked."""
         self.legs.append(_Leg(ordinals, records["ts_ns"], *of, -amount, amount))
+
+
+def maker_accounts(prevented: Array) -> Array:
+    """The maker's account of PREVENTED events, which name it only where it is not the taker's."""
+    return np.where(prevented["maker_account"] != 0, prevented["maker_account"], prevented["account"])
 
 
 def _by_side(records: Array, buys: Array, field: str) -> tuple[Array, Array]:

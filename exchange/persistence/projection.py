@@ -18,6 +18,7 @@ from typing import Any
 from exchange.persistence.copying import Columns, Table, copy
 from exchange.persistence.fold import Folded, Position, fold
 from exchange.persistence.fold_details import AMENDMENTS, PREVENTED_MATCHES, fold_details
+from exchange.persistence.fold_lists import LISTS_ENDED, ORDER_LISTS
 from exchange.persistence.fold_market import AGG_TRADES, CANDLES, TRADES
 from exchange.persistence.fold_orders import CHANGES, ORDERS
 from exchange.persistence.merging import (
@@ -26,6 +27,7 @@ from exchange.persistence.merging import (
     insert_amendments,
     merge_balances,
     merge_candles,
+    merge_lists,
     merge_orders,
     merge_symbols,
     staging,
@@ -184,7 +186,9 @@ class Projection:
         rows += await copy(self._connection, schemas.clearing, POSTINGS, folded.postings)
         rows += await copy(self._connection, schemas.market, TRADES, folded.trades)
         rows += await copy(self._connection, schemas.market, AGG_TRADES, folded.agg_trades)
+        rows += await copy(self._connection, schemas.order, ORDER_LISTS, folded.order_lists)
         rows += await self._merge(CHANGES, folded.order_changes, merge_orders(schemas))
+        rows += await self._merge(LISTS_ENDED, folded.lists_ended, merge_lists(schemas))
         details = folded.amendments, folded.prevented_matches
         rows += await self._write_details(details, folded.position.event, folded.position.sequence)
         rows += await self._merge(BALANCES, folded.balances, merge_balances(schemas))

@@ -37,7 +37,7 @@ BATCH_EVENTS = 50_000
 SWAP_ATTEMPTS = 20
 SWAP_LOCK_MS = 1_000
 """How long one attempt may make new readers wait behind those that are still reading."""
-_MIGRATIONS = ("0002_projection.sql", "0004_order_details.sql")
+_MIGRATIONS = ("0002_projection.sql", "0004_order_details.sql", "0006_order_terms.sql")
 """Those that make the projection's tables."""
 _LOCK = 0x72656275696C64
 """The word "rebuild": the key of the advisory lock."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from exchange.core.codes import EventKind
 from exchange.core.event_records import EVENT_DTYPES
-from exchange.core.records import ANY, RECORD_BYTES
+from exchange.core.records import ANY, CLIENT_ID_BYTES, RECORD_BYTES
 from exchange.persistence.copying import Array
 
 _KIND_AT = 16
@@ -44,6 +44,15 @@ class Slots:
             records = self._events[where].reshape(-1, RECORD_BYTES).view(EVENT_DTYPES[kind]).reshape(-1)
             self._found[kind] = records, where + self._first_event
         return self._found[kind]
+
+
+def client_ids(events: Array) -> Array:
+    """Client ids as text. The gateway takes printable ASCII; whatever else came in is shown as a question mark."""
+    raw = events.view(np.uint8).reshape(-1, RECORD_BYTES)[:, -CLIENT_ID_BYTES:].copy()
+    texts = raw.view(f"S{CLIENT_ID_BYTES}").reshape(-1)
+    inside = np.arange(CLIENT_ID_BYTES) < np.char.str_len(texts)[:, np.newaxis]
+    raw[inside & ((raw == 0) | (raw > 127))] = ord("?")
+    return texts
 
 
 class Groups:

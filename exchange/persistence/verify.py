@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from exchange.core.state import State
 from exchange.persistence import engine_rows
-from exchange.persistence.comparisons import BEGUN, COMPARISONS, TEMPORARY
+from exchange.persistence.comparisons import BEGUN, COMPARISONS, TEMPORARY, UNKNOWN
 from exchange.persistence.database import Connection, Target
 from exchange.persistence.engine_rows import Row
 from exchange.persistence.renaming import renamed
@@ -88,6 +88,7 @@ async def _verify(connection: Connection, data_dir: pathlib.Path, progress: Show
         differences["watermark"] = [f"The projection stands at event {event}, the engine at {engine_event}."]
     await connection.execute(renamed(BEGUN, suffix))
     await _copy(connection, state)
+    await connection.execute(renamed(UNKNOWN, suffix))
     for comparison in COMPARISONS:
         query = f"select sentence from ({renamed(comparison.sql, suffix)}) as found (sentence) limit {NAMED_MAX + 1}"
         found = [row["sentence"] for row in await connection.fetch(query)]
@@ -104,6 +105,7 @@ async def _copy(connection: Connection, state: State) -> None:
         "engine_balances": (engine_rows.balance_rows(state), None),
         "engine_assets": (engine_rows.asset_rows(state), None),
         "engine_symbols": (engine_rows.symbol_rows(state), engine_rows.SYMBOL_COLUMNS),
+        "engine_lists": (engine_rows.open_list_rows(state), engine_rows.LIST_COLUMNS),
         "engine_trades": (engine_rows.trade_counts(state), None),
         "engine_counters": ([(int(state.header[0].next_order_id) - 1,)], None),
     }

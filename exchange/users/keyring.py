@@ -16,7 +16,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -38,6 +38,7 @@ from exchange.users.keys import (
     check_new,
     draw_name,
     draw_secret,
+    number_of,
 )
 from exchange.users.local_log import LocalLog, Record
 from exchange.users.sealing import SealBroken, Sealer
@@ -45,6 +46,8 @@ from exchange.users.sealing import SealBroken, Sealer
 log = logging.getLogger("exchange.users")
 KEYS_PER_ACCOUNT_MAX = 30
 RETRY_S = 5.0
+DRAWS_MAX = 1_000
+"""How often a name is drawn until its number is new: enough while one number in a hundred is free."""
 
 
 class Unrecorded(UserError):
@@ -83,6 +86,8 @@ class KeyRing:
         self._accounts: dict[int, dict[str, Key]] = {}
         self._records: dict[str, Record] = {}
         self._revoked: dict[str, int] = {}
+        self._numbers: set[int] = set()
+        """Of every key that is or was."""
         self._unwritten: set[str] = set()
         self._unrevoked: set[str] = set()
         """What PostgreSQL does not know yet: keys, and revocations."""
@@ -123,17 +128,23 @@ class KeyRing:
         permissions: Iterable[Permission] = (Permission.READ,),
         *,
         addresses: Sequence[Network] = (),
+        symbols: Iterable[str] = (),
         label: str = "",
         expires_us: int = NEVER_US,
         public_key: bytes = b"",
         scheme: Scheme = Scheme.PLAIN,
         totp_enabled: bool = False,
+        before: Callable[[Key], Awaitable[None]] | None = None,
     ) -> Created:
-        """Make a key; with `public_key` an ED25519 one. Raises KeyRefused, Unavailable, Unrecorded: there is none."""
+        """Make a key; with `public_key` an ED25519 one. Raises KeyRefused, Unavailable, Unrecorded: there is none.
+
+        `before` is awaited when nothing stands against the key and it is not there yet; it may raise what it likes.
+        """
         created = self._draw(
             account,
             frozenset(permissions),
             addresses=tuple(addresses),
+            symbols=frozenset(symbols),
             label=label,
             expires_us=expires_us,
             public_key=public_key,
@@ -144,6 +155,8 @@ class KeyRing:
         async with self._creating:
             if len(self._accounts.get(account, ())) >= KEYS_PER_ACCOUNT_MAX:
                 raise KeyRefused(f"An account may have at most {KEYS_PER_ACCOUNT_MAX} keys; revoke one first.")
+            if before is not None:
+                await before(key)
             record = key_records.to_record(key, self._sealer)
             await self._write_new(record)
             self._admit(key, record)
@@ -171,7 +184,7 @@ class KeyRing:
         secret = "" if public_key else draw_secret()
         try:
             key = Key(
-                api_key=draw_name(prefix),
+                api_key=self._new_name(prefix),
                 account=account,
                 kind=KeyKind.ED25519 if public_key else KeyKind.HMAC,
                 permissions=permissions,
@@ -184,6 +197,15 @@ class KeyRing:
         except ValueError:
             raise KeyRefused("The public key is not an Ed25519 public key.") from None
         return Created(key, secret)
+
+    def _new_name(self, prefix: str) -> str:
+        """A name whose number no key has or had. Raises KeyRefused."""
+        for _ in range(DRAWS_MAX):
+            name = draw_name(prefix)
+            if number_of(name) not in self._numbers:
+                self._numbers.add(number_of(name))
+                return name
+        raise KeyRefused("The venue has made as many API keys as it can.")
 
     async def _write_new(self, record: Record) -> None:
         """To PostgreSQL, then to the local log; a key that got stuck on the way is as good as revoked."""
@@ -328,6 +350,7 @@ class KeyRing:
                 self._revoked[record["api_key"]] = record["at_us"]
             else:
                 self._records[record["api_key"]] = record
+        self._numbers.update(map(number_of, (*self._records, *self._revoked)))
         for name in self._revoked.keys() & self._records.keys():
             del self._records[name]
         for name, record in self._records.items():
@@ -358,11 +381,13 @@ class KeyRing:
         if key.api_key not in self._revoked:
             self._records[key.api_key] = record
             self._keys[key.api_key] = key
+            self._numbers.add(key.number)  # of a key that another process made
             self._accounts.setdefault(key.account, {})[key.api_key] = key
 
     def _bury(self, api_key: str, at_us: int) -> None:
         """From here the key does not count."""
         self._revoked[api_key] = at_us
+        self._numbers.add(number_of(api_key))
         self._records.pop(api_key, None)
         self._unwritten.discard(api_key)
         key = self._keys.pop(api_key, None)

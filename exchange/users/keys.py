@@ -2,7 +2,7 @@
 
 Owns the rules for new keys and the drawing of names and secrets. A key never changes: it is made, it is used, it is
 revoked. `repr` of a key shows no secret. A key whose name begins with `demo` is a demo key, which counts in demo mode
-only.
+only. The engine knows a key by its number, which follows from its name; names are drawn so that no two have one number.
 
 Times are microseconds since the epoch.
 """
@@ -11,16 +11,18 @@ from __future__ import annotations
 
 import base64
 import enum
+import hashlib
 import ipaddress
 import re
 import secrets
 import string
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from exchange.core.state import KEY_MAX
 from exchange.users.errors import NotAcceptable
 
 API_KEY_PATTERN = r"[A-Za-z0-9_-]{16,128}"
@@ -28,6 +30,7 @@ DEMO_PREFIX = "demo"
 KEY_CHARACTERS = 64
 LABEL_CHARACTERS_MAX = 64
 ADDRESSES_MAX = 30
+SYMBOLS_MAX = 100
 NEVER_US = (1 << 63) - 1
 EXPIRY_MAX_US = 253_402_300_799_999_999
 """The end of the year 9999: later moments fit neither into PostgreSQL's arithmetic nor into an operator's calendar."""
@@ -75,6 +78,11 @@ class Scheme(enum.StrEnum):
     """The whole request (`exchange/gateway/strict.py`); nothing else counts for such a key."""
 
 
+def number_of(api_key: str) -> int:
+    """The number of the key of that name, 1..KEY_MAX."""
+    return int.from_bytes(hashlib.sha256(api_key.encode()).digest()[:8], "big") % KEY_MAX + 1
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Key:
     """One API key. `account` is the engine's id, `label` is for people; no `addresses`: from anywhere.
@@ -90,12 +98,16 @@ class Key:
     secret: bytes = field(default=b"", repr=False)
     public_key: bytes = b""
     addresses: tuple[Network, ...] = ()
+    symbols: frozenset[str] = frozenset()
+    """What its new orders may be on, as the engine spells it; none: every symbol."""
     label: str = ""
     created_us: int = 0
     expires_us: int = NEVER_US
     until_us: dict[Permission, int] = field(init=False, repr=False)
     """Each right, and the moment from which it does not count any more: one lookup for each request."""
     verifier: Ed25519PublicKey | None = field(init=False, repr=False)
+    number: int = field(init=False)
+    """By which the engine knows it: rules, mass cancels and countdowns of a key name this."""
     unrestricted_us: int = field(default=NEVER_US, repr=False)
     """How long a key without addresses may trade."""
 
@@ -104,6 +116,7 @@ class Key:
         if Permission.TRADE in until and not self.addresses and not self.is_demo:
             until[Permission.TRADE] = min(self.expires_us, self.created_us + self.unrestricted_us)
         object.__setattr__(self, "until_us", until)
+        object.__setattr__(self, "number", number_of(self.api_key))
         is_ed25519 = self.kind is KeyKind.ED25519
         object.__setattr__(
             self, "verifier", Ed25519PublicKey.from_public_bytes(self.public_key) if is_ed25519 else None
@@ -113,6 +126,10 @@ class Key:
     def is_demo(self) -> bool:
         """Whether it is refused outside demo mode."""
         return self.api_key.startswith(DEMO_PREFIX)
+
+    def may_trade(self, symbol: str) -> bool:
+        """Whether its new orders may be on a symbol, named as the engine does."""
+        return not self.symbols or symbol in self.symbols
 
     def is_from(self, address: Address) -> bool:
         """Whether a request from that address may use it; an IPv4 address does not come in IPv6 clothes."""
@@ -127,11 +144,13 @@ def view(key: Key, unit_ns: int) -> dict[str, Any]:
 
     return {
         "apiKey": key.api_key,
+        "number": key.number,
         "account": key.account,
         "type": str(key.kind),
         "signature": str(key.scheme),
         "permissions": sorted(map(str, key.permissions)),
         "addresses": list(map(str, key.addresses)),
+        "symbols": sorted(key.symbols),
         "label": key.label,
         "createdAt": time(key.created_us),
         "expiresAt": time(key.expires_us),
@@ -205,6 +224,16 @@ def networks(texts: Iterable[str]) -> tuple[Network, ...]:
     if len(found) > ADDRESSES_MAX:
         raise KeyRefused(f"A key may have at most {ADDRESSES_MAX} addresses.")
     return tuple(dict.fromkeys(found))
+
+
+def symbols(names: Iterable[str], known: Set[str]) -> frozenset[str]:
+    """The symbols of a key. Raises KeyRefused for one that is not `known`, and for too many."""
+    found = frozenset(names)
+    if found - known:
+        raise KeyRefused("A symbol of a key must be one of the venue, such as BTC_USDT.")
+    if len(found) > SYMBOLS_MAX:
+        raise KeyRefused(f"A key may have at most {SYMBOLS_MAX} symbols; without a list it may trade on all.")
+    return found
 
 
 def _unmapped(network: Network) -> Network:

@@ -36,6 +36,28 @@ def test_every_reject_code_has_a_status_a_code_and_a_text() -> None:
         (RejectCode.NOTIONAL_TOO_LOW, "PLACE", 400, -1013, "Filter failure: NOTIONAL"),
         (RejectCode.TOO_MANY_ORDERS, "PLACE", 400, -1013, "Filter failure: MAX_NUM_ORDERS"),
         (RejectCode.UNKNOWN_SYMBOL, "PLACE", 400, -1121, "Invalid symbol."),
+        (RejectCode.WOULD_TRIGGER, "PLACE", 400, -2010, "Order would trigger immediately."),
+        (RejectCode.INVALID_TRAILING, "PLACE", 400, -1013, "Filter failure: TRAILING_DELTA"),
+        (RejectCode.INVALID_ICEBERG, "PLACE", 400, -1013, "Filter failure: ICEBERG_PARTS"),
+        (RejectCode.PRICE_OUT_OF_COLLAR, "PLACE", 400, -1013, "Filter failure: PERCENT_PRICE_BY_SIDE"),
+        (RejectCode.TOO_MANY_ALGO_ORDERS, "PLACE", 400, -1013, "Filter failure: MAX_NUM_ALGO_ORDERS"),
+        (RejectCode.TOO_MANY_ICEBERGS, "PLACE", 400, -1013, "Filter failure: MAX_NUM_ICEBERG_ORDERS"),
+        (RejectCode.POSITION_TOO_HIGH, "PLACE", 400, -1013, "Filter failure: MAX_POSITION"),
+        (RejectCode.TOO_MANY_LISTS, "PLACE", 400, -1013, "Filter failure: MAX_NUM_ORDER_LISTS"),
+        (
+            RejectCode.INVALID_LIST,
+            "PLACE",
+            400,
+            -2010,
+            "The relationship of the prices for the orders is not correct.",
+        ),
+        (
+            RejectCode.ORDER_RATE_TOO_HIGH,
+            "PLACE",
+            429,
+            -1015,
+            "Too many new orders; the account has placed as many as it may in its window.",
+        ),
     ],
 )
 def test_refusal_of_the_engine_has_the_text_that_clients_match_on(

@@ -68,16 +68,6 @@ def test_order_test_says_what_is_wrong_and_places_nothing(exchange: Exchange, tr
     assert alice.call("GET", "/api/v3/openOrders").json == []
 
 
-@pytest.mark.parametrize(
-    ("order_type", "kind"),
-    [("STOP_LOSS", "Stop loss"), ("STOP_LOSS_LIMIT", "Stop loss limit"), ("TAKE_PROFIT", "Take profit")],
-)
-def test_stop_orders_are_refused_in_binances_words(exchange: Exchange, order_type: str, kind: str) -> None:
-    answer = place(exchange.trader("alice"), type=order_type, stopPrice="1")
-    assert (answer.status, answer.json["code"]) == (400, -2010)
-    assert answer.json["msg"] == f"{kind} orders are not supported for this symbol."
-
-
 def test_my_filters_are_those_of_exchange_info(exchange: Exchange) -> None:
     alice = exchange.trader("alice")
     (symbol,) = alice.public("/api/v3/exchangeInfo?symbol=BTCUSDT").json["symbols"]

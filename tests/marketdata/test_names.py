@@ -21,6 +21,7 @@ NAMES: dict[str, tuple[Any, ...]] = {
     "btcusdt@ticker": (Kind.TICKER, "btcusdt"),
     "btcusdt@miniTicker": (Kind.MINI_TICKER, "btcusdt"),
     "btcusdt@avgPrice": (Kind.AVG_PRICE, "btcusdt"),
+    "btcusdt@auction": (Kind.AUCTION, "btcusdt"),
     "!ticker@arr": (Kind.ALL_TICKERS,),
     "!miniTicker@arr": (Kind.ALL_MINI_TICKERS,),
     "!miniTicker@arr@1000ms": (Kind.ALL_MINI_TICKERS,),  # how python-binance asks for it

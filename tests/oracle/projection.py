@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from exchange.core.codes import CommandKind, EventKind, OrderStatus, Side
+from exchange.core.codes import CommandKind, EventKind, ListStatus, OrderStatus, OrderType, Side, Stage
 from exchange.persistence.intervals import INTERVALS
 from tests.oracle.clearing import AVAILABLE, POSTINGS_OF
 from tests.oracle.venue import Asset, Symbol
@@ -20,6 +20,7 @@ from tests.oracle.words import Event
 Row = dict[str, Any]
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _SECOND_NS = 10**9
+TERMS = ("stop_price_ticks", "iceberg_lots", "trailing_bips", "peg_type", "peg_offset_levels", "list_id", "list_role")
 
 
 def begin_of(ts_ns: int, name: str, seconds: int) -> int:
@@ -44,18 +45,22 @@ class OracleProjection:
         self.orders: dict[int, Row] = {}
         self.amendments: list[Row] = []
         self.prevented_matches: list[Row] = []
+        self.order_lists: dict[int, Row] = {}
         self.balances: defaultdict[tuple[int, int], list[int]] = defaultdict(lambda: [0, 0])
         self.entries: list[Row] = []
         self.postings: list[Row] = []
         self.trades: list[Row] = []
         self.agg_trades: list[Row] = []
         self.candles: dict[tuple[int, int, int], Row] = {}
-        self._run: tuple[int, int] | None = None  # (sequence, price) of the last trade
+        self._run: tuple[int, ...] | None = None  # (sequence, symbol, taker, price) of the last trade
         self._readers: dict[EventKind, Callable[[Event], None]] = {
             EventKind.ASSET_ADDED: self._asset,
             EventKind.SYMBOL_ADDED: self._symbol,
             EventKind.SYMBOL_CHANGED: self._symbol,
             EventKind.ORDER_ACCEPTED: self._accepted,
+            EventKind.ORDER_TERMS: self._terms,
+            EventKind.ORDER_ENTERED: self._entered,
+            EventKind.LIST_CHANGED: self._list,
             EventKind.ORDER_REDUCED: self._reduced,
             EventKind.ORDER_CLOSED: self._closed,
             EventKind.PREVENTED: self._prevented,
@@ -83,6 +88,7 @@ class OracleProjection:
             "orders": list(self.orders.values()),
             "amendments": self.amendments,
             "prevented_matches": self.prevented_matches,
+            "order_lists": list(self.order_lists.values()),
             "balances": balances,
             "entries": self.entries,
             "postings": self.postings,
@@ -126,6 +132,39 @@ class OracleProjection:
             "created_ts_ns": e["ts_ns"],
             "updated_ts_ns": e["ts_ns"],
             "client_id": e["client_id"] or None,
+            **dict.fromkeys((*TERMS, "close_reason", "waits"), 0),
+            "working_ts_ns": e["ts_ns"],
+        }
+
+    def _terms(self, e: Event) -> None:
+        order = self.orders[e["order_id"]]
+        order |= {name: e[name] for name in TERMS}
+        if e["stage"] == Stage.BOOK:
+            return
+        order |= {"waits": 1, "working_ts_ns": 0}
+        if e["stage"] == Stage.PENDING:
+            order["status"] = OrderStatus.PENDING_NEW
+            if order["order_type"] not in (OrderType.LIMIT, OrderType.MARKET, OrderType.LIMIT_MAKER):
+                order["waits"] = 2  # for its list, then for its price
+
+    def _entered(self, e: Event) -> None:
+        order = self.orders[e["order_id"]]
+        order |= {"status": OrderStatus.NEW, "price_ticks": e["price_ticks"], "updated_ts_ns": e["ts_ns"]}
+        order["qty_lots"] = order["leaves_lots"] = e["qty_lots"]
+        order["waits"] -= 1
+        if order["waits"] == 0:
+            order["working_ts_ns"] = e["ts_ns"]
+
+    def _list(self, e: Event) -> None:
+        if e["list_status"] == ListStatus.DONE:
+            self.order_lists[e["list_id"]] |= {"list_status": ListStatus.DONE, "updated_ts_ns": e["ts_ns"]}
+            return
+        same = ("list_id", "list_type", "list_status", "account", "symbol", "order_id_0", "order_id_1", "order_id_2")
+        self.order_lists[e["list_id"]] = {name: e[name] for name in same} | {
+            "event": self.event,
+            "created_ts_ns": e["ts_ns"],
+            "updated_ts_ns": e["ts_ns"],
+            "client_id": e["client_id"] or None,
         }
 
     def _reduced(self, e: Event) -> None:
@@ -139,13 +178,16 @@ class OracleProjection:
         order["updated_ts_ns"] = e["ts_ns"]
 
     def _closed(self, e: Event) -> None:
-        self.orders[e["order_id"]] |= {"leaves_lots": 0, "status": e["status"], "updated_ts_ns": e["ts_ns"]}
+        order = self.orders[e["order_id"]]
+        order |= {"leaves_lots": 0, "status": e["status"], "close_reason": e["reason"], "updated_ts_ns": e["ts_ns"]}
+        order |= {"price_ticks": e["price_ticks"], "qty_lots": e["filled_lots"] + e["qty_lots"]}
 
     def _prevented(self, e: Event) -> None:
         same = ("ts_ns", "sequence", "account", "symbol", "side", "stp_mode", "price_ticks")
         of_role = ("order_id", "prevented_lots", "leaves_lots")
         names = (*same, *(f"{role}_{name}" for role in ("taker", "maker") for name in of_role))
-        self.prevented_matches.append({name: e[name] for name in names} | {"event": self.event})
+        more = {"event": self.event, "maker_account": e["maker_account"] or e["account"]}
+        self.prevented_matches.append({name: e[name] for name in names} | more)
         for role in ("taker", "maker"):
             order, off, left = self.orders[e[f"{role}_order_id"]], e[f"{role}_prevented_lots"], e[f"{role}_leaves_lots"]
             if not off:
@@ -176,7 +218,7 @@ class OracleProjection:
             self._candle(e, span, begin_of(e["ts_ns"], name, seconds))
 
     def _aggregate(self, e: Event) -> None:
-        run = (e["sequence"], e["price_ticks"])
+        run = (e["sequence"], e["symbol"], e["taker_order_id"], e["price_ticks"])
         if run == self._run:
             self.agg_trades[-1]["qty_lots"] += e["qty_lots"]
             self.agg_trades[-1]["last_id"] = e["trade_id"]

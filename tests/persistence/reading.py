@@ -12,7 +12,7 @@ from tests.oracle.projection import Row, sorted_row
 async def tables(connection: Connection, schemas: Schemas = Schemas()) -> dict[str, list[Row]]:  # noqa: B008  # a tuple
     """Every projected table's rows, sorted, as `OracleProjection.tables`."""
     lies_in = {
-        schemas.order: ("assets", "symbols", "orders", "amendments", "prevented_matches"),
+        schemas.order: ("assets", "symbols", "orders", "amendments", "prevented_matches", "order_lists"),
         schemas.clearing: ("balances", "entries", "postings"),
         schemas.market: ("trades", "agg_trades", "candles"),
     }

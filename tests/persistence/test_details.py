@@ -21,17 +21,22 @@ from tests.persistence.reading import differences, tables
 
 DEADLINE_S = 60.0
 OLDER = """
-drop table exchange_order.amendments, exchange_order.prevented_matches;
+drop table exchange_order.amendments, exchange_order.prevented_matches, exchange_order.order_lists;
+alter table exchange_order.orders
+    drop column stop_price_ticks, drop column iceberg_lots, drop column trailing_bips, drop column peg_type,
+    drop column peg_offset_levels, drop column list_id, drop column list_role, drop column close_reason,
+    drop column waits, drop column working_ts_ns, drop constraint orders_status_check,
+    add constraint orders_status_check check (status between 1 and 6);
 drop index exchange_order.orders_client;
 alter table exchange_order.projection drop column details_from, drop column details_filled;
-delete from public.exchange_migrations where name = '0004_order_details.sql';
+delete from public.exchange_migrations where name in ('0004_order_details.sql', '0006_order_terms.sql');
 """
 """A projection as the build before 0004 left it."""
 
 
 @pytest.fixture
 def events() -> Events:
-    return events_of(13)
+    return events_of(20)
 
 
 @pytest.fixture
@@ -44,7 +49,7 @@ async def journal(tmp_path: pathlib.Path) -> AsyncIterator[EventJournal]:
 async def grow_old(connection: Connection) -> None:
     """Make the projection one of the build before, and migrate it."""
     await connection.execute(OLDER)
-    assert await migrate(connection) == ["0004_order_details.sql"]
+    assert await migrate(connection) == ["0004_order_details.sql", "0006_order_terms.sql"]
 
 
 async def filled(connection: Connection, child: Child) -> None:

@@ -27,6 +27,7 @@ OPEN = "(select max(order_id) from exchange_order.orders where leaves_lots > 0)"
 FORGOTTEN = (
     "(select min(order_id) from exchange_order.orders where status = 3 and client_id is null and filled_lots > 1)"
 )
+LISTS = "exchange_order.order_lists"
 REMEMBERED = "(select max(order_id) from exchange_order.orders where leaves_lots = 0 and client_id is not null)"
 LAST_TRADE = "(select max(trade_id) from exchange_market.trades)"
 SOME_HOLD = "(select min(event) from exchange_clearing.entries where kind = 2)"
@@ -47,6 +48,10 @@ DAMAGE = [
     ("orders", f"update {ORDERS} set submitted_lots = 999 where order_id = {REMEMBERED}", "submitted_lots"),
     ("orders", f"delete from {ORDERS} where order_id = {OPEN}", "of the engine is missing"),
     ("order ids", f"delete from {ORDERS} where order_id = {FORGOTTEN}", "the engine has accepted"),
+    ("orders", f"update {ORDERS} set stop_price_ticks = 7 where order_id = {OPEN}", "stop_price_ticks is 7"),
+    ("orders", f"update {ORDERS} set waits = 1 where order_id = {OPEN}", "waits is 1"),
+    ("order lists", f"insert into {LISTS} values (1, 9, 16, 1, 1, 1, 0, 0, 0, 5, 5)", "the engine none that is open"),
+    ("legs of lists", f"insert into {LISTS} values (1, 9, 16, 1, 1, 2, 1, 0, 0, 5, 5)", "its leg 1 says"),
     ("amendments", f"delete from {AMENDMENTS} where event = {FIRST_AMENDMENT}", "is missing"),
     ("amendments", f"update {AMENDMENTS} set event = event - 1", "the ledger has nothing"),
     ("amendments", f"update {AMENDMENTS} set account = 17", "the amendment is"),

@@ -24,8 +24,38 @@ from exchange.gateway.parameters import CLIENT_ID_PATTERN
 ClientId = Annotated[str, Meta(pattern=CLIENT_ID_PATTERN)]
 SideName = Literal["BUY", "SELL"]
 TimeInForceName = Literal["GTC", "IOC", "FOK", "GTD"]
-StatusName = Literal["NEW", "PARTIALLY_FILLED", "FILLED", "CANCELED", "EXPIRED", "EXPIRED_IN_MATCH"]
-NoList = Annotated[int, Meta(ge=-1, le=-1, description="Always -1: there are no order lists.")]
+StatusName = Literal["NEW", "PENDING_NEW", "PARTIALLY_FILLED", "FILLED", "CANCELED", "EXPIRED", "EXPIRED_IN_MATCH"]
+NoList = Annotated[int, Meta(ge=-1, le=-1, description="Always -1: no order list is named here.")]
+ListId = Annotated[int, Meta(ge=-1, description="Of the order list that the order is a leg of; -1: none.")]
+TimeOrNot = Annotated[int, Meta(ge=-1, description="As other times; -1: it has not happened.")]
+ExpiryReason = Literal[
+    "UNFILLED_IOC_QUANTITY_EXPIRED",
+    "UNFILLED_FOK_ORDER_EXPIRED",
+    "INSUFFICIENT_LIQUIDITY",
+    "EXECUTION_RULE_PRICE_RANGE_EXCEEDED",
+    "OCO_TRIGGER",
+    "OTO_PHASE_ONE_EXPIRED",
+    "GOOD_TILL_DATE_REACHED",
+    "CANNOT_PAY",
+    "NO_LEVEL",
+    "WOULD_TAKE",
+    "NO_PEG_PRICE",
+    "BAD_QUANTITY_OR_PRICE",
+]
+"""Why an order expired; from CANNOT_PAY on: it could not go to the book when its turn came."""
+
+
+class Special(Struct, forbid_unknown_fields=True, kw_only=True):
+    """What only stops, trailing stops, icebergs and pegged orders have."""
+
+    stopPrice: Decimal | UnsetType = UNSET
+    trailingDelta: int | UnsetType = UNSET
+    trailingTime: TimeOrNot | UnsetType = UNSET
+    icebergQty: Decimal | UnsetType = UNSET
+    pegPriceType: Literal["PRIMARY_PEG", "MARKET_PEG"] | UnsetType = UNSET
+    pegOffsetType: Literal["PRICE_LEVEL"] | UnsetType = UNSET
+    pegOffsetValue: int | UnsetType = UNSET
+    peggedPrice: Decimal | UnsetType = UNSET
 
 
 class Fill(Struct, forbid_unknown_fields=True):
@@ -38,12 +68,12 @@ class Fill(Struct, forbid_unknown_fields=True):
     tradeId: Id
 
 
-class Placed(Struct, forbid_unknown_fields=True):
+class Placed(Special, forbid_unknown_fields=True):
     """A new order. ACK ends with `transactTime`; `fills` is FULL's; `duplicate` says that it was placed before."""
 
     symbol: SymbolName
     orderId: Id
-    orderListId: NoList
+    orderListId: ListId
     clientOrderId: ClientId
     transactTime: Time
     price: Decimal | UnsetType = UNSET
@@ -55,12 +85,13 @@ class Placed(Struct, forbid_unknown_fields=True):
     timeInForce: TimeInForceName | UnsetType = UNSET
     type: OrderTypeName | UnsetType = UNSET
     side: SideName | UnsetType = UNSET
-    workingTime: Time | UnsetType = UNSET
+    workingTime: TimeOrNot | UnsetType = UNSET
     selfTradePreventionMode: StpModeName | UnsetType = UNSET
     duplicate: (
         Annotated[bool, Meta(description="There, and true, when the same placement came before.")] | UnsetType
     ) = UNSET
     preventedQuantity: Decimal | UnsetType = UNSET
+    expiryReason: Annotated[ExpiryReason, Meta(description="Why it ended by itself, if it did.")] | UnsetType = UNSET
     fills: list[Fill] | UnsetType = UNSET
 
 
@@ -89,13 +120,13 @@ class Tested(Struct, forbid_unknown_fields=True):
     discount: Discount | UnsetType = UNSET
 
 
-class Canceled(Struct, forbid_unknown_fields=True):
+class Canceled(Special, forbid_unknown_fields=True):
     """An order as a cancel ended it; `clientOrderId` is the name of the cancel."""
 
     symbol: SymbolName
     origClientOrderId: ClientId
     orderId: Id
-    orderListId: NoList
+    orderListId: ListId
     clientOrderId: ClientId
     transactTime: Time
     price: Decimal
@@ -110,12 +141,12 @@ class Canceled(Struct, forbid_unknown_fields=True):
     selfTradePreventionMode: StpModeName
 
 
-class Order(Struct, forbid_unknown_fields=True):
+class Order(Special, forbid_unknown_fields=True):
     """An order as it stands, open or closed; `goodTillDate` of a GTD order."""
 
     symbol: SymbolName
     orderId: Id
-    orderListId: NoList
+    orderListId: ListId
     clientOrderId: ClientId | Literal[""]
     price: Decimal
     origQty: Decimal
@@ -128,18 +159,19 @@ class Order(Struct, forbid_unknown_fields=True):
     side: SideName
     time: Time
     updateTime: Time
-    isWorking: bool
-    workingTime: Time
+    isWorking: Annotated[bool, Meta(description="False while it waits for a price or for its list.")]
+    workingTime: TimeOrNot
     selfTradePreventionMode: StpModeName
     goodTillDate: Time | UnsetType = UNSET
+    expiryReason: Annotated[ExpiryReason, Meta(description="From history: why it ended by itself.")] | UnsetType = UNSET
 
 
-class AmendedOrder(Struct, forbid_unknown_fields=True):
+class AmendedOrder(Special, forbid_unknown_fields=True):
     """The order as the amendment left it; three names differ from those of other answers, as Binance has it."""
 
     symbol: SymbolName
     orderId: Id
-    orderListId: NoList
+    orderListId: ListId
     origClientOrderId: ClientId
     clientOrderId: ClientId
     price: Decimal
@@ -254,6 +286,13 @@ class PreventedMatch(Struct, forbid_unknown_fields=True):
     takerPreventedQuantity: Decimal
     makerPreventedQuantity: Decimal
     transactTime: Time
+
+
+class Countdown(Struct, forbid_unknown_fields=True):
+    """A dead man's timer as it is from now on; `symbol` is empty for one of all symbols."""
+
+    symbol: str
+    countdownTime: Annotated[str, Meta(pattern="^[0-9]+$")]
 
 
 class ListenKey(Struct, forbid_unknown_fields=True):

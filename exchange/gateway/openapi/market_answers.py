@@ -20,7 +20,9 @@ Time = Annotated[
 Change = Annotated[str, Meta(pattern=r"^-?[0-9]+(\.[0-9]+)?$")]
 SymbolName = Annotated[str, Meta(pattern="^[A-Z0-9_]{1,32}$")]
 AssetName = Annotated[str, Meta(pattern="^[A-Z0-9]{1,16}$")]
-OrderTypeName = Literal["LIMIT", "MARKET", "LIMIT_MAKER"]
+OrderTypeName = Literal[
+    "LIMIT", "MARKET", "LIMIT_MAKER", "STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"
+]
 StpModeName = Literal["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT"]
 
 
@@ -100,14 +102,76 @@ class MaxNumOrders(Struct, forbid_unknown_fields=True, tag_field="filterType", t
     maxNumOrders: int
 
 
-Filter = PriceFilter | LotSize | MarketLotSize | Notional | MaxNumOrders
+class MaxNumAlgoOrders(Struct, forbid_unknown_fields=True, tag_field="filterType", tag="MAX_NUM_ALGO_ORDERS"):
+    """How many of them may be stops."""
+
+    maxNumAlgoOrders: int
+
+
+class MaxNumIcebergOrders(Struct, forbid_unknown_fields=True, tag_field="filterType", tag="MAX_NUM_ICEBERG_ORDERS"):
+    """How many of them may be icebergs."""
+
+    maxNumIcebergOrders: int
+
+
+class MaxNumOrderLists(Struct, forbid_unknown_fields=True, tag_field="filterType", tag="MAX_NUM_ORDER_LISTS"):
+    """How many order lists an account may have open on the symbol."""
+
+    maxNumOrderLists: int
+
+
+class IcebergParts(Struct, forbid_unknown_fields=True, tag_field="filterType", tag="ICEBERG_PARTS"):
+    """How many parts an iceberg may have."""
+
+    limit: int
+
+
+class TrailingDelta(Struct, forbid_unknown_fields=True, tag_field="filterType", tag="TRAILING_DELTA"):
+    """Bounds of `trailingDelta`, the same for every order."""
+
+    minTrailingAboveDelta: int
+    maxTrailingAboveDelta: int
+    minTrailingBelowDelta: int
+    maxTrailingBelowDelta: int
+
+
+class PercentPriceBySide(Struct, forbid_unknown_fields=True, tag_field="filterType", tag="PERCENT_PRICE_BY_SIDE"):
+    """How far a price may be from the reference price; `avgPriceMins` 0: from the last price."""
+
+    bidMultiplierUp: Decimal
+    bidMultiplierDown: Decimal
+    askMultiplierUp: Decimal
+    askMultiplierDown: Decimal
+    avgPriceMins: int
+
+
+class MaxPosition(Struct, forbid_unknown_fields=True, tag_field="filterType", tag="MAX_POSITION"):
+    """What an account may have of the base asset, its open BUY orders counted."""
+
+    maxPosition: Decimal
+
+
+Filter = (
+    PriceFilter
+    | LotSize
+    | MarketLotSize
+    | Notional
+    | MaxNumOrders
+    | MaxNumAlgoOrders
+    | MaxNumIcebergOrders
+    | MaxNumOrderLists
+    | IcebergParts
+    | TrailingDelta
+    | PercentPriceBySide
+    | MaxPosition
+)
 
 
 class SymbolInfo(Struct, forbid_unknown_fields=True):
     """A symbol and its rules."""
 
     symbol: SymbolName
-    status: Literal["TRADING", "BREAK", "HALT"]
+    status: Literal["TRADING", "BREAK", "HALT", "AUCTION_MATCH"]
     baseAsset: AssetName
     baseAssetPrecision: int
     quoteAsset: AssetName

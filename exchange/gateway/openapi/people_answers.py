@@ -102,15 +102,25 @@ class KycApplied(Struct, forbid_unknown_fields=True):
     applied: bool
 
 
+class NotionalPerDay(Struct, forbid_unknown_fields=True):
+    """What the orders of a key may amount to in a day."""
+
+    asset: str
+    amount: str
+
+
 class ApiKey(Struct, forbid_unknown_fields=True):
-    """An API key; `tradeUntil` is when its right to trade ends."""
+    """An API key; `number` is what its orders carry, `tradeUntil` is when its right to trade ends."""
 
     apiKey: str
+    number: Id
     account: Id
     type: Literal["HMAC", "ED25519"]
     signature: Literal["plain", "strict"]
     permissions: list[Literal["read", "trade", "withdraw"]]
     addresses: list[str]
+    symbols: list[str]
+    notionalPerDay: NotionalPerDay | None
     label: str
     createdAt: Time
     expiresAt: Time | None

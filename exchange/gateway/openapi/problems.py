@@ -23,6 +23,7 @@ from exchange.gateway.errors import (
     mandatory,
     not_required,
     not_valid,
+    one_of,
 )
 from exchange.gateway.faces import BINANCE, OURS
 from exchange.gateway.fields import Amount, Field
@@ -109,15 +110,18 @@ COMMAND = (
 _MODES = refused("VENUE_CLOSED", "UNKNOWN_ACCOUNT")
 ORDER_FORM = (
     *MANDATORY,
-    *told(not_required("{name}")),
-    Problem(400, -2010, "{Kind of order} orders are not supported for this symbol."),
-    *refused("NOTIONAL_TOO_LOW"),
+    *told(not_required("{name}"), one_of("{name}", "{name}")),
+    Problem(400, -2010, "IcebergQty exceeds QTY."),
+    *refused("UNSUPPORTED_FIELD", "NOTIONAL_TOO_LOW", "INVALID_TRAILING", "INVALID_ICEBERG"),
 )
 PLACE = (
     *COMMAND,
     *_MODES,
     *refused(
-        "VENUE_FULL", "TOO_MANY_LEVELS", "WOULD_TAKE", "INSUFFICIENT_BALANCE", "TOO_MANY_ORDERS", "INVALID_EXPIRY"
+        *("VENUE_FULL", "TOO_MANY_LEVELS", "WOULD_TAKE", "WOULD_TRIGGER", "NO_REFERENCE_PRICE", "AUCTION_ORDER"),
+        *("INSUFFICIENT_BALANCE", "EXPOSURE_TOO_HIGH", "KEY_NOTIONAL_TOO_HIGH"),
+        *("TOO_MANY_ORDERS", "TOO_MANY_ALGO_ORDERS", "TOO_MANY_ICEBERGS", "POSITION_TOO_HIGH", "PRICE_OUT_OF_COLLAR"),
+        *("INVALID_EXPIRY", "ORDER_RATE_TOO_HIGH"),
     ),
 )
 UNFILLED = (Problem(429, -1015, "Too many new orders; {current limit}"),)
@@ -164,7 +168,9 @@ def _of_field(field: Field) -> Iterator[Problem]:
     if field.name in ("symbol", "symbols"):
         yield from told(invalid_symbol())
     if isinstance(field, Amount):
-        name = {"price": "PRICE_FILTER", "quoteOrderQty": "NOTIONAL"}.get(field.name, "LOT_SIZE")
+        name = {"price": "PRICE_FILTER", "stopPrice": "PRICE_FILTER", "quoteOrderQty": "NOTIONAL"}.get(
+            field.name, "LOT_SIZE"
+        )
         yield from told(filter_failure(name))
 
 

@@ -40,6 +40,7 @@ STREAMS: dict[Kind, StreamRow] = {
     Kind.TICKER: StreamRow("{symbol}@ticker", "btcusdt@ticker", told.DayTicker),
     Kind.MINI_TICKER: StreamRow("{symbol}@miniTicker", "btcusdt@miniTicker", told.MiniTicker),
     Kind.AVG_PRICE: StreamRow("{symbol}@avgPrice", "btcusdt@avgPrice", told.AveragePriceEvent),
+    Kind.AUCTION: StreamRow("{symbol}@auction", "btcusdt@auction", told.AuctionEvent),
     Kind.WINDOW_TICKER: StreamRow("{symbol}@ticker_{window}", "btcusdt@ticker_1h", told.WindowTicker),
     Kind.ALL_TICKERS: StreamRow("!ticker@arr", "!ticker@arr", list[told.DayTicker]),
     Kind.ALL_MINI_TICKERS: StreamRow("!miniTicker@arr", "!miniTicker@arr", list[told.MiniTicker]),
@@ -67,6 +68,11 @@ SESSION_METHODS: dict[str, MethodRow] = {
     "session.logon": MethodRow("Requests need no key and no signature from here on.", _SIGNED, private.SessionStatus),
     "session.status": MethodRow("Who the connection is.", (), private.SessionStatus),
     "session.logout": MethodRow("The session ends, and its user data streams.", (), private.SessionStatus),
+    "session.cancelOnDisconnect": MethodRow(
+        "Whether the orders of the key are canceled when the connection ends.",
+        ("enabled", *_SIGNED),
+        private.CancelOnDisconnect,
+    ),
     "session.subscriptions": MethodRow("The user data streams of the connection.", (), list[private.Subscription]),
     "userDataStream.subscribe": MethodRow(
         "The user data stream of the session's account, from `fromSequence` on.",

@@ -89,6 +89,21 @@ class AggregateTrade(Event, forbid_unknown_fields=True):
     is_best_match: bool = field(name="M")
 
 
+class AuctionEvent(Event, forbid_unknown_fields=True):
+    """How a symbol trades now.
+
+    In AUCTION `p`, `q` and `i` are the price and quantity that would trade and demand less supply; in CONTINUOUS `p`
+    and `q` are of the auction that ended; in PAUSED `p` is the last price. `T`: when the phase ends, zero: not known.
+    """
+
+    kind: Literal["auction"] = field(name="e")
+    phase: Literal["CONTINUOUS", "AUCTION", "PAUSED"]
+    price: Decimal = field(name="p")
+    quantity: Decimal = field(name="q")
+    imbalance: Change = field(name="i")
+    end_time: Annotated[int, Meta(ge=0)] = field(name="T")
+
+
 # ---- statistics -----------------------------------------------------------------------------------------------------
 
 

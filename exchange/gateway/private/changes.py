@@ -28,7 +28,7 @@ def _pays(rules: Rules, side: int) -> int:
 
 
 def of_order(rules: Rules, event: OrderEvent) -> Changes:
-    """ORDER_ACCEPTED, ORDER_REDUCED, ORDER_CLOSED: between available and locked."""
+    """An ORDER_EVENT that was not refused: between available and locked."""
     held = event.hold_delta_atoms
     return ((_pays(rules, event.side), -held, held),)
 
@@ -44,10 +44,10 @@ def of_trade(rules: Rules, event: Trade, *, is_taker: bool) -> Changes:
     return (base, 0, -base_atoms), (quote, event.quote_atoms - fee_atoms, 0)
 
 
-def of_prevented(rules: Rules, event: Prevented) -> Changes:
-    """Both orders of a prevented match: they are of one account and pay with different assets."""
-    taker, maker = event.taker_release_atoms, event.maker_release_atoms
-    return (_pays(rules, event.side), taker, -taker), (_pays(rules, event.side ^ 1), maker, -maker)
+def of_prevented(rules: Rules, event: Prevented, *, is_taker: bool) -> Changes:
+    """One order of a prevented match."""
+    released = event.taker_release_atoms if is_taker else event.maker_release_atoms
+    return ((_pays(rules, event.side if is_taker else event.side ^ 1), released, -released),)
 
 
 def of_transfer(event: Transfer) -> Changes:

@@ -13,22 +13,27 @@ from typing import NamedTuple
 
 import orjson
 
-from exchange.core.codes import CloseReason, OrderStatus, RejectCode, Side
-from exchange.gateway.answers import SIDE_NAMES, STATUS_NAMES, STP_NAMES, TIME_IN_FORCE_NAMES, TYPE_NAMES, Json
+from exchange.core.codes import ListStatus, ListType, OrderStatus, RejectCode, Side
+from exchange.gateway.answers import (
+    PEG_NAMES,
+    SIDE_NAMES,
+    STATUS_NAMES,
+    STP_NAMES,
+    TIME_IN_FORCE_NAMES,
+    TYPE_NAMES,
+    Json,
+    expiry_reason,
+)
 from exchange.gateway.private.orders import Order
 from exchange.gateway.symbols import Reference, Rules
-from exchange.gateway.wire import OrderEvent, Prevented, Trade, Transfer
+from exchange.gateway.wire import ListEvent, OrderEvent, Prevented, Trade, Transfer
 
 MESSAGES_PER_EVENT = 4
 """Room for numbers: sequence = 4 * ordinal of the event + number of the message. An event gives three at most."""
 
+CONTINGENCIES = {int(kind): "OCO" if kind == ListType.OCO else "OTO" for kind in ListType}
+"""Binance knows two: the legs of a pair, and one that waits for another."""
 _PREVIOUS = b',"previousSequence":'
-EXPIRY_REASONS = {
-    CloseReason.IOC_REMAINDER: "UNFILLED_IOC_QUANTITY_EXPIRED",
-    CloseReason.FOK_UNFILLABLE: "UNFILLED_FOK_ORDER_EXPIRED",
-    CloseReason.NO_LIQUIDITY: "INSUFFICIENT_LIQUIDITY",
-    CloseReason.GTD_EXPIRED: "GOOD_TILL_DATE_REACHED",
-}
 REJECT_REASONS = {
     RejectCode.INSUFFICIENT_BALANCE: "INSUFFICIENT_BALANCES",
     RejectCode.WOULD_TAKE: "WOULD_MATCH_IMMEDIATELY",
@@ -71,13 +76,14 @@ def restated(payload: bytes, previous: int) -> bytes:
 _OPEN = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
 REJECTED = 0
 """The status of a report about an order that never was."""
-_REPORT_TIMES = ("E", "T", "O", "W")
+_REPORT_TIMES = ("E", "T", "O", "W", "D")
 
 
 def report(rules: Rules, order: Order, execution: str, status: int, ts_ns: int, ordinal: int, more: Json) -> Message:
     """An executionReport of an order as it stands; `more` replaces and adds fields.
 
-    `status` is what the order has after the event; it is on the book while that is NEW or PARTIALLY_FILLED.
+    `status` is what the order has after the event. It is on the book while that is NEW or PARTIALLY_FILLED and it does
+    not wait. `W` is told of an order that may wait when it goes to work (`more` has it), of the others always.
     """
     price, quantity, quote = rules.price.text, rules.quantity.text, rules.quote_grid.text
     no_price, no_quantity = price(0), quantity(0)
@@ -91,9 +97,9 @@ def report(rules: Rules, order: Order, execution: str, status: int, ts_ns: int, 
         "f": TIME_IN_FORCE_NAMES[order.time_in_force],
         "q": quantity(order.qty_lots),
         "p": price(order.price_ticks),
-        "P": no_price,
-        "F": no_quantity,
-        "g": -1,
+        "P": price(order.stop_price_ticks),
+        "F": quantity(order.iceberg_lots),
+        "g": order.list_id or -1,
         "C": "",
         "x": execution,
         "X": STATUS_NAMES[status] if status else "REJECTED",
@@ -107,20 +113,39 @@ def report(rules: Rules, order: Order, execution: str, status: int, ts_ns: int, 
         "T": ts_ns,
         "t": -1,
         "I": ordinal,
-        "w": status in _OPEN,
+        "w": status in _OPEN and not order.waits,
         "m": False,
         "M": False,
         "O": order.created_ts_ns,
         "Z": quote(order.filled_quote_atoms),
         "Y": quote(0),
         "Q": quote(order.quote_atoms),
-        "W": order.created_ts_ns,
         "V": STP_NAMES[order.stp_mode],
     }
-    if status == REJECTED:
-        del body["W"]
-        return Message(body | more, _REPORT_TIMES[:-1])
-    return Message(body | more, _REPORT_TIMES)
+    if status != REJECTED and not order.may_wait:
+        body["W"] = order.created_ts_ns
+    body |= _special_fields(rules, order) | more
+    return Message(body, tuple(name for name in _REPORT_TIMES if name in body))
+
+
+def _special_fields(rules: Rules, order: Order) -> Json:
+    """What trailing and pegged orders have besides."""
+    found: Json = {}
+    if order.trailing_bips:
+        found["d"] = order.trailing_bips
+        if not order.stop_price_ticks and not order.list_id:
+            found["D"] = order.created_ts_ns
+    if order.peg_type:
+        found["gP"] = PEG_NAMES[order.peg_type]
+        if order.peg_offset_levels:
+            found |= {"gOT": "PRICE_LEVEL", "gOV": order.peg_offset_levels}
+        found["gp"] = rules.price.text(order.price_ticks)
+    return found
+
+
+def expiry_fields(order: Order, reason: int) -> Json:
+    """Why an order expired."""
+    return {"eR": expiry_reason(reason, order.list_role)}
 
 
 def fill_fields(rules: Rules, trade: Trade, *, is_taker: bool) -> Json:
@@ -176,6 +201,25 @@ def reject_fields(reject: int) -> Json:
     """What a report says of a refused PLACE: there is no order id."""
     code = RejectCode(reject)
     return {"r": REJECT_REASONS.get(code, code.name), "i": -1}
+
+
+def list_status(rules: Rules, event: ListEvent, client_ids: Iterable[str]) -> Message:
+    """A listStatus; `client_ids` are those of the legs."""
+    begins = event.list_status == ListStatus.STARTED
+    body = {
+        "e": "listStatus",
+        "E": event.ts_ns,
+        "s": rules.name,
+        "g": event.list_id,
+        "c": CONTINGENCIES[event.list_type],
+        "l": "EXEC_STARTED" if begins else "ALL_DONE",
+        "L": "EXECUTING" if begins else "ALL_DONE",
+        "r": "NONE",
+        "C": event.client_id.rstrip(b"\0").decode("ascii", "replace"),
+        "T": event.ts_ns,
+        "O": [{"s": rules.name, "i": leg, "c": name} for leg, name in zip(event.order_ids, client_ids, strict=True)],
+    }
+    return Message(body, ("E", "T"))
 
 
 # ---- balances -----------------------------------------------------------------------------------------------------

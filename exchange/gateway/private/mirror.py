@@ -9,10 +9,19 @@ Invariant: after the last event of a command, orders and balances are what the e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from exchange.core.codes import CloseReason, CommandKind, EventKind, OrderStatus, RejectCode
+from exchange.core.codes import (
+    CloseReason,
+    CommandKind,
+    EventFlag,
+    EventKind,
+    ListStatus,
+    OrderStatus,
+    RejectCode,
+    Stage,
+)
 from exchange.core.readers import OrderView
 from exchange.gateway.answers import Json, cancel_id_of
 from exchange.gateway.private import changes, messages, orders
@@ -22,31 +31,38 @@ from exchange.gateway.private.orders import Order
 from exchange.gateway.symbols import Reference
 from exchange.gateway.wire import (
     KIND_AT,
+    ListEvent,
     OrderEvent,
     Prevented,
+    Terms,
     Trade,
     Transfer,
+    list_event,
     order_event,
     prevented,
+    terms,
     trade,
     transfer,
 )
 
-Event = OrderEvent | Trade | Prevented | Transfer
+Event = OrderEvent | Trade | Prevented | Transfer | Terms | ListEvent
+_UNTOLD = (EventKind.ORDER_SHOWN, EventKind.ORDER_FUNDED)
 _SILENT = (RejectCode.CLIENT_ORDER_ID_CONFLICT, RejectCode.LINK_FAILED)
 """Refusals of a PLACE that give no report: the client id is another order's; the order was not attempted."""
 
 
+_DECODERS: dict[int, Callable[[bytes], Event]] = {
+    EventKind.TRADE: trade,
+    EventKind.PREVENTED: prevented,
+    EventKind.TRANSFERRED: transfer,
+    EventKind.ORDER_TERMS: terms,
+    EventKind.LIST_CHANGED: list_event,
+}
+
+
 def decode(slot: bytes) -> Event:
     """An event that `disruptor.interest.pick` found."""
-    kind = slot[KIND_AT]
-    if kind == EventKind.TRADE:
-        return trade(slot)
-    if kind == EventKind.PREVENTED:
-        return prevented(slot)
-    if kind == EventKind.TRANSFERRED:
-        return transfer(slot)
-    return order_event(slot)
+    return _DECODERS.get(slot[KIND_AT], order_event)(slot)
 
 
 def accounts_of(event: Event) -> tuple[int, ...]:
@@ -54,6 +70,8 @@ def accounts_of(event: Event) -> tuple[int, ...]:
     if isinstance(event, Trade):
         taker, maker = event.taker_account, event.maker_account
         return (taker,) if taker == maker else (taker, maker)
+    if isinstance(event, Prevented) and event.maker_account:
+        return event.account, event.maker_account
     return (event.account,) if event.kind in _CONCERNING else ()
 
 
@@ -64,6 +82,11 @@ _CONCERNING = frozenset(
         EventKind.PREVENTED,
         EventKind.ORDER_REDUCED,
         EventKind.ORDER_CLOSED,
+        EventKind.ORDER_ENTERED,
+        EventKind.ORDER_SHOWN,
+        EventKind.ORDER_FUNDED,
+        EventKind.ORDER_TERMS,
+        EventKind.LIST_CHANGED,
         EventKind.TRANSFERRED,
     )
 )
@@ -87,6 +110,10 @@ class Mirror:
         self.balances = {asset: (available, locked) for asset, available, locked in balances}
         self._cancel_ids = cancel_ids
         self._touched: set[int] = set()
+        self._begun: ListEvent | None = None
+        """A list that is told of behind its last leg, whose client ids come with the legs."""
+        self._ended: dict[int, str] = {}
+        """Client ids of orders that this command ended."""
 
     def copy(self, reference: Reference) -> Mirror:
         """The same account, to be moved on its own."""
@@ -104,6 +131,7 @@ class Mirror:
         """
         told = self._take(event, ordinal) if self.account in accounts_of(event) else []
         if is_last:
+            self._ended.clear()
             told += self._position(event.ts_ns)
         return list(enumerate(told, messages.first_sequence(ordinal)))
 
@@ -115,21 +143,62 @@ class Mirror:
             return self._prevented(event, ordinal)
         if isinstance(event, Transfer):
             return self._transferred(event)
+        if isinstance(event, Terms):
+            return self._terms(event, ordinal)
+        if isinstance(event, ListEvent):
+            return self._list_changed(event)
         if event.kind == EventKind.REJECTED:
             return self._rejected(event, ordinal)
+        return self._order_event(event, ordinal)
+
+    def _order_event(self, event: OrderEvent, ordinal: int) -> list[Message]:
         rules = self.reference.by_id[event.symbol]
         self._book(changes.of_order(rules, event))
+        if event.kind in _UNTOLD:
+            return []
         if event.kind == EventKind.ORDER_ACCEPTED:
             order = self.orders[event.order_id] = orders.of_event(event)
+            if event.flags & EventFlag.OFF_BOOK:
+                return []  # its terms follow
             return [messages.report(rules, order, "NEW", OrderStatus.NEW, event.ts_ns, ordinal, {})]
         order = self.orders[event.order_id]
+        if event.kind == EventKind.ORDER_ENTERED:
+            order.enter(event)
+            more: Json = {} if order.waits else {"W": event.ts_ns}
+            return [messages.report(rules, order, "NEW", event.status, event.ts_ns, ordinal, more)]
         if event.kind == EventKind.ORDER_REDUCED:
             order.qty_lots -= event.qty_lots
             return [messages.report(rules, order, "REPLACED", event.status, event.ts_ns, ordinal, {})]
-        del self.orders[event.order_id]
-        execution = "CANCELED" if event.reason == CloseReason.CANCELED else "EXPIRED"
+        self._end(event.order_id)
+        order.give_quantity(event)
+        order.price_ticks = event.price_ticks
+        execution = "CANCELED" if event.status == OrderStatus.CANCELED else "EXPIRED"
         more = self._why_closed(event, order)
         return [messages.report(rules, order, execution, event.status, event.ts_ns, ordinal, more)]
+
+    def _terms(self, event: Terms, ordinal: int) -> list[Message]:
+        """The report of a special order that was accepted; behind its last leg, that of its list."""
+        rules, order = self.reference.by_id[event.symbol], self.orders[event.order_id]
+        order.take_terms(event)
+        status = OrderStatus.PENDING_NEW if event.stage == Stage.PENDING else OrderStatus.NEW
+        more: Json = {} if order.waits else {"W": event.ts_ns}
+        told = [messages.report(rules, order, "NEW", status, event.ts_ns, ordinal, more)]
+        if self._begun is not None and event.order_id == self._begun.order_ids[-1]:
+            begun, self._begun = self._begun, None
+            told.append(messages.list_status(rules, begun, [self.orders[leg].client_id for leg in begun.order_ids]))
+        return told
+
+    def _list_changed(self, event: ListEvent) -> list[Message]:
+        if event.list_status == ListStatus.STARTED:
+            self._begun = event
+            return []
+        client_ids = [self._ended.get(leg, "") for leg in event.order_ids]
+        return [messages.list_status(self.reference.by_id[event.symbol], event, client_ids)]
+
+    def _end(self, order_id: int) -> Order:
+        order = self.orders.pop(order_id)
+        self._ended[order_id] = order.client_id
+        return order
 
     def _position(self, ts_ns: int) -> list[Message]:
         """The balances that the command touched, after its last event; nothing if it touched none."""
@@ -144,7 +213,7 @@ class Mirror:
         self._book(changes.of_trade(rules, event, is_taker=is_taker))
         order_id = event.taker_order_id if is_taker else event.maker_order_id
         leaves_lots = event.taker_leaves_lots if is_taker else event.maker_leaves_lots
-        order = self.orders[order_id] if leaves_lots else self.orders.pop(order_id)
+        order = self.orders[order_id] if leaves_lots else self._end(order_id)
         order.fill(event)
         status = OrderStatus.PARTIALLY_FILLED if leaves_lots else OrderStatus.FILLED
         more = messages.fill_fields(rules, event, is_taker=is_taker)
@@ -153,12 +222,12 @@ class Mirror:
     def _prevented(self, event: Prevented, ordinal: int) -> list[Message]:
         """A report for each of the two orders that something was taken off."""
         rules = self.reference.by_id[event.symbol]
-        self._book(changes.of_prevented(rules, event))
         found = []
-        for is_taker, order_id, taken_off, leaves_lots in _sides(event):
+        for is_taker, order_id, taken_off, leaves_lots in _sides(event, self.account):
+            self._book(changes.of_prevented(rules, event, is_taker=is_taker))
             if not taken_off:
                 continue
-            order = self.orders[order_id] if leaves_lots else self.orders.pop(order_id)
+            order = self.orders[order_id] if leaves_lots else self._end(order_id)
             if leaves_lots:
                 order.qty_lots -= taken_off
                 status = OrderStatus.PARTIALLY_FILLED if order.filled_lots else OrderStatus.NEW
@@ -186,9 +255,10 @@ class Mirror:
 
     def _why_closed(self, event: OrderEvent, order: Order) -> Json:
         """The names of a cancel, or the reason of an expiry."""
-        if event.reason != CloseReason.CANCELED:
-            return {"eR": messages.EXPIRY_REASONS[CloseReason(event.reason)]}
-        named = self._cancel_ids.get(event.sequence) if event.command_kind == CommandKind.CANCEL else None
+        if event.status != OrderStatus.CANCELED:
+            return messages.expiry_fields(order, event.reason)
+        is_own = event.command_kind == CommandKind.CANCEL and event.reason == CloseReason.CANCELED
+        named = self._cancel_ids.get(event.sequence) if is_own else None
         return {"c": named or cancel_id_of(event.order_id), "C": order.client_id}
 
     def _book(self, rows: Changes, times: int = 1) -> None:
@@ -211,16 +281,21 @@ class Mirror:
             elif isinstance(event, Trade):
                 self._unfill(event)
             elif isinstance(event, Prevented):
-                self._book(changes.of_prevented(self.reference.by_id[event.symbol], event), -1)
-                for _, order_id, taken_off, leaves_lots in _sides(event):
+                rules = self.reference.by_id[event.symbol]
+                for is_taker, order_id, taken_off, leaves_lots in _sides(event, self.account):
+                    self._book(changes.of_prevented(rules, event, is_taker=is_taker), -1)
                     if leaves_lots and order_id in self.orders:
                         self.orders[order_id].qty_lots += taken_off
-            elif event.kind != EventKind.REJECTED:
+            elif isinstance(event, OrderEvent) and event.kind != EventKind.REJECTED:
                 self._book(changes.of_order(self.reference.by_id[event.symbol], event), -1)
                 if event.kind == EventKind.ORDER_ACCEPTED:
                     self.orders.pop(event.order_id, None)
                 elif event.kind == EventKind.ORDER_REDUCED and event.order_id in self.orders:
                     self.orders[event.order_id].qty_lots += event.qty_lots
+                elif event.kind == EventKind.ORDER_ENTERED and event.order_id in self.orders:
+                    self.orders[event.order_id].waits += 1
+        for order in self.orders.values():
+            order.forget()
         self._touched.clear()
 
     def _unfill(self, event: Trade) -> None:
@@ -233,12 +308,12 @@ class Mirror:
                     self.orders[order_id].fill(event, -1)
 
 
-def _sides(event: Prevented) -> tuple[tuple[bool, int, int, int], ...]:
-    """(is the taker, order id, lots taken off, leaves after it) of both orders."""
-    return (
-        (True, event.taker_order_id, event.taker_prevented_lots, event.taker_leaves_lots),
-        (False, event.maker_order_id, event.maker_prevented_lots, event.maker_leaves_lots),
-    )
+def _sides(event: Prevented, account: int) -> list[tuple[bool, int, int, int]]:
+    """(is the taker, order id, lots taken off, leaves after it) of those of the two orders that are the account's."""
+    taker = True, event.taker_order_id, event.taker_prevented_lots, event.taker_leaves_lots
+    maker = False, event.maker_order_id, event.maker_prevented_lots, event.maker_leaves_lots
+    owners = (event.account, taker), (event.maker_account or event.account, maker)
+    return [side for owner, side in owners if owner == account]
 
 
 def orders_changed(events: Iterable[Event], account: int) -> tuple[set[int], set[int]]:
@@ -250,12 +325,39 @@ def orders_changed(events: Iterable[Event], account: int) -> tuple[set[int], set
             changed |= {event.taker_order_id} if event.taker_account == account else set()
             changed |= {event.maker_order_id} if event.maker_account == account else set()
         elif isinstance(event, Prevented):
-            changed |= {order_id for _, order_id, taken_off, _ in _sides(event) if taken_off}
-        elif not isinstance(event, Transfer) and event.kind != EventKind.REJECTED:
+            changed |= {order_id for _, order_id, taken_off, _ in _sides(event, account) if taken_off}
+        elif isinstance(event, OrderEvent) and event.kind != EventKind.REJECTED:
             changed.add(event.order_id)
             if event.kind == EventKind.ORDER_ACCEPTED:
                 begun.add(event.order_id)
     return changed, begun
+
+
+_WORKED = (
+    CloseReason.IOC_REMAINDER,
+    CloseReason.FOK_UNFILLABLE,
+    CloseReason.NO_LIQUIDITY,
+    CloseReason.PRICE_RANGE,
+)
+"""Only an order that has gone to work closes with these."""
+
+
+def ended_waiting(events: Iterable[Event], order: Order) -> bool:
+    """Whether an order that the events end was still waiting then; the events are the last ones of its account.
+
+    One that works trades, is kept from it, or is taken off the book before it closes.
+    """
+    waits = order.may_wait
+    for event in events:
+        if isinstance(event, Trade | Prevented):
+            if order.order_id in (event.taker_order_id, event.maker_order_id):
+                waits = False
+        elif isinstance(event, OrderEvent) and event.order_id == order.order_id:
+            if event.kind == EventKind.ORDER_ENTERED:
+                waits = True
+            elif event.kind == EventKind.ORDER_SHOWN or event.reason in _WORKED:
+                waits = False
+    return waits
 
 
 def mirror_of(

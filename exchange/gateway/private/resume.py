@@ -14,7 +14,7 @@ from exchange.core.readers import OrderView
 from exchange.core.state import State
 from exchange.gateway.private import orders
 from exchange.gateway.private.messages import encode
-from exchange.gateway.private.mirror import Mirror, accounts_of, orders_changed
+from exchange.gateway.private.mirror import Mirror, accounts_of, ended_waiting, orders_changed
 from exchange.gateway.private.past import Seen
 
 Told = list[tuple[bytes, int]]
@@ -36,9 +36,11 @@ def orders_needed(mirror: Mirror, seen: Sequence[Seen]) -> list[int]:
 
 def tell_again(mirror: Mirror, seen: Sequence[Seen], closed: Iterable[OrderView], after: int, unit_ns: int) -> Told:
     """Every message behind the sequence `after`. `mirror` stands at the end of `seen`, and does again afterwards."""
+    own = [one.event for one in seen if mirror.account in accounts_of(one.event)]
     for view in closed:
-        mirror.orders[view.order_id] = orders.of_view(view)
-    mirror.rewind(one.event for one in seen if mirror.account in accounts_of(one.event))
+        order = mirror.orders[view.order_id] = orders.of_view(view)
+        order.waits = int(order.may_wait and ended_waiting(own, order))
+    mirror.rewind(own)
     told: Told = []
     previous = after
     for one in seen:

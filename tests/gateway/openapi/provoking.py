@@ -36,6 +36,8 @@ _TOGETHER = (
     {"origClientOrderId": ""},
     {"newClientOrderId": ""},
     {"timeInForce": "GTD", "goodTillDate": "0"},
+    {"timeInForce": "IOC", "icebergQty": "0.01"},
+    {"pegPriceType": "PRIMARY_PEG", "pegOffsetType": "nope", "pegOffsetValue": "1"},
 )
 
 

@@ -118,6 +118,33 @@ def trade(ask: Visitor, face: str, symbol: str) -> None:
     assert ask("GET", f"{face}/myAllocations", symbol=symbol) == []
 
 
+def wait_hide_and_follow(ask: Visitor, face: str, symbol: str) -> None:
+    """Orders that wait, hide or follow, in every answer that tells of them."""
+    path, full = f"{face}/order", {"newOrderRespType": "FULL"}
+    sale = {"symbol": symbol, "side": "SELL", "quantity": "0.01", **full}
+    stop = {**sale, "type": "STOP_LOSS_LIMIT", "timeInForce": "GTC", "price": "40000", "stopPrice": "45000"}
+    waiting = ask("POST", path, **stop, trailingDelta="100", icebergQty="0.002")
+    assert (waiting["workingTime"], waiting["trailingTime"], waiting["fills"]) == (-1, -1, [])
+    seen = ask("GET", path, symbol=symbol, orderId=waiting["orderId"])
+    assert (seen["isWorking"], seen["stopPrice"], seen["icebergQty"]) == (
+        *(False, waiting["stopPrice"]),
+        waiting["icebergQty"],
+    )
+    assert ask("DELETE", path, symbol=symbol, orderId=waiting["orderId"])["trailingDelta"] == 100
+    following = ask("POST", path, **sale, type="STOP_LOSS", trailingDelta="250")
+    assert following["trailingTime"] == following["transactTime"]
+    limit = {**sale, "type": "LIMIT", "timeInForce": "GTC"}
+    ask("POST", path, **limit, price="90000")
+    ask("POST", path, **limit, price="91000")
+    peg = {"pegPriceType": "PRIMARY_PEG", "pegOffsetType": "PRICE_LEVEL", "pegOffsetValue": "1"}
+    pegged = ask("POST", path, **limit, **peg)
+    assert (float(pegged["price"]), float(pegged["peggedPrice"])) == (0.0, 91000.0)
+    ask("PUT", f"{path}/amend/keepPriority", symbol=symbol, orderId=pegged["orderId"], newQty="0.006")
+    assert ask("DELETE", f"{face}/openOrders", symbol=symbol)
+    ask("POST", path, **limit, price="90000", icebergQty="0.001")
+    assert ask("DELETE", f"{face}/openOrders", symbol=symbol)[0]["icebergQty"]
+
+
 def look(ask: Visitor, face: str, symbol: str) -> None:
     """Every public read of a market in which something was traded, and of one in which nothing was."""
     for name in ("ping", "time", "exchangeInfo"):
@@ -182,6 +209,7 @@ def test_every_answer_is_of_the_type_that_the_document_names(exchange: Exchange)
     ask("GET", "/health")
     for face, symbol in ((OURS, "BTC_USDT"), (BINANCE, "BTCUSDT")):
         trade(ask, face, symbol)
+        wait_hide_and_follow(ask, face, symbol)
         look(ask, face, symbol)
     assert ask("GET", "/v1/ledger")
     beside(ask)

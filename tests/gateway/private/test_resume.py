@@ -120,7 +120,8 @@ async def test_resume_while_events_go_on_has_no_hole_and_no_repetition(tmp_path:
     await asyncio.gather(*subscribing)
     stage.hand_over_cut()
     for after, ear in ears:
-        await ear.hears(witness.heard[-1][1])
+        if after < witness.heard[-1][1]:
+            await ear.hears(witness.heard[-1][1])
         assert ear.heard == [one for one in witness.heard if one[1] > after]
     stage.close()
 

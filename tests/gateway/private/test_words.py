@@ -20,7 +20,8 @@ from exchange.core.codes import (
     TimeInForce,
     TradingMode,
 )
-from exchange.gateway.private import messages
+from exchange.gateway import wire
+from exchange.gateway.private import messages, orders
 from exchange.gateway.private.user_data import Limits
 from tests.core.differential import Slot
 from tests.core.plans import command
@@ -294,7 +295,9 @@ async def test_client_id_that_is_no_text_is_shown_as_the_readers_show_it(scene: 
 
 
 async def test_reasons_cover_every_way_to_close() -> None:
-    assert set(messages.EXPIRY_REASONS) == set(CloseReason) - {CloseReason.NONE, CloseReason.CANCELED}
+    order = orders.of_event(wire.order_event(bytes(128)))
+    told = [messages.expiry_fields(order, reason)["eR"] for reason in set(CloseReason) - {CloseReason.NONE}]
+    assert len(told) == len(set(told))
     assert set(messages.REJECT_REASONS) < set(RejectCode)
 
 
