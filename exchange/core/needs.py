@@ -213,7 +213,6 @@ def _events_of_sweep(state: State, commands: Any, i: int) -> int:
             market = state.markets[symbol]
             if market.phase != Phase.CONTINUOUS or (market.specials != 0 and next_due(state, i64(symbol)) != 0):
                 needed += _events_of_specials(state, i64(symbol))
-    elif kind == CommandKind.AUCTION:
-        if is_symbol(state, auction_command(commands, i).symbol):
-            needed += _events_of_specials(state, i64(auction_command(commands, i).symbol))
+    elif kind == CommandKind.AUCTION and is_symbol(state, auction_command(commands, i).symbol):
+        needed += _events_of_specials(state, i64(auction_command(commands, i).symbol))
     return needed
