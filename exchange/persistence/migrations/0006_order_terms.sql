@@ -45,6 +45,8 @@ create table exchange_order.order_lists (
     client_id     text     check (length(client_id) between 1 and 36)
 );
 create index order_lists_account on exchange_order.order_lists (account, list_id);
+create index order_lists_client on exchange_order.order_lists (account, client_id, list_id)
+    where client_id is not null;
 create index order_lists_created on exchange_order.order_lists (created_ts_ns, list_id);
 
 -- Whoever wrote before this file may not write any more: he would leave columns out.
