@@ -58,7 +58,8 @@ async def fill(connection: Connection) -> None:
         select 1 + i / 1000, i, i, {FIRST_NS} + i * {step}::bigint, 16, 1, 1001 - i % 1000, 1000 - i % 1000
         from generate_series(1::bigint, {EVENTS - 1}) i;
         insert into exchange_order.prevented_matches
-        select i, {FIRST_NS} + i * {step}::bigint, i, 16, 1, i % 2, 1, 1 + i / 1000, 1000 + i / 1000, 100, 1, 1, 1, 1, 16
+        select i, {FIRST_NS} + i * {step}::bigint, i, 16, 1, i % 2, 1, 1 + i / 1000, 1000 + i / 1000, 100, 1, 1,
+               1, 1, 16
         from generate_series(1::bigint, {EVENTS - 1}) i;
         insert into exchange_order.order_lists
         select i, i, {ACCOUNT}, 1 + i % 2, 1, 2, i, i + 1, 0, {FIRST_NS} + i * {step}::bigint,
