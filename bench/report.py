@@ -137,6 +137,11 @@ BENCHES = (
         ("bench.outage",),
         (Target("p99 of an order against the same with PostgreSQL", "p99_down_to_up", False, 1.1, "x"),),
     ),
+    Bench(
+        "mass cancel of 100,000 orders",
+        ("bench.masscancel",),
+        (Target("the longest single command of the engine", "longest_command_ms", False, 5, "ms"),),
+    ),
     Bench("orders during a flood of logins", ("bench.logins",)),
     Bench("private events, live and resumed", ("bench.private",)),
 )

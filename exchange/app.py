@@ -30,6 +30,7 @@ from exchange.core.compile import kernels_are_cached
 from exchange.datadir import DataDirectory
 from exchange.disruptor.errors import PipelineFault
 from exchange.disruptor.pipeline import Pipeline
+from exchange.disruptor.still import StillPipeline
 from exchange.follower import FollowerProcess
 from exchange.gateway import demo
 from exchange.gateway.live_candles import LiveCandles
@@ -37,6 +38,8 @@ from exchange.gateway.private.user_data import UserData
 from exchange.gateway.server import Gateway
 from exchange.gateway.venue import Venue
 from exchange.marketdata.market import MarketData
+from exchange.operating.skipping import Skipping
+from exchange.poison import note
 from exchange.progress import progress
 from exchange.recovery import Recovered, recover
 from exchange.settings import Settings, load
@@ -47,6 +50,8 @@ log = logging.getLogger("exchange.app")
 Say = Callable[[str], None]
 FAULT_GRACE_S = 0.2
 """After a fault, time for answers that say "unknown" to leave the process."""
+AGAIN = -1
+"""In place of an exit code: recover and serve once more."""
 GC_THRESHOLDS = (50_000, 50, 100)
 """Python's own, 700 new objects, looks through all that is in flight every ten orders or so: 62 us of CPU an order over
 the WebSocket API, 56 with these (medians of 12 alternating rounds)."""
@@ -76,6 +81,22 @@ async def _listen(variable: str, host: str, port: int, start: Callable[[str, int
     return int(bound)
 
 
+def _pipeline(settings: Settings, recovered: Recovered) -> Pipeline:
+    """The pipeline of an engine that may go on; one that stands still before a command that it can not survive."""
+    sync = settings.sync == "always"
+    if recovered.poison is not None:
+        why = f"The venue stands HALTED before command {recovered.poison.sequence}, which its engine did not survive."
+        return StillPipeline(recovered.engine, sync=sync, why=why)
+    return Pipeline(
+        recovered.engine,
+        recovered.commands,
+        recovered.events,
+        sync=sync,
+        loop=asyncio.get_running_loop(),
+        ring_slots=settings.ring_slots,
+    )
+
+
 async def _start(
     directory: DataDirectory,
     settings: Settings,
@@ -83,16 +104,10 @@ async def _start(
     backoffice: Backoffice,
     say: Say,
     on_fault: Callable[[PipelineFault], None],
+    skipping: Skipping | None = None,
 ) -> Parts:
     """Start every part; returns when both ports are open."""
-    pipeline = Pipeline(
-        recovered.engine,
-        recovered.commands,
-        recovered.events,
-        sync=settings.sync == "always",
-        loop=asyncio.get_running_loop(),
-        ring_slots=settings.ring_slots,
-    )
+    pipeline = _pipeline(settings, recovered)
     market_data = MarketData(interval_s=settings.depth_interval_s, seen_until_ns=lambda: pipeline.told_until_ns)
     with progress("loading tickers", "events") as show:
         market_data.load_windows(directory.events, recovered.engine.state, show)
@@ -102,7 +117,7 @@ async def _start(
     pipeline.on_events(user_data.on_events)
     pipeline.on_fault(on_fault)
     pipeline.start()
-    await backoffice.start(pipeline)
+    await backoffice.start(pipeline, skipping)
     venue = Venue(
         settings,
         pipeline,
@@ -127,6 +142,8 @@ async def _start(
     for line in _banner(directory, settings, pipeline.last_sequence, http_port, ws_port, backoffice.drawn):
         say(line)
     timekeeper = Timekeeper(pipeline, hash_every=settings.hash_every, hash_interval_s=settings.hash_interval_s)
+    if not pipeline.is_still:
+        timekeeper.start()
     return Parts(pipeline, market_data, user_data, gateway, timekeeper, backoffice)
 
 
@@ -162,6 +179,7 @@ def _banner(
 async def _stop(parts: Parts, settings: Settings) -> None:
     """Take nothing new, answer what is in flight, sync. Raises PipelineFault when that takes longer than allowed."""
     deadline_s = time.monotonic() + settings.stop_timeout_s
+    parts.timekeeper.stop()
     try:
         parts.gateway.close()
         parts.user_data.close("The venue stops.")
@@ -176,26 +194,37 @@ async def _stop(parts: Parts, settings: Settings) -> None:
 async def run(
     directory: DataDirectory, settings: Settings, recovered: Recovered, backoffice: Backoffice, say: Say
 ) -> int:
-    """Serve until a signal (0) or a fault (its exit code). Raises CannotListen, KeysUnusable, DemoImpossible."""
+    """Serve until a signal (0), a fault (its exit code) or a SKIP (AGAIN).
+
+    Raises CannotListen, KeysUnusable, DemoImpossible.
+    """
     loop = asyncio.get_running_loop()
     stop_asked: asyncio.Future[PipelineFault | None] = loop.create_future()
+    is_skipped = False
 
     def ask_stop(fault: PipelineFault | None = None) -> None:
         if not stop_asked.done():
             stop_asked.set_result(fault)
 
+    def start_anew() -> None:
+        nonlocal is_skipped
+        is_skipped = True
+        ask_stop()
+
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ask_stop)
-    parts = await _start(directory, settings, recovered, backoffice, say, ask_stop)
+    skipping = _skipping(directory, recovered, start_anew)
+    parts = await _start(directory, settings, recovered, backoffice, say, ask_stop, skipping)
     gc.collect()
     gc.freeze()  # what is there now stays; no collection has to look at it again
     gc.set_threshold(*GC_THRESHOLDS)
     follower = FollowerProcess(directory.path)
     while not stop_asked.done():
         parts.gateway.sweep()
-        parts.timekeeper.step()
         parts.backoffice.step()
-        follower.step()
+        if not parts.pipeline.is_still:
+            parts.timekeeper.step()
+            follower.step()
         await asyncio.wait((stop_asked,), timeout=1.0)
     fault = stop_asked.result()
     if fault is None:
@@ -207,10 +236,21 @@ async def run(
             fault = raised
     if fault is not None:
         sys.stderr.write(f"exchange: {fault.detail} {fault.hint}\n")
+        if fault.sequence:
+            note(directory.path, fault.sequence, fault.fault, starting=False)
         await asyncio.sleep(FAULT_GRACE_S)
         return fault.exit_code
+    if is_skipped:
+        return AGAIN
     say(f"Stopped at sequence {parts.pipeline.last_sequence}; everything acknowledged is on the disk.")
     return 0
+
+
+def _skipping(directory: DataDirectory, recovered: Recovered, on_skipped: Callable[[], None]) -> Skipping | None:
+    """What a venue that stands before a command can be told; None for one that does not."""
+    if recovered.poison is None:
+        return None
+    return Skipping(directory.commands, recovered.commands, recovered.poison.sequence, recovered.last_ts_ns, on_skipped)
 
 
 async def _warm(directory: DataDirectory, settings: Settings) -> None:
@@ -243,23 +283,29 @@ def warm() -> None:
 
 def serve(settings: Settings, say: Say) -> int:
     """Recover, serve, stop; returns the exit code. Raises what `run` and recovery raise, DirectoryRefused, OSError."""
-    for note in settings.notes:
-        log.warning("%s", note)
+    for sentence in settings.notes:
+        log.warning("%s", sentence)
     if not kernels_are_cached():
         say("Compiling the engine; this takes about a minute, once for each version.")
     with DataDirectory(settings.data_dir) as directory:
-        backoffice = Backoffice(directory, settings)
-        try:
-            recovered = recover(directory, settings, backoffice.open())
-            for line in recovered.report:
-                say(line)
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                code = runner.run(run(directory, settings, recovered, backoffice, say))
-                if code:
-                    # Threads of a faulty pipeline may hang in the disk; nothing of them is worth waiting for. The
-                    # embedded server is told by the kernel that we have ended.
-                    sys.stdout.flush()
-                    os._exit(code)
-                return code
-        finally:
-            backoffice.close()
+        while (code := _serve_once(directory, settings, say)) == AGAIN:
+            say("A command is passed over; the venue starts anew.")
+        return code
+
+
+def _serve_once(directory: DataDirectory, settings: Settings, say: Say) -> int:
+    backoffice = Backoffice(directory, settings)
+    try:
+        recovered = recover(directory, settings, backoffice.open())
+        for line in recovered.report:
+            say(line)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            code = runner.run(run(directory, settings, recovered, backoffice, say))
+            if code > 0:
+                # Threads of a faulty pipeline may hang in the disk; nothing of them is worth waiting for. The
+                # embedded server is told by the kernel that we have ended.
+                sys.stdout.flush()
+                os._exit(code)
+            return code
+    finally:
+        backoffice.close()

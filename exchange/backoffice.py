@@ -23,12 +23,19 @@ from exchange.datadir import DataDirectory
 from exchange.disruptor.pipeline import Pipeline
 from exchange.gateway import demo
 from exchange.gateway.history_reading import History
+from exchange.operating.desk import Desk
+from exchange.operating.operations import venue_operations
+from exchange.operating.proposals import Proposals
+from exchange.operating.skipping import Skipping
+from exchange.operating.staff import Staff
+from exchange.operating.switches import Switches
 from exchange.persistence.database import Database, Target
 from exchange.persistence.embedded import EmbeddedPostgres, PostgresUnusable
 from exchange.persistence.process import ProjectorProcess
 from exchange.persistence.watermark import Watermark
 from exchange.persistence.witness import projected_sequence
 from exchange.settings import Settings
+from exchange.users.key_guards import KeyGuards
 from exchange.users.keyring import Created, KeyRing
 from exchange.users.local_log import LocalLog
 from exchange.users.mailer import LogMailer
@@ -84,13 +91,14 @@ class Backoffice:
         self._target = Target.of(settings, self._directory.postgres)
         return asyncio.run(projected_sequence(self._target, self._directory.cluster_id))
 
-    async def start(self, pipeline: Pipeline) -> None:
+    async def start(self, pipeline: Pipeline, skipping: Skipping | None = None) -> None:
         """Bring up everything that needs no port; a PostgreSQL that is not there is looked for in the background.
 
+        `skipping`: of a venue that stands before a command that its engine can not survive.
         Raises KeysUnusable, DemoImpossible, OSError.
         """
         settings, directory = self._settings, self._directory
-        if settings.demo:
+        if settings.demo and not pipeline.is_still:
             await demo.furnish(pipeline)
         if self._target is not None:
             self._database = Database(self._target, settings, settings.service_name)
@@ -99,6 +107,7 @@ class Backoffice:
         sealer = Sealer(settings.master_key or demo_master_key(directory.master_key))
         self.keys = self._open_keys(sealer)
         self.users = self._open_users(pipeline, sealer)
+        self._staff = Staff(self._local)
         self._local.compact()
         self.drawn: list[Created] = await demo.draw_keys(self.keys) if settings.demo else []
         if settings.demo:
@@ -112,7 +121,7 @@ class Backoffice:
             await self.users.start()
         self._pipeline = pipeline
         self.step()
-        await self._open_control()
+        await self._open_control(skipping)
 
     def _open_keys(self, sealer: Sealer) -> KeyRing:
         """The keys of the local log; what PostgreSQL has is added as soon as it is there."""
@@ -140,13 +149,22 @@ class Backoffice:
             users.registration.leave_to_nobody(demo.ACCOUNTS)
         return users
 
-    async def _open_control(self) -> None:
+    async def _open_control(self, skipping: Skipping | None) -> None:
         """The operator's commands."""
         keys = KeyOperations(
-            self.keys, self._database, lambda account: self._pipeline.read(readers.is_account, account)[0]
+            self.keys,
+            self._database,
+            lambda account: self._pipeline.read(readers.is_account, account)[0],
+            KeyGuards(self._pipeline),
         )
         people = UserOperations(None if self.users is None else self.users.operators)
-        for name, operation in {**keys.all(), **people.all()}.items():
+        self._switches = Switches(Desk(self._pipeline), self.keys, self._database)
+        proposals = Proposals(self._staff)
+        if skipping is not None:
+            skipping.database = self._database
+            proposals.add("venue.skip", skipping.check, skipping.perform)
+        venue = venue_operations(self._switches, self._staff, proposals, self._database)
+        for name, operation in {**keys.all(), **people.all(), **venue}.items():
             self._control.add(name, operation)
         await self._control.start()
 
@@ -180,6 +198,7 @@ class Backoffice:
     async def stop(self) -> None:
         """End what needs the event loop; the projector finishes its batch and goes on from there at the next start."""
         await self._control.stop()
+        await self._switches.stop()
         await self.keys.stop()
         if self.users is not None:
             await self.users.stop()

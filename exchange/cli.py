@@ -19,8 +19,9 @@ from typing import Annotated, NoReturn
 import typer
 
 import exchange
-from exchange import operator_cli
+from exchange import operator_cli, venue_cli
 from exchange import settings as settings_module
+from exchange.forensics import cli as forensics
 from exchange.persistence.cli import projection
 
 EXIT_USAGE, EXIT_SOFTWARE, EXIT_IO, EXIT_REFUSED = 2, 70, 74, 78
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 app.add_typer(operator_cli.user, name="user")
 app.add_typer(operator_cli.key, name="key")
+app.add_typer(venue_cli.operator, name="operator")
 app.add_typer(projection, name="projection")
 
 
@@ -95,7 +97,7 @@ def _serve(settings: settings_module.Settings) -> int:
     from exchange.disruptor.errors import PipelineFault
     from exchange.gateway.demo import DemoImpossible
     from exchange.persistence.witness import ForeignDatabase
-    from exchange.replay import HistoryDiffers
+    from exchange.replay import HistoryDiffers, Poisoned
     from exchange.users.keys import KeysUnusable
     from journal.errors import Refused
 
@@ -103,6 +105,8 @@ def _serve(settings: settings_module.Settings) -> int:
         return serve(settings, _say)
     except CannotListen as error:
         _fail(EXIT_USAGE, str(error))
+    except Poisoned as error:
+        _fail(EXIT_SOFTWARE, str(error))
     except (
         DirectoryRefused,
         ForeignDatabase,
@@ -185,6 +189,9 @@ def market_replay(context: typer.Context) -> None:
     from exchange.market_replay import app as recorded_days
 
     recorded_days(args=context.args, prog_name="exchange market-replay")
+
+
+forensics.register(app)
 
 
 def main() -> None:

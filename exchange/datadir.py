@@ -9,6 +9,7 @@ Owns the lock (one process at a time), `cluster.json` (the random id that every 
     ports.json       ports and pid of the process      demo-keys.env    demo keys for a shell, mode 0600
     control.sock     for the operator's commands       crash.log        details of an unexpected error
     projected.json   what PostgreSQL has for certain   postgres, postgres.log   the embedded server
+    poison.json      where the engine stopped, and how often (`exchange/poison.py`)
     journal/commands, journal/events, snapshots
 """
 

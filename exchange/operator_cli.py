@@ -28,12 +28,13 @@ _SPAN = re.compile(r"([1-9][0-9]{0,4})([hd])", re.ASCII)
 _SPAN_US = {"h": 3_600_000_000, "d": 86_400_000_000}
 
 
-def _commands(about: str) -> typer.Typer:
+def commands(about: str) -> typer.Typer:
+    """A group of an operator's commands."""
     return typer.Typer(help=about, no_args_is_help=True, epilog=_EXIT_CODES, rich_markup_mode=None)
 
 
-user = _commands("People of a running exchange.")
-key = _commands("API keys of a running exchange.")
+user = commands("People of a running exchange.")
+key = commands("API keys of a running exchange.")
 
 DataDir = Annotated[
     pathlib.Path | None,
@@ -45,12 +46,13 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON."
 Who = Annotated[str, typer.Argument(help="Email, or user id.", show_default=False)]
 
 
-def _fail(code: int, sentence: str) -> NoReturn:
+def fail(code: int, sentence: str) -> NoReturn:
+    """End the program with a sentence."""
     typer.echo(f"exchange: {sentence}", err=True)
     raise typer.Exit(code)
 
 
-def _ask(data_dir: pathlib.Path | None, operation: str, **arguments: Any) -> Any:
+def ask_venue(data_dir: pathlib.Path | None, operation: str, **arguments: Any) -> Any:
     """The result of an operation; ends the program with a sentence when there is none."""
     from exchange.control import NotRunning, OperationRefused, ask
 
@@ -58,9 +60,9 @@ def _ask(data_dir: pathlib.Path | None, operation: str, **arguments: Any) -> Any
     try:
         return ask(directory, operation, arguments)
     except NotRunning as error:
-        _fail(EXIT_NOT_RUNNING, str(error))
+        fail(EXIT_NOT_RUNNING, str(error))
     except OperationRefused as error:
-        _fail(EXIT_REFUSED, error.sentence)
+        fail(EXIT_REFUSED, error.sentence)
 
 
 def _who(text: str) -> str | int:
@@ -73,7 +75,7 @@ def _shown(value: Any) -> str:
     return "-" if value in (None, "") else str(value)
 
 
-def _print(result: dict[str, Any], as_json: bool) -> None:
+def answer(result: dict[str, Any], as_json: bool) -> None:
     """One answer: a line a field."""
     if as_json:
         typer.echo(json.dumps(result))
@@ -94,14 +96,14 @@ def _password(file: str | None) -> str:
     if file is None:
         password = getpass.getpass("Password: ")
         if password != getpass.getpass("Again: "):
-            _fail(EXIT_USAGE, "The two passwords differ.")
+            fail(EXIT_USAGE, "The two passwords differ.")
         return password
     try:
         if file == "-":
             return sys.stdin.buffer.readline().decode().rstrip("\r\n")
         return pathlib.Path(file).read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
     except (OSError, UnicodeDecodeError):
-        _fail(EXIT_USAGE, f"The password file {file} can not be read.")
+        fail(EXIT_USAGE, f"The password file {file} can not be read.")
 
 
 @user.command(epilog=_EXIT_CODES)
@@ -114,19 +116,19 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Register somebody and open their account."""
-    _print(_ask(data_dir, "user.create", email=email, password=_password(password_file)), as_json)
+    answer(ask_venue(data_dir, "user.create", email=email, password=_password(password_file)), as_json)
 
 
 @user.command(epilog=_EXIT_CODES)
 def disable(who: Who, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """No login, no session and no API key from now on. Resting orders stay."""
-    _print(_ask(data_dir, "user.disable", who=_who(who)), as_json)
+    answer(ask_venue(data_dir, "user.disable", who=_who(who)), as_json)
 
 
 @user.command("reset-2fa", epilog=_EXIT_CODES)
 def reset_2fa(who: Who, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Turn the second factor of somebody off who has lost it."""
-    _print(_ask(data_dir, "user.reset-2fa", who=_who(who)), as_json)
+    answer(ask_venue(data_dir, "user.reset-2fa", who=_who(who)), as_json)
 
 
 @user.command(epilog=_EXIT_CODES)
@@ -138,7 +140,7 @@ def kyc(
     as_json: AsJson = False,
 ) -> None:
     """Decide about somebody's identity by hand."""
-    _print(_ask(data_dir, "user.kyc", who=_who(who), level=level, status=status), as_json)
+    answer(ask_venue(data_dir, "user.kyc", who=_who(who), level=level, status=status), as_json)
 
 
 @key.command("create", epilog=_EXIT_CODES)
@@ -148,6 +150,13 @@ def create_key(
     address: Annotated[
         list[str] | None, typer.Option(help="Address or network that it may be used from; default anywhere.")
     ] = None,
+    symbol: Annotated[
+        list[str] | None, typer.Option(help="Symbol that its new orders may be on, as BTC_USDT; default every one.")
+    ] = None,
+    notional: Annotated[
+        str | None, typer.Option(help="What its orders may amount to in a day, such as 100000; with an asset.")
+    ] = None,
+    notional_asset: Annotated[str | None, typer.Option(help="Asset of the notional, such as USDT.")] = None,
     label: Annotated[str, typer.Option(help="For people.")] = "",
     expires: Annotated[str | None, typer.Option(help="Life of the key, such as 12h or 90d; default for ever.")] = None,
     public_key: Annotated[
@@ -164,20 +173,23 @@ def create_key(
         "account": account,
         "permissions": permission or [],
         "addresses": address or [],
+        "symbols": symbol or [],
+        "notional": notional or "",
+        "notional_asset": notional_asset or "",
         "label": label,
         "signature": signature,
     }
     if expires is not None:
         match = _SPAN.fullmatch(expires)
         if match is None:
-            _fail(EXIT_USAGE, "--expires must be hours or days, such as 12h or 90d.")
+            fail(EXIT_USAGE, "--expires must be hours or days, such as 12h or 90d.")
         arguments["expires_us"] = time.time_ns() // 1000 + int(match[1]) * _SPAN_US[match[2]]
     if public_key is not None:
         try:
             arguments["public_key"] = public_key.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
-            _fail(EXIT_USAGE, f"The public key {public_key} can not be read.")
-    _print(_ask(data_dir, "key.create", **arguments), as_json)
+            fail(EXIT_USAGE, f"The public key {public_key} can not be read.")
+    answer(ask_venue(data_dir, "key.create", **arguments), as_json)
 
 
 @key.command(epilog=_EXIT_CODES)
@@ -187,7 +199,7 @@ def revoke(
     as_json: AsJson = False,
 ) -> None:
     """Revoke an API key at once, also while PostgreSQL is away."""
-    _print(_ask(data_dir, "key.revoke", api_key=api_key), as_json)
+    answer(ask_venue(data_dir, "key.revoke", api_key=api_key), as_json)
 
 
 @key.command("list", epilog=_EXIT_CODES)
@@ -197,7 +209,7 @@ def list_keys(
     as_json: AsJson = False,
 ) -> None:
     """List API keys; never a secret."""
-    found = _ask(data_dir, "key.list", **({} if account is None else {"account": account}))
+    found = ask_venue(data_dir, "key.list", **({} if account is None else {"account": account}))
     if as_json:
         typer.echo(json.dumps(found))
         return

@@ -16,15 +16,18 @@ from dataclasses import dataclass, replace
 
 from exchange import checkpoint
 from exchange.checkpoint import Checkpoint
+from exchange.commands import skipped
 from exchange.core.kernel import Engine
 from exchange.datadir import DataDirectory
+from exchange.poison import STARTS, Failure, note, poisoned
 from exchange.progress import progress
-from exchange.replay import CHUNK_COMMANDS, Replay
+from exchange.replay import CHUNK_COMMANDS, Poisoned, Replay
 from exchange.settings import Settings
 from journal import recovery as journals
 from journal.errors import Refused
 from journal.format import GROUP_HEADER_BYTES, RECORD_BYTES, SEGMENT_HEADER_BYTES, Bytes
 from journal.reader import groups
+from journal.reader import records as journal_records
 from journal.segments import Position
 from journal.writer import Writer
 
@@ -40,6 +43,10 @@ class Recovered:
     commands: Position
     events: Position
     report: tuple[str, ...]
+    poison: Failure | None = None
+    """Set: the engine stands before a command that it can not survive, and the journals go on behind that."""
+    last_ts_ns: int = 0
+    """Of the last command in the journal, applied or not."""
 
 
 class _EventsUnusable(Exception):
@@ -51,7 +58,8 @@ def recover(directory: DataDirectory, settings: Settings, projected_sequence: in
 
     `projected_sequence` is the last command that PostgreSQL has seen the events of, zero if it was not asked.
 
-    Raises journal.errors.Refused and replay.HistoryDiffers when it must not be served from; OSError.
+    Raises journal.errors.Refused and replay.HistoryDiffers when it must not be served from; replay.Poisoned when the
+    engine did not survive a command, which is noted; OSError.
     """
     report: list[str] = []
     usable = checkpoint.usable(directory.snapshots, report)
@@ -81,9 +89,38 @@ def recover(directory: DataDirectory, settings: Settings, projected_sequence: in
     if events is None:
         base = checkpoint.genesis() if commands.first_sequence == 1 else [newest, *usable][-1]
         events = _set_aside(directory, base, complaint, report)
-    engine, position = _replay(directory, settings, base, commands, events, report)
+    poison = _standing_before(directory, base, commands, watermarks.get("event journal", 0), report)
+    upto = poison.sequence - 1 if poison else commands.last_sequence
+    try:
+        engine, position = _replay(directory, settings, base, upto, events, report)
+    except Poisoned as error:
+        note(directory.path, error.sequence, error.fault, starting=True)
+        raise
     begun = journals.begin_epoch(directory.commands, commands, segment_bytes=settings.segment_bytes)
-    return Recovered(engine, begun, position, tuple(report))
+    last_ts_ns = _last_ts_ns(directory, commands.last_sequence) if poison else 0
+    return Recovered(engine, begun, position, tuple(report), poison, last_ts_ns)
+
+
+def _standing_before(
+    directory: DataDirectory, base: Checkpoint, commands: journals.Recovered, applied: int, report: list[str]
+) -> Failure | None:
+    """The command that is not worth another try; None: replay to the end. `applied`: it had events once."""
+    failure = poisoned(directory.path)
+    if failure is None or not max(base.sequence, applied) < failure.sequence <= commands.last_sequence:
+        return None
+    if failure.sequence in skipped(directory.commands, failure.sequence):
+        return None
+    report.append(
+        f"The engine did not survive command {failure.sequence} ({failure.fault}) at {STARTS} starts: the venue stands "
+        f"HALTED before it. Commands up to {commands.last_sequence} wait behind it."
+    )
+    return failure
+
+
+def _last_ts_ns(directory: DataDirectory, sequence: int) -> int:
+    """The time of a command."""
+    _, records = next(iter(journal_records(directory.commands, sequence)))
+    return int.from_bytes(records[0, 8:16].tobytes(), "little")
 
 
 def _check_events(directory: DataDirectory, base: Checkpoint) -> journals.Recovered:
@@ -130,11 +167,11 @@ def _replay(
     directory: DataDirectory,
     settings: Settings,
     base: Checkpoint,
-    commands: journals.Recovered,
+    upto: int,
     events: journals.Recovered,
     report: list[str],
 ) -> tuple[Engine, Position]:
-    """Replay from `base` to the end of the commands; returns the engine and where the event journal goes on."""
+    """Replay from `base` to command `upto`; returns the engine and where the event journal goes on."""
     position = journals.begin_epoch(directory.events, events, segment_bytes=settings.segment_bytes)
     group_slots = (settings.segment_bytes - SEGMENT_HEADER_BYTES - GROUP_HEADER_BYTES) // RECORD_BYTES
     missing = 0
@@ -149,14 +186,14 @@ def _replay(
 
         began_s = time.monotonic()
         engine = Engine(base.state)
-        replay = Replay(engine, directory.commands, directory.events, events.last_sequence, write_missing)
+        replay = Replay(engine, directory.commands, directory.events, events.last_sequence, write_missing, upto)
         try:
-            _run(replay, commands.last_sequence)
+            _run(replay, upto)
         finally:
             replay.close()
         writer.sync()
         position = writer.position
-    replayed = commands.last_sequence - base.sequence
+    replayed = upto - base.sequence
     if replayed:
         seconds = time.monotonic() - began_s
         report.append(f"Replayed {replayed} commands from sequence {base.sequence + 1} in {seconds:.1f} s.")

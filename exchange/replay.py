@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from exchange.commands import CommandReader
 from exchange.core.event_records import event_dict
 from exchange.core.kernel import Engine, EngineFault
 from exchange.core.records import slots
@@ -27,11 +28,25 @@ class HistoryDiffers(Exception):
     """Replaying the commands does not give what was recorded; a sentence that says where."""
 
 
+class Poisoned(HistoryDiffers):
+    """The engine can not apply a command, which stands in the journal and will be met again."""
+
+    def __init__(self, sequence: int, fault: str) -> None:
+        super().__init__(
+            f"Replay stopped after sequence {sequence - 1}: {fault}. What follows does not fit the "
+            "state before it: this build computes something else than the one that wrote the journal, or no build "
+            "can apply the command."
+        )
+        self.sequence = sequence
+        self.fault = fault
+
+
 class Replay:
     """An engine that follows a command journal and checks its events.
 
     `engine` starts at some state; `step` goes on from there. Computed events are held against recorded ones up to
     ordinal `recorded_upto`; those beyond it go to `on_new`, as (n, 128) u1. The follower has neither: it waits.
+    Commands beyond sequence `upto` are not applied.
     """
 
     def __init__(
@@ -41,10 +56,12 @@ class Replay:
         events: Path,
         recorded_upto: int = NO_END,
         on_new: Callable[[Bytes], None] | None = None,
+        upto: int = NO_END,
     ) -> None:
         header = engine.state.header[0]
         self.engine = engine
-        self._commands = Tailer(commands, int(header.sequence) + 1)
+        self._commands = CommandReader(commands, int(header.sequence) + 1)
+        self._upto = upto
         self._events = Tailer(events, int(header.event_count) + 1)
         self._recorded: Bytes = slots(0)
         self._computed: list[Bytes] = []
@@ -70,7 +87,8 @@ class Replay:
         if found is None:
             self._match()
             return 0
-        _, commands = found
+        began, commands = found
+        commands = commands[: max(0, self._upto - began + 1)]
         for first in range(0, len(commands), CHUNK_COMMANDS):
             self._apply(commands[first : first + CHUNK_COMMANDS])
         return len(commands)
@@ -83,11 +101,12 @@ class Replay:
     def _apply(self, commands: Bytes) -> None:
         try:
             events = self.engine.run(commands)
+        except MemoryError:
+            raise
         except EngineFault as error:
-            raise HistoryDiffers(
-                f"Replay stopped after sequence {error.sequence}: {error.fault.name}. What follows does not fit the "
-                "state before it: this build computes something else than the one that wrote the journal."
-            ) from error
+            raise Poisoned(error.sequence + 1, error.fault.name) from error
+        except Exception as error:
+            raise Poisoned(self.sequence + 1, type(error).__name__) from error
         self._computed.append(events.copy())
         self._match()
 

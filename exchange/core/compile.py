@@ -64,8 +64,11 @@ def _cache_folder() -> pathlib.Path:
     return pathlib.Path(root) / digest.hexdigest()[:16]
 
 
+_FOLDER = _cache_folder()
+KERNELS = _FOLDER.name
+"""Stands for the sources of all kernels and the versions that shape their code."""
 if "NUMBA_CACHE_DIR" not in os.environ:
-    _config.CACHE_DIR = str(_cache_folder())
+    _config.CACHE_DIR = str(_FOLDER)
 
 
 def kernels_are_cached() -> bool:

@@ -75,6 +75,7 @@ from exchange.core.state import (
 from exchange.core.sweeping import fire_countdowns, mass_cancel
 from exchange.core.terms import special_bits
 from exchange.core.transfers import transfer
+from exchange.core.triggers import next_due
 from exchange.core.turns import take_all_turns
 
 _CLOSED_ORDERS_MAX = LIMIT_MAX[Limit.CLOSED_ORDERS]
@@ -191,10 +192,11 @@ def _events_needed(state: State, commands: Any, i: int) -> int:
         if place.side <= Side.SELL and is_symbol(state, place.symbol):
             opposite = state.sides[(i64(place.symbol) * SIDES + place.side) ^ 1]
             best_ticks = state.levels[opposite.best].price_ticks
-            if place.order_type == OrderType.MARKET or crosses(place.side, place.price_ticks, best_ticks):
+            meets = place.order_type == OrderType.MARKET or crosses(place.side, place.price_ticks, best_ticks)
+            if meets:
                 needed += i64(opposite.orders)
             if state.markets[place.symbol].specials != 0 or special_bits(place) != 0:
-                needed += _events_of_specials(state, i64(place.symbol)) + _events_of_new(state, place)
+                needed += _events_of_storm(state, place, meets)
     else:
         needed += _events_of_sweep(state, commands, i)
     return needed
@@ -217,13 +219,16 @@ def _parts_to_come(place: Any) -> int:
 
 
 @part
-def _events_of_new(state: State, place: Any) -> int:
-    """How many events parts of the icebergs may cause that a PLACE brings, alone or as the last leg of a list."""
+def _events_of_storm(state: State, place: Any, meets: bool) -> int:
+    """How many events a PLACE may cause where some orders are special: few if it trades not and nothing is due."""
+    symbol = i64(place.symbol)
+    if special_bits(place) == 0 and not meets and next_due(state, symbol) == 0:
+        return i64(0)
     parts = _parts_to_come(place)
     if place.list_role != ListRole.NONE:
         for leg in range(1, LEGS_MAX):
             parts += _parts_to_come(place_command(state.staged, leg))
-    return parts * EVENTS_PER_SPECIAL
+    return _events_of_specials(state, symbol) + parts * EVENTS_PER_SPECIAL
 
 
 @part
@@ -240,10 +245,6 @@ def _events_of_sweep(state: State, commands: Any, i: int) -> int:
         needed += min(state.header[0].expiries, EXPIRIES_PER_TICK)
         if state.header[0].countdowns > 0 and state.header[0].countdown_next_ts_ns <= any_command(commands, i).ts_ns:
             needed += min(state.header[0].open_orders, EXPIRIES_PER_TICK) + state.header[0].countdowns
-        for symbol in range(1, len(state.symbols)):
-            market = state.markets[symbol]
-            if market.specials != 0 or market.phase != Phase.CONTINUOUS:
-                needed += _events_of_specials(state, i64(symbol))
     elif kind == CommandKind.AUCTION:
         symbol = i64(auction_command(commands, i).symbol)
         if is_symbol(state, symbol):
@@ -252,6 +253,11 @@ def _events_of_sweep(state: State, commands: Any, i: int) -> int:
         needed += min(state.header[0].open_orders, MASS_CANCEL_MAX)
     if state.header[0].specials != 0:
         needed = (needed + 1) * EVENTS_PER_SPECIAL
+    if kind == CommandKind.TICK:
+        for symbol in range(1, len(state.symbols)):
+            market = state.markets[symbol]
+            if market.phase != Phase.CONTINUOUS or (market.specials != 0 and next_due(state, i64(symbol)) != 0):
+                needed += _events_of_specials(state, i64(symbol))
     return needed
 
 

@@ -196,7 +196,8 @@ def _fits_the_list(state: State, list_type: int, position: int) -> bool:
     if is_funded(list_type) and place.side != (Side.BUY if role == ListRole.WORKING else Side.SELL):
         return False
     if role == ListRole.WORKING:
-        return kind == OrderType.LIMIT or kind == OrderType.LIMIT_MAKER
+        plain: bool = kind == OrderType.LIMIT or kind == OrderType.LIMIT_MAKER
+        return plain
     if role == ListRole.PENDING:
         return True
     takes_profit = kind == OrderType.LIMIT_MAKER or OrderType.TAKE_PROFIT <= kind <= OrderType.TAKE_PROFIT_LIMIT

@@ -191,7 +191,9 @@ def _turn_of_leg(state: State, slot: int, command_kind: int, events: Any, used: 
             reason = i64(CloseReason.BAD_QUANTITY_OR_PRICE)
     stops = is_stop(order.order_type)
     stop_price_ticks = i64(terms.stop_price_ticks)
-    room = not stops or has_room_to_wait(state, order, stop_price_ticks, i64(terms.trailing_bips))
+    way = trigger_side(order.order_type, order.side)
+    called = stop_price_ticks != 0 and condition_holds(state, i64(order.symbol), way, stop_price_ticks)
+    room = not stops or called or has_room_to_wait(state, order, stop_price_ticks, i64(terms.trailing_bips))
     if reason == CloseReason.NONE and not room:
         reason = i64(CloseReason.NO_LEVEL)
     if reason != CloseReason.NONE:
@@ -203,8 +205,7 @@ def _turn_of_leg(state: State, slot: int, command_kind: int, events: Any, used: 
     leaves = order.leaves_lots
     used = emit_order(header, order, detail, events, used, EventKind.ORDER_ENTERED, command_kind, leaves, i64(0))
     order_event(events, used - 1).status = OrderStatus.NEW
-    way = trigger_side(order.order_type, order.side)
-    if stop_price_ticks != 0 and condition_holds(state, i64(order.symbol), way, stop_price_ticks):
+    if called:
         return _turn_of_stop(state, slot, command_kind, events, used)
     stop_waiting(state, slot)
     if stop_price_ticks != 0:

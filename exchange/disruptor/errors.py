@@ -56,6 +56,13 @@ class Stopped(Refused):
     code = "stopped"
 
 
+class Halted(Refused):
+    """The venue stands before a command that its engine can not survive."""
+
+    code = "halted"
+    hint = "Nothing happened; reads are answered. Two operators decide about the command that the venue stands before."
+
+
 class OutcomeUnknown(PipelineError):
     """The command was sequenced and the pipeline stopped before it was proven durable."""
 
@@ -69,6 +76,9 @@ class PipelineFault(PipelineError):
     code = "fault"
     hint = "The process must end; the next start recovers what is on disk."
 
-    def __init__(self, detail: str, exit_code: int) -> None:
+    def __init__(self, detail: str, exit_code: int, *, sequence: int = 0, fault: str = "") -> None:
         super().__init__(detail)
         self.exit_code = exit_code
+        self.sequence = sequence
+        """Of the command that the engine could not apply; 0: it was not a command."""
+        self.fault = fault

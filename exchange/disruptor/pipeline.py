@@ -94,6 +94,9 @@ class _Stage(NamedTuple):
 class Pipeline:
     """Ring, journaler, engine, event journal and replies of one engine; see the module's docstring."""
 
+    is_still = False
+    """Whether it takes no command at all (`exchange/disruptor/still.py`)."""
+
     def __init__(
         self,
         engine: Engine,

@@ -214,11 +214,18 @@ class Sequencer:
                 else:
                     header = self._engine.state.header[0]
                     fault = Fault(int(header.fault)).name
-                    detail = f"The engine stopped with {fault} after sequence {int(header.sequence)}."
-                    raise PipelineFault(detail, EXIT_SOFTWARE)
+                    after = int(header.sequence)
+                    detail = f"The engine stopped with {fault} after sequence {after}."
+                    raise PipelineFault(detail, EXIT_SOFTWARE, sequence=after + 1, fault=fault)
         except MemoryError as error:
             detail = f"There is no memory to enlarge the state after sequence {self._applied}."
             raise PipelineFault(detail, EXIT_SOFTWARE) from error
+        except PipelineFault:
+            raise
+        except Exception as error:
+            fault, after = type(error).__name__, int(self._engine.state.header[0].sequence)
+            detail = f"The engine ended with the exception {fault} after sequence {after}."
+            raise PipelineFault(detail, EXIT_SOFTWARE, sequence=after + 1, fault=fault) from error
         finally:
             if self._sequences[VERSION] & 1:
                 self._sequences[FENCED] = 1

@@ -166,8 +166,16 @@ CANCEL_ORDER_ID = Integer("cancelOrderId", "The order to cancel; this or the cli
 CANCEL_ORIG_CLIENT_ORDER_ID = ClientId("cancelOrigClientOrderId", "The client id of the order to cancel.")
 CANCEL_NEW_CLIENT_ORDER_ID = ClientId("cancelNewClientOrderId", "A name for the cancel, echoed.")
 
+COUNTDOWN_TIME = Integer(
+    "countdownTime",
+    "In how many milliseconds open orders are canceled; 0: not at all.",
+    required=True,
+    high=100_000_000,
+)
+
 # ---- user data streams ----------------------------------------------------------------------------------------------
 
+ENABLED = Choice("enabled", "`true` or `false`.", words={"true": True, "false": False}, required=True)
 LISTEN_KEY = Field("listenKey", "What POST userDataStream answered.", required=True)
 FROM_SEQUENCE = Integer("fromSequence", "The last sequence that is known; what came after it comes first.", default=0)
 SUBSCRIPTION_ID = Integer("subscriptionId", "One user data stream; all of the connection without it.", default=0)
@@ -215,6 +223,9 @@ API_KEY = Field("apiKey", "The key's name.", required=True)
 KEY_LABEL = Field("label", "For people.")
 KEY_PERMISSIONS = Field("permissions", "read, trade, withdraw, with commas; read without it.")
 KEY_ADDRESSES = Field("addresses", "Addresses and networks, with commas; anywhere without it.")
+KEY_SYMBOLS = Field("symbols", "What its new orders may be on, as BTC_USDT, with commas; every symbol without it.")
+KEY_NOTIONAL = Field("notionalPerDay", "What its orders may amount to in a day (UTC), on symbols quoted in an asset.")
+KEY_NOTIONAL_ASSET = Field("notionalAsset", "The asset of `notionalPerDay`.")
 KEY_EXPIRES_AT = Integer("expiresAt", "When the key ends.", low=1, default=0)
 KEY_PUBLIC_KEY = Field("publicKey", "Of an Ed25519 key: PEM without its line ends, or base64.")
 KEY_SIGNATURE = Choice(
@@ -224,7 +235,8 @@ KEY_SIGNATURE = Choice(
     default=str(Scheme.PLAIN),
 )
 NEW_KEY = (
-    *(KEY_LABEL, KEY_PERMISSIONS, KEY_ADDRESSES, KEY_EXPIRES_AT, KEY_PUBLIC_KEY, KEY_SIGNATURE),
+    *(KEY_LABEL, KEY_PERMISSIONS, KEY_ADDRESSES, KEY_SYMBOLS, KEY_NOTIONAL, KEY_NOTIONAL_ASSET),
+    *(KEY_EXPIRES_AT, KEY_PUBLIC_KEY, KEY_SIGNATURE),
     *(PASSWORD, CODE_IF_ON),
 )
 KYC_REFERENCE = Field("reference", "Which check.", required=True)

@@ -211,10 +211,17 @@ def _amounts(params: Params, rules: Rules, *, is_priced: bool) -> tuple[int, int
     return ticks, lots
 
 
+def check_permitted(call: Call, rules: Rules) -> None:
+    """Refuse a new order on a symbol that is not among those of the key."""
+    if not call.key.may_trade(rules.view.name):
+        raise Refusal(400, NEW_ORDER_REJECTED, "This symbol is not permitted for this account.")
+
+
 def placement(call: Call, last_price_ticks: LastPrice) -> Placement:
     """The PLACE command that a form asks for: well-formed first, then within the filters. Raises Refusal."""
     params = call.params
     rules = call.face.reference.named(SYMBOL.text(params))
+    check_permitted(call, rules)
     side = SIDE.read(params)
     order_type = TYPE.read(params)
     not_taken = _NOT_REQUIRED[order_type]

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from exchange.gateway import catalogue as known
 from exchange.gateway import (
+    countdowns,
     history,
     order_history,
     orders,
@@ -144,6 +145,10 @@ _ACCOUNT: tuple[tuple[Route, ...], ...] = (
     ),
     _signed("DELETE", "/openOrders", _TRADE, orders.cancel_all, known.SYMBOL),
     _signed("GET", "/openOrders", _READ, reads.get_open_orders, known.ANY_SYMBOL),
+    _signed(
+        *("POST", "/countdownCancelAll", _TRADE, countdowns.countdown_cancel_all),
+        *(known.ANY_SYMBOL, known.COUNTDOWN_TIME),
+    ),
     _signed("GET", "/account", _READ, reads.get_account, known.OMIT_ZERO_BALANCES),
     _signed("GET", "/rateLimit/order", _READ, reads.get_order_counts),
     _signed("GET", "/myFilters", _READ, reads.my_filters, known.SYMBOL),

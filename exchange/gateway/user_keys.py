@@ -20,6 +20,8 @@ from exchange.users.keys import NEVER_US
 async def create_key(venue: Venue, call: BearerCall) -> Reply:
     """POST keys: make a key for whoever asks; with `publicKey` one that signs with Ed25519."""
     permissions = keys.permissions(_pieces(call, "permissions"))
+    symbols = venue.key_guards.symbols(_pieces(call, "symbols"))
+    before = venue.key_guards.notional(call.optional("notionalPerDay"), call.optional("notionalAsset"))
     addresses = keys.networks(_pieces(call, "addresses"))
     sent = call.optional("publicKey")
     public_key = keys.public_key(sent) if sent else b""
@@ -33,6 +35,8 @@ async def create_key(venue: Venue, call: BearerCall) -> Reply:
         person.account,
         permissions,
         addresses=addresses,
+        symbols=symbols,
+        before=before,
         label=call.optional("label"),
         expires_us=microseconds(expires) if expires else NEVER_US,
         public_key=public_key,
@@ -40,14 +44,14 @@ async def create_key(venue: Venue, call: BearerCall) -> Reply:
         totp_enabled=person.totp_enabled,
     )
     credentials.notify(person, "An API key was made")
-    shown = keys.view(key, call.unit_ns)
+    shown = venue.key_guards.view(key, call.unit_ns)
     return Reply({**shown, "secretKey": secret} if secret else shown)
 
 
 @tells
 async def get_keys(venue: Venue, call: BearerCall) -> Reply:
     """GET keys: the API keys of whoever asks, oldest first."""
-    return Reply([keys.view(key, call.unit_ns) for key in venue.keys.of(call.session.account)])
+    return Reply([venue.key_guards.view(key, call.unit_ns) for key in venue.keys.of(call.session.account)])
 
 
 @tells

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from exchange.core import readers
-from exchange.disruptor.errors import OutcomeUnknown, Refused, Stopped, StorageLow
+from exchange.disruptor.errors import Halted, OutcomeUnknown, Refused, Stopped, StorageLow
 from exchange.disruptor.pipeline import Pipeline
 from exchange.gateway.errors import Refusal, unknown_outcome
 from exchange.gateway.faces import faces
@@ -25,6 +25,7 @@ from exchange.gateway.private.user_data import UserData
 from exchange.marketdata.market import MarketData, MarketDataError
 from exchange.persistence.watermark import Watermark
 from exchange.settings import Settings
+from exchange.users.key_guards import KeyGuards
 from exchange.users.keyring import KeyRing
 from exchange.users.service import Users
 
@@ -60,6 +61,7 @@ class Venue:
         self.settings = settings
         self.pipeline = pipeline
         self.keys = keys
+        self.key_guards = KeyGuards(pipeline)
         self.market_data = market_data
         self.user_data = user_data
         self.listen_keys = ListenKeys(keys, user_data)
@@ -112,7 +114,7 @@ class Venue:
     def _submit(self, commands: Sequence[bytes], cancel: bool) -> list[asyncio.Future[bytes]]:
         try:
             return self.pipeline.submit(commands, cancel=cancel)
-        except StorageLow as error:
+        except (StorageLow, Halted) as error:
             raise Refusal(503, -1008, f"{error.detail} {error.hint}", retry_after_s=RETRY_AFTER_S) from None
         except Stopped:
             raise shutting_down() from None

@@ -107,6 +107,7 @@ WEIGHTS: dict[tuple[str, str], Weight] = {
     ("GET", "order/amendments"): Weight(4),
     ("GET", "openOrders"): Weight(6, _all_open_orders),
     ("DELETE", "openOrders"): Weight(1, cancels=True),
+    ("POST", "countdownCancelAll"): Weight(1, cancels=True),
     ("GET", "allOrders"): Weight(20),
     ("GET", "myTrades"): Weight(5, _trades_of_no_order),
     ("GET", "myPreventedMatches"): Weight(2, _prevented_of_order),

@@ -9,11 +9,13 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from exchange.core.codes import CommandKind
+from exchange.core.codes import CommandKind, EventKind
 from exchange.core.records import RECORD_BYTES
 
 PLACE = struct.Struct("<qqBBBBBBBBiiqqqqqqi4xhh36s")
 TARGET = struct.Struct("<qqBB6xiiqq44x36s")
+COUNTDOWN = struct.Struct("<qqBB6xiii4xq80x")
+SWEEP = struct.Struct("<qqBBB5xiii92x")
 ORDER_EVENT = struct.Struct("<qqBBBBBBBBiiqqqqqqqBB2x36s")
 TRADE = struct.Struct("<qqBBB5xiii4xqqqqqqqqqqq")
 PREVENTED = struct.Struct("<qqBBBB4xiii4xqq8xqqqqqqq8x")
@@ -23,8 +25,10 @@ LIST_EVENT = struct.Struct("<qqBBBB4xiiqqqq28x36s")
 HASHED = struct.Struct("<qqBB14xqqq72x")
 KIND_AT = 16
 FLAGS_AT = 17
+MORE_AT = 19
+"""`more` of a MASS_CANCELED."""
 
-for _layout in (PLACE, TARGET, ORDER_EVENT, TRADE, PREVENTED, TRANSFER, TERMS, LIST_EVENT, HASHED):
+for _layout in (PLACE, TARGET, COUNTDOWN, SWEEP, ORDER_EVENT, TRADE, PREVENTED, TRANSFER, TERMS, LIST_EVENT, HASHED):
     if _layout.size != RECORD_BYTES:
         raise AssertionError(f"{_layout.format!r} is {_layout.size} bytes, not {RECORD_BYTES}")
 
@@ -235,3 +239,21 @@ def target(
 ) -> bytes:
     """A CANCEL, REDUCE or CANCEL_ALL; sequence and time are stamped by the pipeline."""
     return TARGET.pack(0, 0, kind, flags, account, symbol, order_id, qty_lots, client_id.encode("ascii"))
+
+
+def countdown(account: int, *, symbol: int = 0, key: int = 0, countdown_ns: int = 0) -> bytes:
+    """A COUNTDOWN; sequence and time are stamped by the pipeline."""
+    return COUNTDOWN.pack(0, 0, CommandKind.COUNTDOWN, 0, account, symbol, key, countdown_ns)
+
+
+def sweep(scope: int, account: int = 0, *, symbol: int = 0, key: int = 0) -> bytes:
+    """A MASS_CANCEL; sequence and time are stamped by the pipeline."""
+    return SWEEP.pack(0, 0, CommandKind.MASS_CANCEL, 0, scope, account, symbol, key)
+
+
+def mass_canceled(events: bytes) -> bool:
+    """Whether there may be more to cancel after a MASS_CANCEL with these events; False if it was refused."""
+    for at in range(len(events) - RECORD_BYTES, -1, -RECORD_BYTES):
+        if events[at + KIND_AT] == EventKind.MASS_CANCELED:
+            return events[at + MORE_AT] == 1
+    return False

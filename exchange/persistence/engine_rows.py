@@ -1,7 +1,7 @@
 """The engine's state at one sequence, computed beside a running server, as rows of the projection's tables.
 
-Owns the way from files to rows: the newest usable snapshot at or before the sequence, the commands after it, and the
-translation of the engine's records. Never writes, never locks, never asks the running engine.
+Owns the translation of the engine's records into rows, and the sentences of what keeps a state from being computed
+(`exchange/past.py` does that). Never writes, never locks, never asks the running engine.
 """
 
 from __future__ import annotations
@@ -12,21 +12,15 @@ from typing import Any
 
 import numpy as np
 
-import snapshots
-from exchange import checkpoint
+from exchange import past
 from exchange.core import readers
 from exchange.core.codes import ListRole, ListStatus, OrderStatus, OrderType, Stage
-from exchange.core.kernel import Engine, EngineFault
 from exchange.core.records import CLIENT_ID_BYTES
 from exchange.core.state import State
 from exchange.progress import ShowProgress
 from journal.errors import Refused
-from journal.reader import records
 
 Row = tuple[Any, ...]
-CHUNK_COMMANDS = 65_536
-_ATTEMPTS = 3
-"""The running server retires segments behind its newest snapshots: then the next attempt finds a newer one."""
 
 ORDER_COLUMNS = (
     "order_id", "account", "symbol", "side", "order_type", "time_in_force", "stp_mode", "status", "price_ticks",
@@ -51,58 +45,20 @@ class CannotCompute(Exception):
 
 def state_at(data_dir: pathlib.Path, sequence: int, progress: ShowProgress) -> State:
     """The engine's state after command `sequence`. Raises CannotCompute, OSError."""
-    for attempt in range(_ATTEMPTS):
-        try:
-            return _replayed(data_dir, sequence, progress)
-        except (Refused, FileNotFoundError) as error:
-            if attempt == _ATTEMPTS - 1:
-                raise CannotCompute(
-                    f"The commands up to sequence {sequence} can not be replayed: {error} Wait until the projection "
-                    "has caught up, or put the older snapshot or segments back."
-                ) from error
-    raise AssertionError("the last attempt returns or raises")
-
-
-def _replayed(data_dir: pathlib.Path, sequence: int, progress: ShowProgress) -> State:
-    base = _newest_until(data_dir / "snapshots", sequence)
-    engine = Engine(base.state)
-    reached = base.sequence
-    if reached < sequence:
-        for first, commands in records(data_dir / "journal" / "commands", reached + 1):
-            wanted = commands[: sequence - first + 1]
-            for at in range(0, len(wanted), CHUNK_COMMANDS):
-                _apply(engine, wanted[at : at + CHUNK_COMMANDS])
-                reached = int(engine.state.header[0].sequence)
-                progress(reached - base.sequence, sequence - base.sequence)
-            if reached == sequence:
-                break
-    if reached < sequence:
-        raise CannotCompute(
-            f"The projection has command {sequence}, the journal ends at {reached}: acknowledged data is lost. Put the "
-            "newer journal back, or rebuild the projection if losing it is what you decide."
-        )
-    return engine.state
-
-
-def _apply(engine: Engine, commands: Any) -> None:
     try:
-        engine.run(commands)
-    except EngineFault as error:
+        return past.retried(lambda: past.state_at(data_dir, sequence, progress))
+    except past.BeyondEnd as error:
         raise CannotCompute(
-            f"Replay stopped after sequence {error.sequence}: {error.fault.name}. This build computes something else "
-            "than the one that wrote the journal."
+            f"The projection has command {sequence}, the journal ends at {error.end}: acknowledged data is lost. Put "
+            "the newer journal back, or rebuild the projection if losing it is what you decide."
         ) from error
-
-
-def _newest_until(directory: pathlib.Path, sequence: int) -> checkpoint.Checkpoint:
-    """The newest usable snapshot at or before a sequence, else genesis."""
-    for path in snapshots.list_snapshots(directory):
-        if snapshots.sequence_of(path) <= sequence:
-            try:
-                return checkpoint.load(path)
-            except (checkpoint.Unusable, FileNotFoundError):
-                continue
-    return checkpoint.genesis()
+    except past.ReplayDiffers as error:
+        raise CannotCompute(str(error)) from error
+    except (Refused, FileNotFoundError) as error:
+        raise CannotCompute(
+            f"The commands up to sequence {sequence} can not be replayed: {error} Wait until the projection "
+            "has caught up, or put the older snapshot or segments back."
+        ) from error
 
 
 # ---- rows ---------------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ KEY, REVOKED = "key", "key_revoked"
 _EPOCH = "timestamptz 'epoch' + interval '1 microsecond' *"
 SELECT = """
 select k.api_key, account, k.kind, k.sealed_secret, k.public_key, k.permissions, k.addresses, k.label, k.scheme,
+       k.symbols,
        (extract(epoch from k.created_at) * 1000000)::bigint as created_us,
        (extract(epoch from k.expires_at) * 1000000)::bigint as expires_us,
        (extract(epoch from k.revoked_at) * 1000000)::bigint as revoked_us,
@@ -28,8 +29,9 @@ from exchange_user.api_keys k join exchange_user.users u using (account)
 """
 INSERT = f"""
 insert into exchange_user.api_keys
-    (api_key, account, kind, sealed_secret, public_key, permissions, addresses, label, created_at, expires_at, scheme)
-select $1, $2, $3, $4, $5, $6, $7, $8, {_EPOCH} $9::bigint, {_EPOCH} $10::bigint, $11
+    (api_key, account, kind, sealed_secret, public_key, permissions, addresses, label, created_at, expires_at, scheme,
+     symbols)
+select $1, $2, $3, $4, $5, $6, $7, $8, {_EPOCH} $9::bigint, {_EPOCH} $10::bigint, $11, $12
 where exists (select from exchange_user.users where account = $2 and status <> 'disabled')
 on conflict do nothing
 """
@@ -68,6 +70,7 @@ def to_record(key: Key, sealer: Sealer) -> Record:
         "public_key": _base64(key.public_key),
         "permissions": sorted(map(str, key.permissions)),
         "addresses": list(map(str, key.addresses)),
+        "symbols": sorted(key.symbols),
         "label": key.label,
         "created_us": key.created_us,
         "expires_us": key.expires_us,
@@ -88,6 +91,7 @@ def from_record(record: Record, sealer: Sealer, unrestricted_us: int) -> Key:
             secret=sealer.open(sealed, _owner(name, account)) if kind is KeyKind.HMAC else b"",
             public_key=base64.b64decode(record["public_key"], validate=True),
             addresses=networks(record["addresses"]),
+            symbols=frozenset(record.get("symbols", ())),
             label=record["label"],
             created_us=record["created_us"],
             expires_us=record["expires_us"],
@@ -111,6 +115,7 @@ def to_row(record: Record) -> tuple[Any, ...]:
         *(record["permissions"], record["addresses"], record["label"], record["created_us"]),
         None if expires_us == NEVER_US else expires_us,
         str(_scheme(record)),
+        record.get("symbols", []),
     )
 
 
@@ -126,6 +131,7 @@ def from_row(row: Mapping[str, Any]) -> Record:
         "public_key": _base64(row["public_key"] or b""),
         "permissions": list(row["permissions"]),
         "addresses": list(row["addresses"]),
+        "symbols": list(row["symbols"]),
         "label": row["label"],
         "created_us": row["created_us"],
         "expires_us": NEVER_US if row["expires_us"] is None else row["expires_us"],

@@ -16,7 +16,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -128,17 +128,23 @@ class KeyRing:
         permissions: Iterable[Permission] = (Permission.READ,),
         *,
         addresses: Sequence[Network] = (),
+        symbols: Iterable[str] = (),
         label: str = "",
         expires_us: int = NEVER_US,
         public_key: bytes = b"",
         scheme: Scheme = Scheme.PLAIN,
         totp_enabled: bool = False,
+        before: Callable[[Key], Awaitable[None]] | None = None,
     ) -> Created:
-        """Make a key; with `public_key` an ED25519 one. Raises KeyRefused, Unavailable, Unrecorded: there is none."""
+        """Make a key; with `public_key` an ED25519 one. Raises KeyRefused, Unavailable, Unrecorded: there is none.
+
+        `before` is awaited when nothing stands against the key and it is not there yet; it may raise what it likes.
+        """
         created = self._draw(
             account,
             frozenset(permissions),
             addresses=tuple(addresses),
+            symbols=frozenset(symbols),
             label=label,
             expires_us=expires_us,
             public_key=public_key,
@@ -149,6 +155,8 @@ class KeyRing:
         async with self._creating:
             if len(self._accounts.get(account, ())) >= KEYS_PER_ACCOUNT_MAX:
                 raise KeyRefused(f"An account may have at most {KEYS_PER_ACCOUNT_MAX} keys; revoke one first.")
+            if before is not None:
+                await before(key)
             record = key_records.to_record(key, self._sealer)
             await self._write_new(record)
             self._admit(key, record)

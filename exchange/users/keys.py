@@ -16,7 +16,7 @@ import ipaddress
 import re
 import secrets
 import string
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
@@ -30,6 +30,7 @@ DEMO_PREFIX = "demo"
 KEY_CHARACTERS = 64
 LABEL_CHARACTERS_MAX = 64
 ADDRESSES_MAX = 30
+SYMBOLS_MAX = 100
 NEVER_US = (1 << 63) - 1
 EXPIRY_MAX_US = 253_402_300_799_999_999
 """The end of the year 9999: later moments fit neither into PostgreSQL's arithmetic nor into an operator's calendar."""
@@ -97,6 +98,8 @@ class Key:
     secret: bytes = field(default=b"", repr=False)
     public_key: bytes = b""
     addresses: tuple[Network, ...] = ()
+    symbols: frozenset[str] = frozenset()
+    """What its new orders may be on, as the engine spells it; none: every symbol."""
     label: str = ""
     created_us: int = 0
     expires_us: int = NEVER_US
@@ -124,6 +127,10 @@ class Key:
         """Whether it is refused outside demo mode."""
         return self.api_key.startswith(DEMO_PREFIX)
 
+    def may_trade(self, symbol: str) -> bool:
+        """Whether its new orders may be on a symbol, named as the engine does."""
+        return not self.symbols or symbol in self.symbols
+
     def is_from(self, address: Address) -> bool:
         """Whether a request from that address may use it; an IPv4 address does not come in IPv6 clothes."""
         return not self.addresses or any(address in network for network in self.addresses)
@@ -143,6 +150,7 @@ def view(key: Key, unit_ns: int) -> dict[str, Any]:
         "signature": str(key.scheme),
         "permissions": sorted(map(str, key.permissions)),
         "addresses": list(map(str, key.addresses)),
+        "symbols": sorted(key.symbols),
         "label": key.label,
         "createdAt": time(key.created_us),
         "expiresAt": time(key.expires_us),
@@ -216,6 +224,16 @@ def networks(texts: Iterable[str]) -> tuple[Network, ...]:
     if len(found) > ADDRESSES_MAX:
         raise KeyRefused(f"A key may have at most {ADDRESSES_MAX} addresses.")
     return tuple(dict.fromkeys(found))
+
+
+def symbols(names: Iterable[str], known: Set[str]) -> frozenset[str]:
+    """The symbols of a key. Raises KeyRefused for one that is not `known`, and for too many."""
+    found = frozenset(names)
+    if found - known:
+        raise KeyRefused("A symbol of a key must be one of the venue, such as BTC_USDT.")
+    if len(found) > SYMBOLS_MAX:
+        raise KeyRefused(f"A key may have at most {SYMBOLS_MAX} symbols; without a list it may trade on all.")
+    return found
 
 
 def _unmapped(network: Network) -> Network:

@@ -19,6 +19,7 @@ from exchange.persistence.database import Database, Unavailable
 from exchange.persistence.sqlstate import explain
 from exchange.users import keys, kyc
 from exchange.users.errors import NotAcceptable, NotFound
+from exchange.users.key_guards import KeyGuards
 from exchange.users.keyring import KeyRing
 from exchange.users.keys import NEVER_US, Scheme
 from exchange.users.operators import Operators
@@ -62,14 +63,14 @@ def integer(arguments: Arguments, name: str, default: int | None = None) -> int:
     return value
 
 
-async def audit(database: Database | None, action: str, subject: str, **detail: Any) -> None:
+async def audit(database: Database | None, action: str, subject: str, *, actor: str = ACTOR, **detail: Any) -> None:
     """Note what an operator did. It has been done already: without PostgreSQL the log alone has it."""
-    log.info("operator: %s %s", action, subject)
+    log.info("%s: %s %s %s", actor, action, subject, json.dumps(detail))
     if database is None:
         return
     try:
         async with database.connection() as connection:
-            await connection.execute(_AUDIT, ACTOR, action, subject, json.dumps(detail))
+            await connection.execute(_AUDIT, actor, action, subject, json.dumps(detail))
     except (Unavailable, asyncpg.PostgresError) as error:
         log.error("no line in exchange_admin.audit for %s %s: %s", action, subject, explain(error))
 
@@ -139,10 +140,13 @@ def _shown(person: Person) -> Arguments:
 class KeyOperations:
     """`key.create`, `key.revoke`, `key.list`. `is_account` tells whether the engine knows an account."""
 
-    def __init__(self, ring: KeyRing, database: Database | None, is_account: Callable[[int], bool]) -> None:
+    def __init__(
+        self, ring: KeyRing, database: Database | None, is_account: Callable[[int], bool], guards: KeyGuards
+    ) -> None:
         self._ring = ring
         self._database = database
         self._is_account = is_account
+        self._guards = guards
 
     def all(self) -> dict[str, Operation]:
         """The operations by name."""
@@ -157,13 +161,15 @@ class KeyOperations:
             account,
             keys.permissions(texts(arguments, "permissions")),
             addresses=keys.networks(texts(arguments, "addresses")),
+            symbols=self._guards.symbols(texts(arguments, "symbols")),
+            before=self._guards.notional(text(arguments, "notional", ""), text(arguments, "notional_asset", "")),
             label=text(arguments, "label", ""),
             expires_us=integer(arguments, "expires_us", NEVER_US),
             public_key=keys.public_key(text(arguments, "public_key")) if arguments.get("public_key") else b"",
             scheme=keys.scheme(text(arguments, "signature", str(Scheme.PLAIN))),
             totp_enabled=await self._totp_enabled(account),
         )
-        shown = keys.view(key, MILLISECOND_NS)
+        shown = self._guards.view(key, MILLISECOND_NS)
         await audit(self._database, "key.create", key.api_key, **shown)
         return {**shown, "secret": secret} if secret else shown
 
@@ -174,12 +180,13 @@ class KeyOperations:
         if key is None:
             raise NotFound("There is no such key; it may have been revoked already.")
         await audit(self._database, "key.revoke", api_key, account=key.account)
-        return keys.view(key, MILLISECOND_NS)
+        return self._guards.view(key, MILLISECOND_NS)
 
     async def list(self, arguments: Arguments) -> list[dict[str, Any]]:
         """The keys of an account, or of everybody."""
         account = integer(arguments, "account", 0)
-        return [keys.view(key, MILLISECOND_NS) for key in (self._ring.of(account) if account else self._ring.all())]
+        found = self._ring.of(account) if account else self._ring.all()
+        return [self._guards.view(key, MILLISECOND_NS) for key in found]
 
     async def _totp_enabled(self, account: int) -> bool:
         if self._database is None:

@@ -112,7 +112,7 @@ class Conditional:
                     fields["peg_offset_levels"] = pick((0, 0, 0, 1, 2))
             if "peg_type" not in fields:
                 away = self.random.randint(-3, 3)
-                passive = order_type is OrderType.LIMIT_MAKER
+                passive = order_type is OrderType.LIMIT_MAKER and chance() < 0.7
                 fields["price_ticks"] = self._near(plan, -abs(away) if passive and side is Side.BUY else away)
         return fields
 
@@ -147,7 +147,7 @@ class Conditional:
         """An order that goes through some levels: the price moves, and triggers are reached."""
         plan, side = self.random.choice(self.symbols), self.random.choice(list(Side))
         away = self.random.randint(1, 5) * (1 if side is Side.BUY else -1)
-        fields = {"side": side, "order_type": OrderType.LIMIT, "time_in_force": TimeInForce.IOC}
+        fields: dict[str, Any] = {"side": side, "order_type": OrderType.LIMIT, "time_in_force": TimeInForce.IOC}
         fields |= {"price_ticks": self._near(plan, away), "qty_lots": self._some_lots(plan, 3 * plan.lots)}
         return self._sent(fields, plan)
 
@@ -218,7 +218,9 @@ class Conditional:
                 order_type = pick((OrderType.LIMIT, OrderType.LIMIT, OrderType.LIMIT_MAKER))
                 fields = self._sized(plan, self._terms(plan, working, order_type), 0.1)
             elif role is ListRole.PENDING:
-                fields = self._sized(plan, self._terms(plan, side, pick(list(OrderType))), 0.1)
+                fields = self._sized(
+                    plan, self._terms(plan, side, pick((*OrderType, OrderType.LIMIT_MAKER, OrderType.LIMIT_MAKER))), 0.1
+                )
             else:
                 takes_profit = (role is ListRole.ABOVE) == (side is Side.SELL)
                 types = (OrderType.LIMIT_MAKER, OrderType.LIMIT_MAKER, *PROFITS) if takes_profit else LOSSES
@@ -239,7 +241,7 @@ class Conditional:
             return command(CommandKind.SET_RULE, scope=Scope.ACCOUNT, value=pick((0, 1, 1, 2)), **who)
         rule = pick(list(RULE_VALUES))
         value = pick(RULE_VALUES[rule]) if chance() < 0.4 else 0
-        number = value if chance() < 0.97 else -1
+        number = value if chance() < 0.9 else -1
         return self._symbol_rule(pick(self.symbols), rule, number)
 
     def _symbol_rule(self, plan: SymbolPlan, rule: SymbolRule, value: int) -> Slot:

@@ -77,7 +77,7 @@ BUSY_WEIGHTS = {
     "transfer": 10,
     "tick": 6,
     "hash": 1,
-    "mode": 1,
+    "mode": 2,
     "limit": 2,
     "reference": 4,
     "unknown": 1,
@@ -113,7 +113,7 @@ SYMBOLS = {BUSY: BUSY_SYMBOLS, WIDE: WIDE_SYMBOLS, CONDITIONAL: CONDITIONAL_SYMB
 WEIGHTS = {BUSY: BUSY_WEIGHTS, WIDE: WIDE_WEIGHTS, CONDITIONAL: CONDITIONAL_WEIGHTS}
 USERS = {BUSY: ACCOUNTS, WIDE: tuple(range(16, 60)), CONDITIONAL: ACCOUNTS}
 DEPOSITS = {BUSY: 200_000, WIDE: 10**9, CONDITIONAL: 300_000}
-LIMITS = {
+LIMITS: dict[str, dict[Limit, tuple[int, ...]]] = {
     BUSY: {Limit.OPEN_ORDERS: (6, 16, 24, 40), Limit.LEVELS: (4, 10, 14, 30), Limit.CLOSED_ORDERS: (1, 3, 6, 40)},
     WIDE: {},
     CONDITIONAL: {Limit.OPEN_ORDERS: (40, 300, 300), Limit.LEVELS: (8, 16, 60, 60), Limit.CLOSED_ORDERS: (1, 3, 6, 40)},

@@ -317,7 +317,7 @@ class Flow(Conditional):
 
     def unknown(self) -> Slot:
         slot = self.place().copy()
-        slot[16] = self.random.choice((0, 8, 20, 36, 50, 99, 255))
+        slot[16] = self.random.choice((0, 10, 20, 39, 52, 99, 255))
         return slot
 
     def hostile(self) -> Slot:

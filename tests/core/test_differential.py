@@ -24,14 +24,37 @@ from tests.core.differential import (
     compare_rows,
     compare_states,
 )
-from tests.core.plans import BUSY, WIDE, command
+from tests.core.plans import BUSY, CONDITIONAL, WIDE, command
 from tests.core.streams import Flow, stream
 from tests.oracle import Stopped
 from tests.scenarios.runner import Run, Scenario
 from tests.scenarios.words import STANDARD, lines_of
 
 BUSY_SEEDS, BUSY_COMMANDS = (3, 700) if SLOW_KERNELS else (30, 2_000)
+CONDITIONAL_SEEDS, CONDITIONAL_COMMANDS = (3, 700) if SLOW_KERNELS else (20, 2_000)
 WIDE_SEEDS, WIDE_COMMANDS = (1, 1_500) if SLOW_KERNELS else (2, 10_000)
+
+GUARDS = (
+    "MASS_CANCELED",
+    "COUNTDOWN_SET",
+    "COUNTDOWN_FIRED",
+    "AUCTION_STARTED",
+    "AUCTION_INDICATED",
+    "AUCTION_ENDED",
+    "BREAKER_TRIPPED",
+    "SKIP_NOTED",
+    "PRICE_OUT_OF_COLLAR",
+    "POSITION_TOO_HIGH",
+    "EXPOSURE_TOO_HIGH",
+    "ORDER_RATE_TOO_HIGH",
+    "KEY_NOTIONAL_TOO_HIGH",
+    "WITHDRAWALS_CLOSED",
+    "AUCTION_ORDER",
+    "INVALID_AUCTION",
+    "TOO_MANY_COUNTDOWNS",
+    "SKIPPED_BY_OPERATOR",
+)
+"""What the streams of `test_guarded.py` reach."""
 
 
 @functools.cache
@@ -59,11 +82,30 @@ def test_engine_state_after_each_command_is_the_oracles() -> None:
         compare_rows(engine.engine.state, flow.rows(), f"sequence {flow.oracle.venue.sequence}")
 
 
+@functools.cache
+def _conditional(seed: int) -> tuple[Slot, list[Dicts], Rows]:
+    return stream(seed, CONDITIONAL_COMMANDS, CONDITIONAL)
+
+
+@pytest.mark.parametrize("seed", range(CONDITIONAL_SEEDS))
+def test_engine_on_conditional_stream_does_what_the_oracle_does(seed: int) -> None:
+    commands, expected, rows = _conditional(seed)
+    Differential(seed, Engine(new_state(TINY, index_seed=seed))).follow(commands, expected, rows)
+
+
+def test_engine_state_after_each_conditional_command_is_the_oracles() -> None:
+    flow, engine = Flow(seed=7, kind=CONDITIONAL), EngineExchange()
+    for _ in range(100 if SLOW_KERNELS else 600):
+        commands, expected = flow.take(1)
+        assert engine.apply(commands[0]) == expected[0]
+        compare_rows(engine.engine.state, flow.rows(), f"sequence {flow.oracle.venue.sequence}")
+
+
 @pytest.mark.skipif(SLOW_KERNELS, reason="the streams are as long as the compiled kernels are given")
-def test_busy_streams_reach_every_event_and_every_refusal() -> None:
+def test_streams_reach_every_event_and_every_refusal() -> None:
     kinds: Counter[str] = Counter()
-    for seed in range(BUSY_SEEDS):
-        _, expected, _ = _busy(seed)
+    streams = [_busy(seed) for seed in range(BUSY_SEEDS)] + [_conditional(seed) for seed in range(CONDITIONAL_SEEDS)]
+    for _, expected, _ in streams:
         for events in expected:
             for event in events:
                 kinds[EventKind(event["kind"]).name] += 1
@@ -72,7 +114,7 @@ def test_busy_streams_reach_every_event_and_every_refusal() -> None:
                 elif event["kind"] == EventKind.PREVENTED:
                     kinds[StpMode(event["stp_mode"]).name] += 1
     wanted = {kind.name for kind in EventKind} | {code.name for code in RejectCode} | {mode.name for mode in StpMode}
-    assert wanted - set(kinds) <= {"NONE"}
+    assert wanted - set(kinds) <= {"NONE", *GUARDS}
     assert kinds["TRADE"] > 3_000
 
 

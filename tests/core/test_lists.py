@@ -26,12 +26,23 @@ from exchange.core.records import slots
 from exchange.core.state import TINY, new_state
 from tests.core.differential import Dicts
 from tests.core.plans import command
-from tests.scenarios.language import RULES
+from tests.scenarios.words import RULES
 
 MAKER, TRADER = 17, 16
 WORKING, PENDING, ABOVE, BELOW = ListRole.WORKING, ListRole.PENDING, ListRole.ABOVE, ListRole.BELOW
 LIMIT, LIMIT_MAKER, MARKET = OrderType.LIMIT, OrderType.LIMIT_MAKER, OrderType.MARKET
 STOP_LOSS, TAKE_PROFIT = OrderType.STOP_LOSS, OrderType.TAKE_PROFIT
+
+
+def sells_above(price: int, lots: int) -> dict[str, Any]:
+    """A leg that rests above the market."""
+    return {"side": Side.SELL, "order_type": LIMIT_MAKER, "price": price, "lots": lots, "list_role": ABOVE}
+
+
+def stops_below(stop_price: int, lots: int, role: ListRole = BELOW) -> dict[str, Any]:
+    """A leg that sells at market when the price falls so low."""
+    fields = {"order_type": STOP_LOSS, "time_in_force": TimeInForce.IOC, "stop_price_ticks": stop_price}
+    return {"side": Side.SELL, "lots": lots, "list_role": role, **fields}
 
 
 class Venue:
@@ -50,7 +61,7 @@ class Venue:
                 transfer = {"transfer_id": account * 10 + asset, "amount_atoms": 1_000_000}
                 self.send(CommandKind.DEPOSIT, account=account, asset=asset, **transfer)
 
-    def send(self, kind: CommandKind, client_id: str = "", **fields: int) -> Dicts:
+    def send(self, kind: CommandKind, client_id: str = "", /, **fields: Any) -> Dicts:
         self.sequence += 1
         batch = slots(1)
         batch[0] = command(kind, client_id, sequence=self.sequence, ts_ns=self.sequence, **fields)
@@ -99,15 +110,8 @@ def test_oco_trade_of_one_leg_closes_the_other() -> None:
     venue = Venue()
     events = venue.list(
         ListType.OCO,
-        {"side": Side.SELL, "order_type": LIMIT_MAKER, "price": 110, "lots": 5, "list_role": ABOVE},
-        {
-            "side": Side.SELL,
-            "order_type": STOP_LOSS,
-            "lots": 5,
-            "list_role": BELOW,
-            "stop_price_ticks": 90,
-            "time_in_force": TimeInForce.IOC,
-        },
+        sells_above(110, 5),
+        stops_below(90, 5),
         client_id="both",
     )
     assert told(events) == [
@@ -136,15 +140,8 @@ def test_oco_triggered_stop_closes_the_other_before_it_enters() -> None:
     venue.place(Side.BUY, 80, 9)
     venue.list(
         ListType.OCO,
-        {"side": Side.SELL, "order_type": LIMIT_MAKER, "price": 110, "lots": 5, "list_role": ABOVE},
-        {
-            "side": Side.SELL,
-            "order_type": STOP_LOSS,
-            "lots": 5,
-            "list_role": BELOW,
-            "stop_price_ticks": 90,
-            "time_in_force": TimeInForce.IOC,
-        },
+        sells_above(110, 5),
+        stops_below(90, 5),
     )
     assert told(venue.place(Side.SELL, 80, 1))[1:] == [
         "TRADE 4 1 1@80",
@@ -242,15 +239,8 @@ def test_opoco_pair_gets_one_quantity_and_begins_to_wait() -> None:
     venue.place(Side.SELL, 100, 4)
     legs = (
         OTO[0],
-        {"side": Side.SELL, "order_type": LIMIT_MAKER, "price": 120, "lots": 0, "list_role": ABOVE},
-        {
-            "side": Side.SELL,
-            "order_type": STOP_LOSS,
-            "lots": 0,
-            "list_role": BELOW,
-            "stop_price_ticks": 90,
-            "time_in_force": TimeInForce.IOC,
-        },
+        sells_above(120, 0),
+        stops_below(90, 0),
     )
     assert told(venue.list(ListType.OPOCO, *legs))[7:] == [
         "TRADE 2 1 4@100",
@@ -276,15 +266,8 @@ def test_otoco_cancel_of_a_pending_leg_cancels_all_in_order() -> None:
     venue = Venue()
     legs = (
         OTO[0],
-        {"side": Side.SELL, "order_type": LIMIT_MAKER, "price": 120, "lots": 4, "list_role": ABOVE},
-        {
-            "side": Side.SELL,
-            "order_type": STOP_LOSS,
-            "lots": 4,
-            "list_role": BELOW,
-            "stop_price_ticks": 90,
-            "time_in_force": TimeInForce.IOC,
-        },
+        sells_above(120, 4),
+        stops_below(90, 4),
     )
     venue.list(ListType.OTOCO, *legs)
     assert told(venue.cancel(2)) == [
@@ -301,14 +284,7 @@ def test_stop_whose_condition_holds_already_has_its_turn_at_once() -> None:
     venue.place(Side.BUY, 100, 9)
     legs = (
         {"side": Side.SELL, "price": 100, "lots": 2, "list_role": WORKING},
-        {
-            "side": Side.SELL,
-            "order_type": STOP_LOSS,
-            "lots": 3,
-            "list_role": PENDING,
-            "stop_price_ticks": 105,
-            "time_in_force": TimeInForce.IOC,
-        },
+        stops_below(105, 3, PENDING),
     )
     assert told(venue.list(ListType.OTO, *legs))[5:] == [
         "TRADE 2 1 2@100",
@@ -377,15 +353,8 @@ def test_command_in_between_makes_the_staging_void() -> None:
 )
 def test_last_leg_that_does_not_fit_refuses_the_list(changed: dict[str, Any], code: RejectCode) -> None:
     venue = Venue()
-    last = {
-        "side": Side.SELL,
-        "order_type": STOP_LOSS,
-        "lots": 5,
-        "list_role": BELOW,
-        "stop_price_ticks": 90,
-        "time_in_force": TimeInForce.IOC,
-    }
-    first = {"side": Side.SELL, "order_type": LIMIT_MAKER, "price": 110, "lots": 5, "list_role": ABOVE}
+    last = stops_below(90, 5)
+    first = sells_above(110, 5)
     events = venue.list(ListType.OCO, {**first, "client_id": "first"}, {**last, **changed})
     assert told(events) == [f"REJECTED {code.name}"]
     assert venue.engine.state.header[0].open_orders == 0

@@ -32,7 +32,7 @@ SYMBOL = st.sampled_from((1, 1, 1, 2, 3))
 CLIENT_ID = st.sampled_from(("", "", "", "a", "b", "c", "\0\0\0\0late", "x" * 36))
 PRICE = st.integers(1, 12) | st.integers(95, 105) | EDGE
 LOTS = st.integers(1, 9) | st.integers(-1, 2_000) | EDGE
-CODES = st.sampled_from((0, 1, 2, 3, 4, 5, 255))
+CODES = st.sampled_from((0, 1, 2, 3, 4, 5, 7, 8, 255))
 
 OPENING = """
 change BTC_USDT orders_max=3 maker_fee_ppm=1000 taker_fee_ppm=20000 -> done
@@ -50,6 +50,8 @@ fund 18 BTC 500 USDT 100000 ETH 300
 class TwoExchanges(RuleBasedStateMachine):
     """Each rule sends one command to both."""
 
+    opening = OPENING
+
     def __init__(self) -> None:
         super().__init__()
         self.engine, self.oracle = EngineExchange(), OracleExchange()
@@ -57,7 +59,7 @@ class TwoExchanges(RuleBasedStateMachine):
 
     @initialize()
     def open_the_venue(self) -> None:
-        scenario = Scenario("machine", "opening", lines_of(STANDARD + OPENING))
+        scenario = Scenario("machine", "opening", lines_of(STANDARD + self.opening))
         for exchange in (self.engine, self.oracle):
             run = Run(scenario, exchange)
             for line in scenario.lines:
@@ -196,9 +198,10 @@ class TwoExchanges(RuleBasedStateMachine):
         compare_states(self.engine, self.oracle, f"sequence {self.sequence}")
 
 
-TestTwoExchanges: Any = TwoExchanges.TestCase
-TestTwoExchanges.settings = settings(
+SETTINGS = settings(
     settings(),
     stateful_step_count=25 if SLOW_KERNELS else 50,
     max_examples=10 if SLOW_KERNELS else settings().max_examples,
 )
+TestTwoExchanges: Any = TwoExchanges.TestCase
+TestTwoExchanges.settings = SETTINGS

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from exchange.core import event_records, records
-from exchange.core.codes import CommandKind
+from exchange.core.codes import CommandKind, EventKind
 from exchange.gateway import wire
 
 RNG = np.random.default_rng(20261123)
@@ -54,3 +54,24 @@ def test_place_and_target_are_the_bytes_that_fill_command_writes() -> None:
     aimed = {"account": 17, "symbol": 2, "order_id": 2**50 + 1, "qty_lots": 9}
     records.fill_command(slot, CommandKind.REDUCE, "x" * 36, "", **aimed, flags=3)
     assert wire.target(CommandKind.REDUCE, **aimed, client_id="x" * 36, flags=3) == slot.tobytes()
+
+
+def test_countdown_and_sweep_are_the_bytes_that_fill_command_writes() -> None:
+    slot = records.slots(1)[0]
+    timed = {"account": 18, "symbol": 4, "key": 2**20 - 1, "countdown_ns": 2**45 + 1}
+    records.fill_command(slot, CommandKind.COUNTDOWN, "", "", **timed)
+    assert wire.countdown(**timed) == slot.tobytes()
+    swept = {"scope": 3, "account": 19, "symbol": 5, "key": 77}
+    records.fill_command(slot, CommandKind.MASS_CANCEL, "", "", **swept)
+    assert wire.sweep(**swept) == slot.tobytes()
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_more_of_a_mass_cancel_is_found_behind_and_before_other_events(more: int) -> None:
+    slots = records.slots(3)
+    swept = slots[1:2].view(event_records.MASS_CANCELED)[0]
+    swept["kind"], swept["more"] = EventKind.MASS_CANCELED, more
+    slots[0][wire.KIND_AT] = slots[2][wire.KIND_AT] = EventKind.ORDER_CLOSED
+    slots[0][wire.MORE_AT] = slots[2][wire.MORE_AT] = 1 - more
+    assert wire.mass_canceled(slots.tobytes()) is bool(more)
+    assert wire.mass_canceled(slots[:1].tobytes()) is False

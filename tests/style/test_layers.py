@@ -11,7 +11,10 @@ import pytest
 from tests.style import source
 
 _ENGINE = {"exchange.core", "exchange.disruptor", "journal", "snapshots"}
-_REPLAY = {"exchange.replay", "exchange.checkpoint", "exchange.recovery", "exchange.follower"}
+_REPLAY = {
+    *{"exchange.commands", "exchange.replay", "exchange.poison", "exchange.checkpoint"},
+    *{"exchange.recovery", "exchange.follower"},
+}
 _SERVICES = {"exchange.settings", "exchange.datadir", "exchange.timekeeper", *_REPLAY}
 _PEOPLE = {"exchange.persistence", "exchange.users"}
 _EDGES = {"exchange.gateway", "exchange.marketdata"}
@@ -26,10 +29,20 @@ LAYERS: dict[str, set[str]] = {
     "exchange.progress": set(),
     "exchange.core": set(),
     "exchange.disruptor": {"exchange.core", "journal"},
-    "exchange.replay": {"exchange.core", "journal"},
+    "exchange.commands": {"exchange.core", "journal"},
+    "exchange.replay": {"exchange.core", "exchange.commands", "journal"},
+    "exchange.poison": {"exchange.core", "exchange.datadir"},
     "exchange.checkpoint": {"exchange.core", "snapshots"},
+    "exchange.past": {
+        *{"exchange.core", "journal", "snapshots"},
+        *{"exchange.commands", "exchange.checkpoint", "exchange.progress"},
+    },
+    "exchange.forensics": {
+        *{"exchange.core", "journal", "snapshots"},
+        *{"exchange.past", "exchange.checkpoint", "exchange.progress"},
+    },
     "exchange.recovery": {
-        *{*_ENGINE, "exchange.replay", "exchange.checkpoint"},
+        *{*_ENGINE, "exchange.commands", "exchange.replay", "exchange.poison", "exchange.checkpoint"},
         *{"exchange.datadir", "exchange.settings", "exchange.progress"},
     },
     "exchange.follower": {*_ENGINE, "exchange.replay", "exchange.checkpoint", "exchange.datadir", "exchange.settings"},
@@ -37,7 +50,7 @@ LAYERS: dict[str, set[str]] = {
     "exchange.marketdata": {"exchange.core", "exchange.disruptor", "exchange.settings", "exchange.progress", "journal"},
     "exchange.persistence": {
         *{"exchange.core", "journal", "snapshots", "exchange.datadir", "exchange.progress"},
-        *{"exchange.settings", "exchange.replay", "exchange.checkpoint"},
+        *{"exchange.settings", "exchange.replay", "exchange.checkpoint", "exchange.past"},
     },
     "exchange.users": {
         *{"exchange.core", "exchange.disruptor"},
@@ -58,14 +71,20 @@ LAYERS: dict[str, set[str]] = {
     "exchange.operator_cli": {"exchange.control", "exchange.settings", "exchange.datadir", *_PEOPLE},
     "exchange.market_replay": {"exchange.core", "exchange.disruptor"},
     "exchange.warm": {*_ENGINE, "exchange.marketdata"},
-    "exchange.backoffice": {*_ENGINE, *_PEOPLE, *_EDGES, "exchange.control", "exchange.settings", "exchange.datadir"},
+    "exchange.operating": {"exchange.core", "exchange.disruptor", "journal", *_PEOPLE},
+    "exchange.venue_cli": {"exchange.operator_cli", "exchange.operating", "exchange.progress"},
+    "exchange.backoffice": {
+        *{*_ENGINE, *_PEOPLE, *_EDGES},
+        *{"exchange.control", "exchange.operating", "exchange.settings", "exchange.datadir"},
+    },
     "exchange.app": {
         *{*_ENGINE, *_SERVICES, *_PEOPLE, *_EDGES},
-        *{"exchange.control", "exchange.backoffice", "exchange.progress"},
+        *{"exchange.control", "exchange.operating", "exchange.backoffice", "exchange.progress"},
     },
     "exchange.cli": {
         *{*_ENGINE, *_SERVICES, *_PEOPLE, *_EDGES},
-        *{"exchange.app", "exchange.market_replay", "exchange.warm", "exchange.operator_cli"},
+        *{"exchange.app", "exchange.market_replay", "exchange.warm"},
+        *{"exchange.operator_cli", "exchange.venue_cli", "exchange.forensics"},
     },
     "exchange.__main__": {"exchange.cli"},
     "bench": {*_ENGINE, *_SERVICES, *_PEOPLE, *_EDGES, "exchange.app", "exchange.market_replay", "exchange.warm"},

@@ -288,6 +288,13 @@ class PreventedMatch(Struct, forbid_unknown_fields=True):
     transactTime: Time
 
 
+class Countdown(Struct, forbid_unknown_fields=True):
+    """A dead man's timer as it is from now on; `symbol` is empty for one of all symbols."""
+
+    symbol: str
+    countdownTime: Annotated[str, Meta(pattern="^[0-9]+$")]
+
+
 class ListenKey(Struct, forbid_unknown_fields=True):
     """The name of a user data stream."""
 

@@ -92,6 +92,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
     ("DELETE", "/openOrders"): _account(list[account.Canceled], *told.CANCEL),
     ("GET", "/openOrders"): _account(list[account.Order]),
+    ("POST", "/countdownCancelAll"): _account(account.Countdown, *told.COMMAND, *told.SYMBOL),
     ("GET", "/account"): _account(account.Account),
     ("GET", "/account/commission"): _account(account.Commission),
     ("GET", "/rateLimit/order"): _account(list[account.OrderCount]),

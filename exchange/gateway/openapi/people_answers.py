@@ -102,6 +102,13 @@ class KycApplied(Struct, forbid_unknown_fields=True):
     applied: bool
 
 
+class NotionalPerDay(Struct, forbid_unknown_fields=True):
+    """What the orders of a key may amount to in a day."""
+
+    asset: str
+    amount: str
+
+
 class ApiKey(Struct, forbid_unknown_fields=True):
     """An API key; `number` is what its orders carry, `tradeUntil` is when its right to trade ends."""
 
@@ -112,6 +119,8 @@ class ApiKey(Struct, forbid_unknown_fields=True):
     signature: Literal["plain", "strict"]
     permissions: list[Literal["read", "trade", "withdraw"]]
     addresses: list[str]
+    symbols: list[str]
+    notionalPerDay: NotionalPerDay | None
     label: str
     createdAt: Time
     expiresAt: Time | None

@@ -205,6 +205,14 @@ class SessionStatus(Struct, forbid_unknown_fields=True):
     userDataStream: bool
 
 
+class CancelOnDisconnect(Struct, forbid_unknown_fields=True):
+    """What happens to the orders of a key when the connection ends; `graceTime`: how long after it."""
+
+    apiKey: str
+    enabled: bool
+    graceTime: Annotated[int, Meta(ge=0)]
+
+
 class Subscription(Struct, forbid_unknown_fields=True):
     """A user data stream of the connection."""
 

@@ -68,6 +68,11 @@ SESSION_METHODS: dict[str, MethodRow] = {
     "session.logon": MethodRow("Requests need no key and no signature from here on.", _SIGNED, private.SessionStatus),
     "session.status": MethodRow("Who the connection is.", (), private.SessionStatus),
     "session.logout": MethodRow("The session ends, and its user data streams.", (), private.SessionStatus),
+    "session.cancelOnDisconnect": MethodRow(
+        "Whether the orders of the key are canceled when the connection ends.",
+        ("enabled", *_SIGNED),
+        private.CancelOnDisconnect,
+    ),
     "session.subscriptions": MethodRow("The user data streams of the connection.", (), list[private.Subscription]),
     "userDataStream.subscribe": MethodRow(
         "The user data stream of the session's account, from `fromSequence` on.",

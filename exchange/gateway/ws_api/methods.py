@@ -36,6 +36,7 @@ ENDPOINTS: dict[str, tuple[str, str]] = {
     "order.amendments": ("GET", "/order/amendments"),
     "openOrders.status": ("GET", "/openOrders"),
     "openOrders.cancelAll": ("DELETE", "/openOrders"),
+    "countdownCancelAll": ("POST", "/countdownCancelAll"),
     "allOrders": ("GET", "/allOrders"),
     "account.status": ("GET", "/account"),
     "account.commission": ("GET", "/account/commission"),
@@ -52,7 +53,7 @@ AT_ONCE = frozenset(
     (
         *("ping", "time"),
         *("order.place", "order.test", "order.cancel", "order.cancelReplace", "order.amend.keepPriority"),
-        "openOrders.cancelAll",
+        *("openOrders.cancelAll", "countdownCancelAll"),
     )
 )
 """Methods that wait for the pipeline or for nothing, and need no task."""

@@ -36,6 +36,7 @@ from exchange.gateway.venue import Venue, shutting_down
 from exchange.gateway.weights import UNKNOWN, Weight
 from exchange.gateway.ws_api import calls, messages, methods
 from exchange.gateway.ws_api.connection import Connection, Limits
+from exchange.gateway.ws_api.dead_man import DeadMan
 from exchange.gateway.ws_api.messages import Request, Unreadable
 from exchange.gateway.ws_api.rate_limits import RateLimits
 from exchange.gateway.ws_api.receiving import ReceivingSocket
@@ -78,6 +79,7 @@ class WsApi:
         self._limits = limits
         self._rate_limits = RateLimits(venue.limits)
         self._sessions = Sessions(venue)
+        self._dead_man = DeadMan(venue)
         self.methods = self._every_method()
         self._addresses: Counter[Address] = Counter()
         self._in_flight = 0
@@ -95,6 +97,7 @@ class WsApi:
             "session.logon": sessions.logon,
             "session.status": sessions.status,
             "session.logout": sessions.logout,
+            "session.cancelOnDisconnect": self._dead_man.set,
             "session.subscriptions": streams.subscriptions,
             "userDataStream.subscribe": streams.subscribe,
             "userDataStream.subscribe.signature": streams.subscribe_signed,
@@ -169,6 +172,7 @@ class WsApi:
         finally:
             connection.end()
             self._sessions.leave(connection)
+            self._dead_man.leave(connection)
             self.connections.discard(connection)
             if not self.connections:
                 self._nobody.set()
@@ -198,6 +202,7 @@ class WsApi:
         for connection in tuple(self.connections):
             connection.check(now)
         self._sessions.sweep()
+        self._dead_man.sweep()
 
     async def stop(self, timeout_s: float) -> None:
         """Answer what is in flight, tell every client, and wait at most `timeout_s` for their goodbye."""
@@ -217,6 +222,7 @@ class WsApi:
         except TimeoutError:
             for connection in tuple(self.connections):
                 connection.abort()
+        await self._dead_man.stop()
 
     # ---- requests -------------------------------------------------------------------------------------------------
 

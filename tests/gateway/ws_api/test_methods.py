@@ -55,6 +55,7 @@ CHANGING = {
     "order.cancelReplace",
     "order.amend.keepPriority",
     "openOrders.cancelAll",
+    "countdownCancelAll",
     "userDataStream.start",
     "userDataStream.ping",
     "userDataStream.stop",
