@@ -37,7 +37,7 @@ create table exchange_order.order_lists (
     symbol        integer  not null references exchange_order.symbols,
     list_type     smallint not null,
     list_status   smallint not null check (list_status between 1 and 2),
-    order_id_0    bigint   not null,                            -- the legs in order; 0: there is none, or it is not known
+    order_id_0    bigint   not null,                            -- the legs in order; 0: there is none
     order_id_1    bigint   not null,
     order_id_2    bigint   not null,
     created_ts_ns bigint   not null,
