@@ -25,7 +25,13 @@ from exchange.gateway.ws_api.methods import routed
 
 Json = dict[str, Any]
 _REF = "#/components/schemas/{name}"
-_OF_PRIVATE = (private.ExecutionReport, private.AccountPosition, private.BalanceUpdate, private.StreamTerminated)
+_OF_PRIVATE = (
+    private.ExecutionReport,
+    private.ListStatus,
+    private.AccountPosition,
+    private.BalanceUpdate,
+    private.StreamTerminated,
+)
 _ABOUT = """\
 The sockets of the exchange; both ports serve all of them. The REST interface is in `/openapi.json`. Times are
 milliseconds, with `?timeUnit=MICROSECOND` in the address microseconds.
