@@ -12,6 +12,7 @@ from enum import IntEnum
 from typing import Any
 
 from exchange.core.auction import auction, pass_phases
+from exchange.core.by_reference import by_reference
 from exchange.core.codes import (
     CommandKind,
     EventFlag,
@@ -342,13 +343,14 @@ def _apply_rare(state: State, commands: Any, i: int, events: Any, used: int) -> 
 
 
 @kernel
-def apply(state: State, commands: Any, first: int, count: int, events: Any, used: int) -> tuple[int, int, int]:
+def apply(arrays: State, commands: Any, first: int, count: int, events: Any, used: int) -> tuple[int, int, int]:
     """Apply command slots `first` .. `first + count`; append their events from slot `used` on.
 
     Returns (commands applied, next free event slot, Status). NEEDS_ROOM: enlarge the pool `header.room` names and enter
     again behind the commands applied. EVENTS_FULL: drain the buffer, or make it hold `header.events_needed`. FAULT:
     `header.fault` says which; the command was not applied and no later one may be.
     """
+    state = by_reference(arrays)
     header = state.header[0]
     for done in range(count):
         i = first + done
