@@ -1,7 +1,7 @@
 """A named tuple of arrays passed by its address.
 
-Owns one Numba type. A function that takes a state of 30 arrays takes more than 200 numbers, stored anew at each call and
-compiled each time; behind a reference it takes one address. `by_reference(state)` puts the tuple on the stack of the
+Owns one Numba type. A function that takes a state of 30 arrays takes more than 200 numbers, stored anew at each call
+and compiled each time; behind a reference it takes one address. `by_reference(state)` puts the tuple on the stack of the
 kernel that Python entered; what that kernel calls reads the same attributes through the address. Figures are in
 docs/engine.md, section 9.
 
@@ -12,17 +12,14 @@ reference hands it to a `part` and reads nothing through it itself: there the tu
 from __future__ import annotations
 
 import hashlib
-from typing import Any, TypeVar
+from typing import Any
 
 from numba.core import cgutils, types
 from numba.core.datamodel import models
-from numba.core.typing.templates import AttributeTemplate
+from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.extending import intrinsic, lower_getattr_generic, register_model
-from numba.core.typing.templates import infer_getattr
 
 from exchange.core.compile import INTERPRETED
-
-T = TypeVar("T")
 
 
 class TupleReference(types.Type):  # type: ignore[misc]  # numba has no types
@@ -78,11 +75,8 @@ def _address_of(_context: Any, pointee: Any) -> Any:
     return reference(pointee), codegen
 
 
-if INTERPRETED:
+def _itself(state: Any) -> Any:
+    return state
 
-    def by_reference(state: T) -> T:
-        """The named tuple itself."""
-        return state
 
-else:
-    by_reference: Any = _address_of
+by_reference: Any = _itself if INTERPRETED else _address_of
