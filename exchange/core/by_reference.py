@@ -1,8 +1,8 @@
 """A named tuple of arrays passed by its address.
 
 Owns one Numba type. A function that takes a state of 30 arrays takes more than 200 numbers, stored anew at each call
-and compiled each time; behind a reference it takes one address. `by_reference(state)` puts the tuple on the stack of the
-kernel that Python entered; what that kernel calls reads the same attributes through the address. Figures are in
+and compiled each time; behind a reference it takes one address. `by_reference(state)` puts the tuple on the stack of
+the kernel that Python entered; what that kernel calls reads the same attributes through the address. Figures are in
 docs/engine.md, section 9.
 
 The tuple never changes while it is referred to, which the machine code may rely on. So the kernel that makes the

@@ -1,10 +1,10 @@
 """How the functions of a kernel become one module: each is lowered once, linked once and optimised once.
 
 Owns two Numba compilers. Numba makes a finished library of every function: it links into it the libraries of all that
-the function calls, optimises the whole and compiles it to machine code, and does so again in each caller. A kernel of 300
-functions, ten calls deep, thereby compiles most of its code dozens of times. Here a part stays as it was lowered, and
-the kernel that Python enters gathers all the parts below it, once: compiling the engine takes a fraction of the time
-(docs/engine.md, section 9).
+the function calls, optimises the whole and compiles it to machine code, and does so again in each caller. A kernel of
+300 functions, ten calls deep, thereby compiles most of its code dozens of times. Here a part stays as it was lowered,
+and the kernel that Python enters gathers all the parts below it, once: compiling the engine takes a fraction of the
+time (docs/engine.md, section 9).
 
 A part is a call of its own in the machine code (`noinline`), unless it is to be inlined: what the optimiser may not
 decide, it does not spend time on.
