@@ -13,9 +13,8 @@ from typing import Any, TypeVar
 
 from numba.core import cgutils, types
 from numba.core.datamodel import models
-from numba.core.typing.templates import AttributeTemplate
+from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.extending import intrinsic, lower_getattr_generic, register_model
-from numba.core.typing.templates import infer_getattr
 
 from exchange.core.compile import INTERPRETED
 
