@@ -67,6 +67,7 @@ class OracleExchange:
     """The oracle behind command slots."""
 
     def __init__(self) -> None:
+        self.checks = False
         self.oracle = Oracle(hash_rows)
         self.told: list[Dicts] = []
 
@@ -82,12 +83,14 @@ class EngineExchange:
     """The engine, one command a batch, with its invariants checked after each; it starts with next to no room."""
 
     def __init__(self, state: State | None = None) -> None:
+        self.checks = True
         self.engine = Engine(new_state(TINY) if state is None else state)
         self.told: list[Dicts] = []
 
     def apply(self, slot: Slot) -> Dicts:
         self.told.append(event_dicts(self.engine.run(slot.reshape(1, RECORD_BYTES))))
-        check_all(self.engine.state)
+        if self.checks:
+            check_all(self.engine.state)
         return self.told[-1]
 
     def canonical(self) -> Rows:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from exchange.core.codes import CommandKind, EventKind, OrderType, RejectCode, Scope, Side, SymbolRule, TimeInForce
 from exchange.core.hashing import state_hash
 from exchange.core.records import fill_command, slots
@@ -43,11 +45,20 @@ class Venue:
 
     def run(self, kind: CommandKind, client_id: str = "", /, **fields: Any) -> Told:
         """Apply one command; its events."""
+        return self.exchange.apply(self._slot(kind, client_id, **fields))
+
+    def _slot(self, kind: CommandKind, client_id: str = "", /, **fields: Any) -> Slot:
         slot: Slot = slots(1)[0]
         self.sequence += 1
         head: dict[str, Any] = {"client_id": client_id, "sequence": self.sequence, "ts_ns": self.ts_ns}
         fill_command(slot, kind, **(head | fields))
-        return self.exchange.apply(slot)
+        return slot
+
+    def bid(self, account: int, count: int) -> None:
+        """So many orders of one lot at 90, in one batch."""
+        said = {"account": account, "symbol": 1, "price_ticks": 90, "qty_lots": 1}
+        kind = {"order_type": OrderType.LIMIT, "time_in_force": TimeInForce.GTC}
+        self.exchange.engine.run(np.stack([self._slot(CommandKind.PLACE, **said, **kind) for _ in range(count)]))
 
     def place(self, account: int, side: Side, lots: int, price: int = 0, **fields: Any) -> Told:
         """PLACE: LIMIT GTC, or MARKET where no price is given."""

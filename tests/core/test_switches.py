@@ -20,7 +20,6 @@ from exchange.core.codes import (
 )
 from exchange.core.rules import SYMBOL_RULE_MAX
 from exchange.core.state import EXPIRIES_PER_TICK, KEY_MAX, MASS_CANCEL_MAX
-from tests.core.differential import SLOW_KERNELS
 from tests.core.guarded_venue import ANN, BOB, CID, Venue, fields, kinds, refused
 
 BUY, SELL = Side.BUY, Side.SELL
@@ -177,11 +176,9 @@ def test_mass_cancel_that_names_nobody_is_refused(said: dict[str, int], code: Re
     assert refused(_crowd().run(CommandKind.MASS_CANCEL, **said)) == code
 
 
-@pytest.mark.skipif(SLOW_KERNELS, reason="five thousand orders")
 def test_mass_cancel_of_more_than_its_maximum_goes_on_when_it_is_repeated() -> None:
     venue = Venue(orders_max=10_000)
-    for _ in range(MASS_CANCEL_MAX + 1):
-        venue.place(ANN, BUY, 1, 90)
+    venue.bid(ANN, MASS_CANCEL_MAX + 1)
     first = venue.run(CommandKind.MASS_CANCEL, scope=Scope.VENUE)
     assert fields(first, E.MASS_CANCELED, "canceled_count", "more") == [(MASS_CANCEL_MAX, 1)]
     second = venue.run(CommandKind.MASS_CANCEL, scope=Scope.VENUE)
@@ -247,11 +244,9 @@ def test_countdown_that_is_wrong_is_refused(said: dict[str, int], code: RejectCo
     assert refused(Venue().run(CommandKind.COUNTDOWN, **said)) == code
 
 
-@pytest.mark.skipif(SLOW_KERNELS, reason="a thousand orders")
 def test_countdown_with_more_orders_than_a_tick_closes_fires_when_none_is_left() -> None:
     venue = Venue(orders_max=10_000)
-    for _ in range(EXPIRIES_PER_TICK + 1):
-        venue.place(ANN, BUY, 1, 90)
+    venue.bid(ANN, EXPIRIES_PER_TICK + 1)
     _arm(venue, ANN, 1)
     _arm(venue, BOB, 2)
     first = venue.tick(2_000)

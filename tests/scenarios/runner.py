@@ -33,6 +33,9 @@ def _lots(order: Row, terms: Row | None) -> str:
 
 
 class Exchange(Protocol):
+    checks: bool
+    """Whether it checks its invariants after each command, if it has any."""
+
     def apply(self, slot: Slot) -> list[dict[str, Any]]:
         """Apply one command slot (128 u1) and return its events as dicts."""
 
@@ -143,8 +146,10 @@ class Run:
 
     def arm(self, line: Line) -> None:
         """Many dead man's timers, one a key from 1 on: `arm COUNT of ACCOUNT`."""
+        checks, self.exchange.checks = self.exchange.checks, False  # ten thousand states that differ by a row
         for key in range(1, int(line.words[1]) + 1):
             self.apply(Request(CommandKind.COUNTDOWN, {"account": int(line.words[3]), "key": key, "countdown_ns": 1}))
+        self.exchange.checks = checks
 
     def balance(self, line: Line) -> None:
         """All that an account has: `balance ACCOUNT ASSET AVAILABLE+LOCKED ...`, or `nothing`."""
