@@ -302,7 +302,7 @@ def auction(state: State, commands: Any, i: int, events: Any, used: int) -> int:
     if command.action == AuctionAction.START:
         return _start(state, symbol, i64(command.end_ts_ns), events, used)
     used = _uncross(state, symbol, CommandKind.AUCTION, events, used)
-    _, used = take_turns(state, symbol, i64(TURNS_PER_COMMAND), CommandKind.AUCTION, events, used)
+    _, used = take_turns(state, symbol, i64(TURNS_PER_COMMAND), i64(CommandKind.AUCTION), events, used)
     return used
 
 

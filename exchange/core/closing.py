@@ -2,6 +2,8 @@
 
 Owns the end of orders that are taken back. Closing a leg may close others of its list, so whoever closes many reads
 the next one anew. Each function returns the next free event slot.
+
+Codes are given as `i64(...)`: a code's type is part of a signature, so members would have each body compiled anew.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from typing import Any
 from exchange.core.book import unlink
 from exchange.core.clearing import hold, hold_atoms, payer
 from exchange.core.codes import EventKind
-from exchange.core.compile import i64, inlined, part
+from exchange.core.compile import inlined, part
 from exchange.core.emit import emit_order
 from exchange.core.leaving import take_back
 from exchange.core.lists import leg_ended
@@ -42,9 +44,9 @@ def close_resting(state: State, slot: int, reason: int, status: int, command_kin
 def close_special(state: State, slot: int, reason: int, status: int, command_kind: int, events: Any, used: int) -> int:
     """Close a special order, and what hangs on it."""
     list_slot = list_of(state, slot)
-    used = take_back(state, slot, i64(reason), i64(status), i64(command_kind), events, used)
+    used = take_back(state, slot, reason, status, command_kind, events, used)
     if list_slot != 0:
-        used = leg_ended(state, list_slot, slot, False, i64(status), i64(command_kind), events, used)
+        used = leg_ended(state, list_slot, slot, False, status, command_kind, events, used)
     return used
 
 

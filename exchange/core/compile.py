@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numba
 import numpy as np
 
+from exchange.core.linking import KernelCompiler, PartCompiler
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 if TYPE_CHECKING:
@@ -84,19 +86,35 @@ def kernel(function: F) -> F:
     state array was an atomic increment and decrement, and the engine ran at 0.3 instead of 8.9 M commands/s
     (`bench.engine`).
     """
-    compiled: F = _njit(cache=True, nogil=True, error_model="numpy", _nrt=False, no_cfunc_wrapper=True)(function)
+    compiled: F = _njit(
+        cache=True,
+        nogil=True,
+        error_model="numpy",
+        _nrt=False,
+        no_cfunc_wrapper=True,
+        forceinline=False,
+        pipeline_class=KernelCompiler,
+    )(function)
     return compiled
 
 
-def _within_kernels(function: F, **options: Any) -> F:
-    """Compile without an entry for Python, which would cost compile time. Calling it from Python raises TypeError."""
+def _within_kernels(function: F, *, forceinline: bool) -> F:
+    """Compile without an entry for Python, which would cost compile time. Calling it from Python raises TypeError.
+
+    Said to be false, `forceinline` is; not said, it is what it is in the function whose compilation comes upon this one.
+    """
 
     def refuse(*_: Any, **__: Any) -> None:
         raise TypeError(f"{function.__name__} is part of a kernel, so Python can not call it.")
 
-    compiled: Any = _njit(error_model="numpy", _nrt=False, no_cfunc_wrapper=True, no_cpython_wrapper=True, **options)(
-        function
-    )
+    compiled: Any = _njit(
+        error_model="numpy",
+        _nrt=False,
+        no_cfunc_wrapper=True,
+        no_cpython_wrapper=True,
+        forceinline=forceinline,
+        pipeline_class=PartCompiler,
+    )(function)
     if not INTERPRETED:
         # numba would call address zero
         compiled._compile_for_args = refuse  # noqa: SLF001  no public hook
@@ -106,17 +124,10 @@ def _within_kernels(function: F, **options: Any) -> F:
 
 
 def part(function: F) -> F:
-    """A function that only kernels call: compiled once, and inlined where LLVM sees fit.
-
-    On the hot path it takes records and numbers: a call copies the array headers of a whole state, more than 1 kB.
-    """
-    return _within_kernels(function)
+    """A function that only kernels call: compiled once, and a call of its own."""
+    return _within_kernels(function, forceinline=False)
 
 
 def inlined(function: F) -> F:
-    """A `part` that LLVM must inline into its callers, so that taking the whole state costs nothing: 12.5 -> 15.8 M
-    commands/s in the engine (`python -m bench.engine`).
-
-    Numba's own inlining (`inline="always"`) gives the same speed and costs 47 instead of 29 s of compilation.
-    """
+    """A `part` that LLVM must inline into its callers: for small functions, and for the hot path."""
     return _within_kernels(function, forceinline=True)

@@ -198,9 +198,9 @@ def place_order(state: State, commands: Any, i: int, events: Any, used: int) -> 
     used = emit_order(header, order, detail, events, used, EventKind.ORDER_ACCEPTED, CommandKind.PLACE, lots, held)
     order_event(events, used - 1).status = OrderStatus.NEW
     order_event(events, used - 1).quote_atoms = place.quote_atoms
-    used = work(state, slot, place.quote_atoms, fill_lots, False, False, CommandKind.PLACE, events, used)
+    used = work(state, slot, place.quote_atoms, fill_lots, False, False, i64(CommandKind.PLACE), events, used)
     if has_turns(state, i64(place.symbol)):
-        _, used = take_turns(state, i64(place.symbol), i64(TURNS_PER_COMMAND), CommandKind.PLACE, events, used)
+        _, used = take_turns(state, i64(place.symbol), i64(TURNS_PER_COMMAND), i64(CommandKind.PLACE), events, used)
     return used
 
 
@@ -306,6 +306,6 @@ def _place_the_long_way(state: State, commands: Any, i: int, client_home: int, e
     if special != 0:
         used = emit_terms(header, order, detail, terms_of(state, slot), events, used)
     if not waits:
-        used = work_special(state, slot, place.quote_atoms, fill_lots, False, CommandKind.PLACE, events, used)
-    _, used = take_turns(state, i64(place.symbol), i64(TURNS_PER_COMMAND), CommandKind.PLACE, events, used)
+        used = work_special(state, slot, place.quote_atoms, fill_lots, False, i64(CommandKind.PLACE), events, used)
+    _, used = take_turns(state, i64(place.symbol), i64(TURNS_PER_COMMAND), i64(CommandKind.PLACE), events, used)
     return used

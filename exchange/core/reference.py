@@ -31,7 +31,7 @@ _POWERS = np.array([10**n for n in range(SCALE_MAX + 1)], dtype=np.int64)
 
 
 @part
-def echo(header: Any, commands: Any, i: int, events: Any, used: int, kind: int) -> int:
+def _echo(header: Any, commands: Any, i: int, events: Any, used: int, kind: int) -> int:
     """An event with all the fields of its command."""
     begin_event(header, events, used, kind)
     for field in range(112):
@@ -56,7 +56,7 @@ def set_limit(state: State, commands: Any, i: int, events: Any, used: int) -> in
     if command.limit == Limit.CLOSED_ORDERS:
         while state.header[0].closed_next - state.header[0].closed_first > command.value:
             forget_oldest(state)
-    return echo(state.header[0], commands, i, events, used, EventKind.LIMIT_SET)
+    return _echo(state.header[0], commands, i, events, used, EventKind.LIMIT_SET)
 
 
 @part
@@ -77,7 +77,7 @@ def add_asset(state: State, commands: Any, i: int, events: Any, used: int) -> in
     asset.scale = command.scale
     asset.name_0 = command.name_0
     asset.name_1 = command.name_1
-    return echo(state.header[0], commands, i, events, used, EventKind.ASSET_ADDED)
+    return _echo(state.header[0], commands, i, events, used, EventKind.ASSET_ADDED)
 
 
 @part
@@ -155,7 +155,7 @@ def add_symbol(state: State, commands: Any, i: int, events: Any, used: int) -> i
     symbol.name_0 = command.name_0
     symbol.name_1 = command.name_1
     _set_parameters(symbol, command)
-    return echo(state.header[0], commands, i, events, used, EventKind.SYMBOL_ADDED)
+    return _echo(state.header[0], commands, i, events, used, EventKind.SYMBOL_ADDED)
 
 
 @part
@@ -179,7 +179,7 @@ def change_symbol(state: State, commands: Any, i: int, events: Any, used: int) -
         return emit_rejected(state.header[0], commands, i, events, used, code)
     symbol = state.symbols[command.symbol]
     _set_parameters(symbol, command)
-    used = echo(state.header[0], commands, i, events, used, EventKind.SYMBOL_CHANGED)
+    used = _echo(state.header[0], commands, i, events, used, EventKind.SYMBOL_CHANGED)
     event = symbol_event(events, used - 1)
     event.price_scale = symbol.price_scale
     event.qty_scale = symbol.qty_scale
@@ -207,7 +207,7 @@ def open_account(state: State, commands: Any, i: int, events: Any, used: int) ->
     account.mode = TradingMode.OPEN
     account.maker_fee_ppm = command.maker_fee_ppm
     account.taker_fee_ppm = command.taker_fee_ppm
-    return echo(state.header[0], commands, i, events, used, EventKind.ACCOUNT_OPENED)
+    return _echo(state.header[0], commands, i, events, used, EventKind.ACCOUNT_OPENED)
 
 
 @part
@@ -224,7 +224,7 @@ def set_fees(state: State, commands: Any, i: int, events: Any, used: int) -> int
     account = state.accounts[command.account]
     account.maker_fee_ppm = command.maker_fee_ppm
     account.taker_fee_ppm = command.taker_fee_ppm
-    return echo(state.header[0], commands, i, events, used, EventKind.FEES_SET)
+    return _echo(state.header[0], commands, i, events, used, EventKind.FEES_SET)
 
 
 @part
@@ -264,4 +264,4 @@ def set_trading_mode(state: State, commands: Any, i: int, events: Any, used: int
         state.header[0].withdrawals_mode = command.mode
     else:
         state.header[0].mode = command.mode
-    return echo(state.header[0], commands, i, events, used, EventKind.TRADING_MODE_SET)
+    return _echo(state.header[0], commands, i, events, used, EventKind.TRADING_MODE_SET)

@@ -72,7 +72,9 @@ def cancel_order(state: State, commands: Any, i: int, events: Any, used: int) ->
             state.header[0].link_failed_sequence = state.header[0].sequence
         return emit_rejected(state.header[0], commands, i, events, used, code)
     if state.orders[slot].special != 0:
-        return close_special(state, slot, CloseReason.CANCELED, OrderStatus.CANCELED, CommandKind.CANCEL, events, used)
+        reason = i64(CloseReason.CANCELED)
+        kind = i64(CommandKind.CANCEL)
+        return close_special(state, slot, reason, i64(OrderStatus.CANCELED), kind, events, used)
     return close_resting(state, slot, CloseReason.CANCELED, OrderStatus.CANCELED, CommandKind.CANCEL, events, used)
 
 
@@ -155,9 +157,9 @@ def cancel_all(state: State, commands: Any, i: int, events: Any, used: int) -> i
             used = close_open(
                 state,
                 i64(owned.head),
-                CloseReason.CANCELED,
-                OrderStatus.CANCELED,
-                CommandKind.CANCEL_ALL,
+                i64(CloseReason.CANCELED),
+                i64(OrderStatus.CANCELED),
+                i64(CommandKind.CANCEL_ALL),
                 events,
                 used,
             )
@@ -180,7 +182,8 @@ def expire(state: State, events: Any, used: int) -> tuple[int, int]:
         and state.expiries[0].expire_ts_ns <= state.header[0].ts_ns
     ):
         slot = pop_expiry(state)
-        used = close_open(state, slot, CloseReason.GTD_EXPIRED, OrderStatus.EXPIRED, CommandKind.TICK, events, used)
+        reason = i64(CloseReason.GTD_EXPIRED)
+        used = close_open(state, slot, reason, i64(OrderStatus.EXPIRED), i64(CommandKind.TICK), events, used)
         count += 1
         reap(state)
     return count, used

@@ -16,10 +16,9 @@ import numpy as np
 
 from exchange.core.codes import AccountRule, EventKind, KeyRule, Phase, RejectCode, Scope, SymbolRule
 from exchange.core.compile import i64, inlined, part
-from exchange.core.emit import emit_rejected
-from exchange.core.reference import echo
+from exchange.core.emit import begin_event, emit_rejected
 from exchange.core.risk import is_asset, is_symbol, is_user
-from exchange.core.slots import rule_command
+from exchange.core.slots import rule_command, rule_event
 from exchange.core.state import BUCKETS, KEY_MAX, MAX_ATOMS, SYMBOL_RULES, State
 
 _BIPS_MAX = 10**6
@@ -177,4 +176,13 @@ def set_rule(state: State, commands: Any, i: int, events: Any, used: int) -> int
         _set_account_rule(state, i64(command.account), rule, i64(command.asset), i64(command.value))
     else:
         _set_key_rule(state, i64(command.key), i64(command.asset), i64(command.value))
-    return echo(state.header[0], commands, i, events, used, EventKind.RULE_SET)
+    begin_event(state.header[0], events, used, EventKind.RULE_SET)
+    event = rule_event(events, used)
+    event.scope = command.scope
+    event.rule = command.rule
+    event.account = command.account
+    event.symbol = command.symbol
+    event.value = command.value
+    event.asset = command.asset
+    event.key = command.key
+    return used + 1

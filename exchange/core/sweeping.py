@@ -39,7 +39,13 @@ def _sweep_symbol(state: State, symbol: int, budget: int, events: Any, used: int
     slot = _first_of_symbol(state, symbol)
     while slot != 0 and count < budget:
         used = close_open(
-            state, slot, CloseReason.MASS_CANCELED, OrderStatus.CANCELED, CommandKind.MASS_CANCEL, events, used
+            state,
+            slot,
+            i64(CloseReason.MASS_CANCELED),
+            i64(OrderStatus.CANCELED),
+            i64(CommandKind.MASS_CANCEL),
+            events,
+            used,
         )
         count += 1
         slot = _first_of_symbol(state, symbol)
@@ -81,7 +87,7 @@ def _sweep_owned(
                 return count, True, used
             following = i64(state.orders[slot].owner_next)
             following_id = i64(state.orders[following].order_id)
-            used = close_open(state, slot, reason, OrderStatus.CANCELED, command_kind, events, used)
+            used = close_open(state, slot, reason, i64(OrderStatus.CANCELED), command_kind, events, used)
             count += 1
             if following != 0 and state.orders[following].order_id != following_id:
                 following = i64(owned.head)  # it closed as a leg of the other
@@ -124,8 +130,8 @@ def mass_cancel(state: State, commands: Any, i: int, events: Any, used: int) -> 
             i64(command.symbol),
             i64(command.key) if command.scope == Scope.KEY else i64(_ANY_KEY),
             i64(MASS_CANCEL_MAX),
-            CloseReason.MASS_CANCELED,
-            CommandKind.MASS_CANCEL,
+            i64(CloseReason.MASS_CANCELED),
+            i64(CommandKind.MASS_CANCEL),
             events,
             used,
         )
@@ -162,8 +168,8 @@ def fire_countdowns(state: State, closed: int, events: Any, used: int) -> int:
             i64(entry.symbol),
             i64(entry.key) if entry.key != 0 else i64(_ANY_KEY),
             budget,
-            CloseReason.COUNTDOWN,
-            CommandKind.TICK,
+            i64(CloseReason.COUNTDOWN),
+            i64(CommandKind.TICK),
             events,
             used,
         )

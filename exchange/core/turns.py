@@ -134,7 +134,7 @@ def _enter(state: State, slot: int, command_kind: int, events: Any, used: int) -
         if needed - terms.held_atoms > payer(state, order).available:
             reason = CloseReason.CANNOT_PAY
     if reason != CloseReason.NONE:
-        return close_special(state, slot, reason, OrderStatus.EXPIRED, command_kind, events, used)
+        return close_special(state, slot, i64(reason), i64(OrderStatus.EXPIRED), command_kind, events, used)
 
     # From here it must succeed.
     header = state.header[0]
@@ -154,16 +154,19 @@ def _enter(state: State, slot: int, command_kind: int, events: Any, used: int) -
 
 
 @part
-def _turn_of_stop(state: State, slot: int, command_kind: int, events: Any, used: int) -> int:
-    """A stop whose price was passed: it begins to trail, or the other leg of its pair closes and it enters."""
+def _turn_of_stop(state: State, slot: int, command_kind: int, events: Any, used: int) -> tuple[bool, int]:
+    """A stop whose price was passed: it begins to trail, or the other leg of its pair closes and it enters.
+
+    Returns (whether it enters, next free event slot).
+    """
     if state.orders[slot].stage != Stage.TRAIL and terms_of(state, slot).trailing_bips != 0:
         stop_waiting(state, slot)
         trail(state, slot)
-        return used
+        return False, used
     list_slot = list_of(state, slot)
     if list_slot != 0:
         used = close_other_legs(state, list_slot, slot, i64(OrderStatus.EXPIRED), command_kind, events, used)
-    return _enter(state, slot, command_kind, events, used)
+    return True, used
 
 
 @inlined
@@ -175,8 +178,11 @@ def has_turns(state: State, symbol: int) -> bool:
 
 
 @part
-def _turn_of_leg(state: State, slot: int, command_kind: int, events: Any, used: int) -> int:
-    """A leg that its list has called: it enters, or if it is a stop begins to wait."""
+def _turn_of_leg(state: State, slot: int, command_kind: int, events: Any, used: int) -> tuple[bool, int]:
+    """A leg that its list has called: it enters, or if it is a stop begins to wait, or is called at once.
+
+    Returns (whether it enters, next free event slot).
+    """
     header = state.header[0]
     order = state.orders[slot]
     terms = terms_of(state, slot)
@@ -197,9 +203,9 @@ def _turn_of_leg(state: State, slot: int, command_kind: int, events: Any, used: 
     if reason == CloseReason.NONE and not room:
         reason = i64(CloseReason.NO_LEVEL)
     if reason != CloseReason.NONE:
-        return close_special(state, slot, reason, i64(OrderStatus.EXPIRED), command_kind, events, used)
+        return False, close_special(state, slot, reason, i64(OrderStatus.EXPIRED), command_kind, events, used)
     if not stops:
-        return _enter(state, slot, command_kind, events, used)
+        return True, used
     detail = state.details[slot]
     detail.updated_ts_ns = header.ts_ns
     leaves = order.leaves_lots
@@ -212,15 +218,18 @@ def _turn_of_leg(state: State, slot: int, command_kind: int, events: Any, used: 
         wait_for_stop(state, slot)
     else:
         trail(state, slot)
-    return used
+    return False, used
 
 
 @part
 def _turn(state: State, slot: int, command_kind: int, events: Any, used: int) -> int:
     """The turn of an order that is due."""
     if state.orders[slot].stage == Stage.DUE:
-        return _turn_of_leg(state, slot, command_kind, events, used)
-    return _turn_of_stop(state, slot, command_kind, events, used)
+        enters, used = _turn_of_leg(state, slot, command_kind, events, used)
+    else:
+        enters, used = _turn_of_stop(state, slot, command_kind, events, used)
+    # one place that calls it: the compiler copies what it may, and all of matching is below
+    return _enter(state, slot, command_kind, events, used) if enters else used
 
 
 @part
@@ -235,7 +244,7 @@ def take_turns(state: State, symbol: int, budget: int, command_kind: int, events
         and state.symbols[symbol].mode == TradingMode.OPEN
         and market.phase == Phase.CONTINUOUS
     ):
-        used = _turn(state, slot, i64(command_kind), events, used)
+        used = _turn(state, slot, command_kind, events, used)
         budget -= 1
         slot = next_due(state, symbol)
     if slot == 0:

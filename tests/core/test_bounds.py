@@ -21,7 +21,7 @@ def test_events_of_a_command_fit_into_what_was_asked_for(seed: int) -> None:
     commands, expected, _ = stream(seed, COMMANDS, CONDITIONAL)
     engine, nothing = Engine(new_state(TINY)), slots(0)
     for position, told in enumerate(expected):
-        status = Status.NEEDS_ROOM
+        status = int(Status.NEEDS_ROOM)
         while status == Status.NEEDS_ROOM:
             _, _, status = apply(engine.state, commands, position, 1, nothing, 0)
             if status == Status.NEEDS_ROOM:

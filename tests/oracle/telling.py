@@ -11,7 +11,7 @@ from tests.oracle.venue import Order, OrderList, Venue
 
 def tell_order(venue: Venue, kind: EventKind, order: Order, **more: int) -> None:
     """An event that carries an order as it now stands."""
-    off_book = order.is_special and kind is not EventKind.ORDER_DUPLICATE
+    off_book = kind is EventKind.ORDER_SHOWN or (order.is_special and kind is not EventKind.ORDER_DUPLICATE)
     venue.emit(
         kind,
         flags=int(EventFlag.OFF_BOOK) if off_book else 0,
