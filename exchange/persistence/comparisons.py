@@ -333,7 +333,7 @@ select format('List %s: its leg %s says that it is in list %s.', l.list_id, leg,
 from exchange_order.order_lists l cross join unnest(array[order_id_0, order_id_1, order_id_2]) as leg
 left join exchange_order.orders o on o.order_id = leg cross join begun
 where leg <> 0 and (o.order_id is not null or first_event = 1)
-    and row(o.list_id, o.account, o.symbol) is distinct from row(l.list_id, l.account, l.symbol)
+  and row(o.list_id, o.account, o.symbol) is distinct from row(l.list_id, l.account, l.symbol)
 """
 
 _WATERMARK = """

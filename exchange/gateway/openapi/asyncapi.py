@@ -220,7 +220,7 @@ def _parameters(route: Route) -> Json:
 
 
 def _named(row: MethodRow) -> Json:
-    fields = (known.FROM_SEQUENCE, known.SUBSCRIPTION_ID, *known.SIGNED)
+    fields = (known.FROM_SEQUENCE, known.SUBSCRIPTION_ID, known.ENABLED, *known.SIGNED)
     schemas = {field.name: field.schema() | {"description": field.about} for field in fields}
     schemas["apiKey"] = {"type": "string", "description": "The name of an API key."}
     properties = {name: schemas[name] for name in row.parameters} | {"returnRateLimits": {"type": "boolean"}}
