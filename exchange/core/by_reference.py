@@ -35,13 +35,13 @@ class TupleReference(types.Type):  # type: ignore[misc]  # numba has no types
 
 
 @register_model(TupleReference)
-class _Model(models.PrimitiveModel):  # type: ignore[misc]
+class _Model(models.PrimitiveModel):  # type: ignore[misc]  # numba has no types
     def __init__(self, manager: Any, reference: TupleReference) -> None:
         super().__init__(manager, reference, cgutils.voidptr_t)
 
 
 @infer_getattr
-class _Attributes(AttributeTemplate):  # type: ignore[misc]
+class _Attributes(AttributeTemplate):  # type: ignore[misc]  # numba has no types
     key = TupleReference
 
     def generic_resolve(self, reference: TupleReference, name: str) -> Any:
