@@ -170,7 +170,7 @@ def count_accepted(state: State, place: Any, notional_atoms: int) -> None:
             guard.window_start_ts_ns = ts_ns
             guard.orders = 0
         guard.orders += 1
-    if _is_key_guarded(state, place) and notional_atoms != 0:
+    if _is_key_guarded(state, place):
         row = state.keys[place.key]
         day = ts_ns // _DAY_NS
         if row.day != day:

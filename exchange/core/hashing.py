@@ -7,7 +7,10 @@ order in which slots are visited.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
+
+import numpy as np
 
 from exchange.core.compile import i64, inlined, kernel, part
 from exchange.core.mix import add, mix
@@ -105,6 +108,8 @@ def _fold_guards(state: State, a: int, b: int) -> tuple[int, int]:
                 a, b = _fold(state, a, b, RULE, exposure_row(state, index))
             a, b = _fold(state, a, b, RATE, rate_row(state, account))
     for key in range(len(state.keys)):
+        if state.keys[key].notional_day_max_atoms == 0:
+            continue
         a, b = _fold(state, a, b, RULE, key_rule_row(state, key))
         a, b = _fold(state, a, b, KEY, key_row(state, key))
     for index in range(len(state.reference_buckets)):
@@ -151,10 +156,10 @@ def state_hash(state: State) -> tuple[int, int]:
 def canonical(state: State) -> dict[str, list[tuple[int, ...]]]:
     """The rows that are hashed, by table name, each table sorted. For tests, audits and people."""
     header = state.header[0]
-    accounts, keys = len(state.accounts), range(len(state.keys))
+    accounts, keys = len(state.accounts), np.flatnonzero(state.keys.notional_day_max_atoms).tolist()
     orders = range(1, int(header.order_high))
     closed = range(int(header.closed_first), int(header.closed_next))
-    visits: tuple[tuple[str, Any, range], ...] = (
+    visits: tuple[tuple[str, Any, Iterable[int]], ...] = (
         ("asset", asset_row, range(1, len(state.assets))),
         ("symbol", symbol_row, range(1, len(state.symbols))),
         ("account", account_row, range(accounts)),

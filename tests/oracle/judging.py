@@ -66,9 +66,10 @@ class Place:
     is_pending: bool = False
     before: Sequence[Judged] = field(default_factory=tuple)
 
-    @property
-    def ahead(self) -> Ahead:
-        return Ahead(len(self.before), sum(judged.notional_atoms for judged in self.before))
+    def ahead_of(self, key: int) -> Ahead:
+        """What the legs before one that carries this key count for."""
+        same_key = [judged.notional_atoms for judged in self.before if judged.order.key == key]
+        return Ahead(len(self.before), sum(same_key))
 
     @property
     def is_unsized(self) -> bool:
@@ -107,7 +108,7 @@ def judge(venue: Venue, command: Command, place: Place = ALONE) -> Judged:
     notional_atoms = counted_notional(symbol, order, hold.fills_atoms)
     refuse_outside_collar(venue, symbol, order)
     _judge_counts(venue, symbol, order)
-    refuse_beyond_limits(venue, symbol, order, hold.hold_atoms, notional_atoms, place.ahead)
+    refuse_beyond_limits(venue, symbol, order, hold.hold_atoms, notional_atoms, place.ahead_of(order.key))
     refuse_uncollected(symbol, order)
     return Judged(order, hold, notional_atoms)
 
