@@ -105,7 +105,7 @@ async def test_symbols_are_kept_in_log_and_database_and_come_back_from_either(
         if lost == "database":
             await execute(database, "delete from exchange_user.api_keys")
         else:
-            path.unlink()  # a test
+            path.unlink()  # noqa: ASYNC240  # a test
         again = Process(path, database)
         await again.ring.settle()
         found, unbound = again.ring.find(key.api_key), again.ring.find(free.api_key)
