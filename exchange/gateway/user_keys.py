@@ -7,6 +7,7 @@ and code once more; to revoke one does not, and works while PostgreSQL is away.
 from __future__ import annotations
 
 from exchange.gateway.catalogue import KEY_EXPIRES_AT, KEY_SIGNATURE
+from exchange.gateway.faces import OURS
 from exchange.gateway.forms import BearerCall, tells, users_of
 from exchange.gateway.parameters import microseconds
 from exchange.gateway.replies import Reply
@@ -20,7 +21,8 @@ from exchange.users.keys import NEVER_US
 async def create_key(venue: Venue, call: BearerCall) -> Reply:
     """POST keys: make a key for whoever asks; with `publicKey` one that signs with Ed25519."""
     permissions = keys.permissions(_pieces(call, "permissions"))
-    symbols = venue.key_guards.symbols(_pieces(call, "symbols"))
+    reference = venue.faces[OURS].reference
+    symbols = venue.key_guards.symbols(reference.named(name).name for name in _pieces(call, "symbols"))
     before = venue.key_guards.notional(call.optional("notionalPerDay"), call.optional("notionalAsset"))
     addresses = keys.networks(_pieces(call, "addresses"))
     sent = call.optional("publicKey")

@@ -16,6 +16,7 @@ from exchange.users.keys import (
     DEMO_PREFIX,
     EXPIRY_MAX_US,
     NEVER_US,
+    Key,
     KeyKind,
     KeyRefused,
     KeysUnusable,
@@ -90,6 +91,43 @@ async def test_scheme_is_kept_in_log_and_database_and_comes_back_from_either(
     assert found is not None
     assert found.scheme is scheme
     await from_database.end()
+
+
+async def test_symbols_are_kept_in_log_and_database_and_come_back_from_either(
+    database: Database, path: pathlib.Path
+) -> None:
+    process = Process(path, database)
+    key, _ = await process.ring.create(ALICE, symbols=["BTC_USDT", "ETH_USDT"])
+    free, _ = await process.ring.create(ALICE)
+    assert (await rows(database))[key.api_key]["symbols"] == ["BTC_USDT", "ETH_USDT"]
+    await process.end()
+    for lost in ("database", "log"):
+        if lost == "database":
+            await execute(database, "delete from exchange_user.api_keys")
+        else:
+            path.unlink()  # noqa: ASYNC240  # a test
+        again = Process(path, database)
+        await again.ring.settle()
+        found, unbound = again.ring.find(key.api_key), again.ring.find(free.api_key)
+        assert found is not None
+        assert unbound is not None
+        assert (found.may_trade("BTC_USDT"), found.may_trade("ETH_BTC")) == (True, False)
+        assert unbound.may_trade("ETH_BTC")
+        await again.end()
+
+
+async def test_key_that_its_guard_refuses_is_not_made(database: Database, path: pathlib.Path) -> None:
+    process = Process(path, database)
+
+    async def refuse(key: Key) -> None:
+        assert key.number
+        raise KeyRefused("The engine says no.")
+
+    with pytest.raises(KeyRefused, match="says no"):
+        await process.ring.create(ALICE, before=refuse)
+    assert process.ring.of(ALICE) == []
+    assert await rows(database) == {}
+    await process.end()
 
 
 async def test_keys_from_before_there_were_schemes_are_plain(database: Database, path: pathlib.Path) -> None:
