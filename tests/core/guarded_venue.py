@@ -14,7 +14,7 @@ from exchange.core.codes import CommandKind, EventKind, OrderType, RejectCode, S
 from exchange.core.hashing import state_hash
 from exchange.core.records import fill_command, slots
 from tests.core.differential import EngineExchange, Slot
-from tests.scenarios.language import RULES
+from tests.scenarios.words import RULES
 
 ANN, BOB, CID = 16, 17, 18
 RICH = 10**9
