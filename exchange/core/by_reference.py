@@ -1,15 +1,18 @@
 """A named tuple of arrays passed by its address.
 
-Owns one Numba type. A function that takes a state of 30 arrays takes more than 200 numbers, stored anew at each call and
-compiled each time; behind a reference it takes one address. `by_reference(state)` puts the tuple on the stack of the
-kernel that Python entered; what that kernel calls reads the same attributes through the address. Figures are in docs/engine.md,
-section 9.
+Owns one Numba type. A function that takes a state of 30 arrays takes more than 200 numbers, stored anew at each call
+and compiled each time; behind a reference it takes one address. `by_reference(state)` puts the tuple on the stack of
+the kernel that Python entered; what that kernel calls reads the same attributes through the address. Figures are in
+docs/engine.md, section 9.
+
+The tuple never changes while it is referred to, which the machine code may rely on. So the kernel that makes the
+reference hands it to a `part` and reads nothing through it itself: there the tuple is still being written.
 """
 
 from __future__ import annotations
 
 import hashlib
-from typing import Any, TypeVar
+from typing import Any
 
 from numba.core import cgutils, types
 from numba.core.datamodel import models
@@ -17,8 +20,6 @@ from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.extending import intrinsic, lower_getattr_generic, register_model
 
 from exchange.core.compile import INTERPRETED
-
-T = TypeVar("T")
 
 
 class TupleReference(types.Type):  # type: ignore[misc]  # numba has no types
@@ -34,13 +35,13 @@ class TupleReference(types.Type):  # type: ignore[misc]  # numba has no types
 
 
 @register_model(TupleReference)
-class _Model(models.PrimitiveModel):  # type: ignore[misc]
+class _Model(models.PrimitiveModel):  # type: ignore[misc]  # numba has no types
     def __init__(self, manager: Any, reference: TupleReference) -> None:
         super().__init__(manager, reference, cgutils.voidptr_t)
 
 
 @infer_getattr
-class _Attributes(AttributeTemplate):  # type: ignore[misc]
+class _Attributes(AttributeTemplate):  # type: ignore[misc]  # numba has no types
     key = TupleReference
 
     def generic_resolve(self, reference: TupleReference, name: str) -> Any:
@@ -55,7 +56,9 @@ def _load_attribute(context: Any, builder: Any, reference: TupleReference, addre
     index = reference.pointee.fields.index(name)
     offset = sum(context.get_abi_sizeof(member) for member in members[:index])
     place = builder.gep(address, [cgutils.intp_t(offset)])
-    return builder.load(builder.bitcast(place, members[index].as_pointer()))
+    loaded = builder.load(builder.bitcast(place, members[index].as_pointer()))
+    loaded.set_metadata("invariant.load", builder.module.add_metadata([]))
+    return loaded
 
 
 @intrinsic
@@ -72,11 +75,8 @@ def _address_of(_context: Any, pointee: Any) -> Any:
     return reference(pointee), codegen
 
 
-if INTERPRETED:
+def _itself(state: Any) -> Any:
+    return state
 
-    def by_reference(state: T) -> T:
-        """The named tuple itself."""
-        return state
 
-else:
-    by_reference: Any = _address_of
+by_reference: Any = _itself if INTERPRETED else _address_of

@@ -101,7 +101,7 @@ def kernel(function: F) -> F:
 def _within_kernels(function: F, *, forceinline: bool) -> F:
     """Compile without an entry for Python, which would cost compile time. Calling it from Python raises TypeError.
 
-    Said to be false, `forceinline` is; not said, it is what it is in the function whose compilation comes upon this one.
+    `forceinline` is always said: not said, it is what it is in the function whose compilation comes upon this one.
     """
 
     def refuse(*_: Any, **__: Any) -> None:

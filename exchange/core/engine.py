@@ -166,15 +166,9 @@ def _apply_rare(state: State, commands: Any, i: int, events: Any, used: int) -> 
     return used
 
 
-@kernel
-def apply(arrays: State, commands: Any, first: int, count: int, events: Any, used: int) -> tuple[int, int, int]:
-    """Apply command slots `first` .. `first + count`; append their events from slot `used` on.
-
-    Returns (commands applied, next free event slot, Status). NEEDS_ROOM: enlarge the pool `header.room` names and enter
-    again behind the commands applied. EVENTS_FULL: drain the buffer, or make it hold `header.events_needed`. FAULT:
-    `header.fault` says which; the command was not applied and no later one may be.
-    """
-    state = by_reference(arrays)
+@part
+def _apply_all(state: State, commands: Any, first: int, count: int, events: Any, used: int) -> tuple[int, int, int]:
+    """`apply`, with the state behind a reference: its address must come from outside (`by_reference`)."""
     header = state.header[0]
     for done in range(count):
         i = first + done
@@ -221,3 +215,14 @@ def apply(arrays: State, commands: Any, first: int, count: int, events: Any, use
         any_event(events, used - 1)["flags"] |= EventFlag.LAST
         header.event_count += used - before
     return count, used, Status.DONE
+
+
+@kernel
+def apply(arrays: State, commands: Any, first: int, count: int, events: Any, used: int) -> tuple[int, int, int]:
+    """Apply command slots `first` .. `first + count`; append their events from slot `used` on.
+
+    Returns (commands applied, next free event slot, Status). NEEDS_ROOM: enlarge the pool `header.room` names and enter
+    again behind the commands applied. EVENTS_FULL: drain the buffer, or make it hold `header.events_needed`. FAULT:
+    `header.fault` says which; the command was not applied and no later one may be.
+    """
+    return _apply_all(by_reference(arrays), commands, first, count, events, used)

@@ -1,10 +1,10 @@
 """How the functions of a kernel become one module: each is lowered once, linked once and optimised once.
 
-Owns two Numba compilers. Numba makes a finished library of every function: it links into it the libraries of all that the
-function calls, optimises the whole and compiles it to machine code, and does so again in each caller. A kernel of 300
-functions, ten calls deep, thereby compiles most of its code dozens of times. Here a part stays as it was lowered, and
-the kernel that Python enters gathers all the parts below it, once: compiling the engine takes a fraction of the time
-(docs/engine.md, section 9).
+Owns two Numba compilers. Numba makes a finished library of every function: it links into it the libraries of all that
+the function calls, optimises the whole and compiles it to machine code, and does so again in each caller. A kernel of
+300 functions, ten calls deep, thereby compiles most of its code dozens of times. Here a part stays as it was lowered,
+and the kernel that Python enters gathers all the parts below it, once: compiling the engine takes a fraction of the
+time (docs/engine.md, section 9).
 
 A part is a call of its own in the machine code (`noinline`), unless it is to be inlined: what the optimiser may not
 decide, it does not spend time on.
@@ -33,8 +33,8 @@ class _PartLower(Lower):  # type: ignore[misc]  # numba has no types
 
 def _mark_finalized(library: Any) -> None:
     """A part's library is finished as soon as it is lowered: nothing is linked, optimised or compiled."""
-    library._finalize_dynamic_globals()  # noqa: SLF001
-    library._finalized = True  # noqa: SLF001
+    library._finalize_dynamic_globals()  # noqa: SLF001  no public hook
+    library._finalized = True  # noqa: SLF001  no public hook
 
 
 def _parts_below(library: Any) -> list[Any]:
@@ -45,7 +45,7 @@ def _parts_below(library: Any) -> list[Any]:
     found: dict[int, Any] = {}
 
     def visit(one: Any) -> None:
-        for called in one._linking_libraries:  # noqa: SLF001
+        for called in one._linking_libraries:  # noqa: SLF001  no public hook
             if id(called) not in found:
                 if getattr(called, "is_part", False):
                     visit(called)
@@ -57,12 +57,12 @@ def _parts_below(library: Any) -> list[Any]:
 
 def _finalize_kernel(library: Any) -> None:
     """Link a kernel with everything below it, optimise and compile."""
-    library._linking_libraries = _parts_below(library)  # noqa: SLF001
+    library._linking_libraries = _parts_below(library)  # noqa: SLF001  no public hook
     CPUCodeLibrary.finalize(library)
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)
-class _PartLowering(NativeLowering):  # type: ignore[misc]
+class _PartLowering(NativeLowering):  # type: ignore[misc]  # numba has no types
     """Lower a function that only kernels call."""
 
     _name = "part_lowering"
@@ -92,7 +92,7 @@ class _PartLowering(NativeLowering):  # type: ignore[misc]
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)
-class _KernelLowering(NativeLowering):  # type: ignore[misc]
+class _KernelLowering(NativeLowering):  # type: ignore[misc]  # numba has no types
     """Lower a function that Python calls."""
 
     _name = "kernel_lowering"
@@ -108,19 +108,19 @@ class _KernelLowering(NativeLowering):  # type: ignore[misc]
 def _with_lowering(state: Any, lowering: Any) -> list[Any]:
     manager = DefaultPassBuilder.define_nopython_pipeline(state)
     manager.passes = [(lowering if one is NativeLowering else one, why) for one, why in manager.passes]
-    manager._finalized = False  # noqa: SLF001
+    manager._finalized = False  # noqa: SLF001  no public hook
     manager.finalize()
     return [manager]
 
 
-class PartCompiler(CompilerBase):  # type: ignore[misc]
+class PartCompiler(CompilerBase):  # type: ignore[misc]  # numba has no types
     """Compiles what only kernels call."""
 
     def define_pipelines(self) -> list[Any]:
         return _with_lowering(self.state, _PartLowering)
 
 
-class KernelCompiler(CompilerBase):  # type: ignore[misc]
+class KernelCompiler(CompilerBase):  # type: ignore[misc]  # numba has no types
     """Compiles what Python calls."""
 
     def define_pipelines(self) -> list[Any]:

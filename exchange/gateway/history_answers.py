@@ -33,9 +33,14 @@ _EITHER_WAY = frozenset(map(int, (EventKind.ORDER_ENTERED, EventKind.ORDER_FUNDE
 """An order that goes to work, or a leg that is given what another bought, may need more than it held or less."""
 
 
+def _is_open(row: Any) -> bool:
+    """A leg that sells what another one buys is open and has no quantity yet."""
+    return row["status"] in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.PENDING_NEW)
+
+
 def _stage(row: Any) -> Stage:
     """Where an order stands, as far as history tells: what can not be told from each other looks alike to its owner."""
-    if row["working_ts_ns"] or not row["leaves_lots"]:
+    if row["working_ts_ns"] or not _is_open(row):
         return Stage.BOOK
     if row["status"] == OrderStatus.PENDING_NEW:
         return Stage.PENDING
@@ -73,7 +78,7 @@ def order(rules: Rules, row: Any, unit_ns: int) -> Json:
         list_role=row["list_role"],
         key=0,
         working_ts_ns=row["working_ts_ns"],
-        is_open=row["leaves_lots"] > 0,
+        is_open=_is_open(row),
         client_id=row["client_id"] or "",
     )
     answer = answers.order(rules, view, unit_ns)

@@ -153,14 +153,15 @@ class Switches:
         told = await self._desk.send(
             CommandKind.AUCTION, expected, symbol=where.symbol, action=action, end_ts_ns=end_ts_ns
         )
-        detail = {"action": action.name.lower(), "sequence": told["sequence"]}
+        detail: dict[str, Any] = {"sequence": told["sequence"]}
         if action is AuctionAction.START:
             detail["endTime"] = told["end_ts_ns"] // 1_000_000
         else:
             detail |= {"priceTicks": told["price_ticks"], "quantityLots": told["qty_lots"]}
             detail["trades"] = told["trades_count"]
-        self._note("venue.auction", where, **detail, reason=reason(arguments))
-        return {**shown(where), **detail}
+        verb = action.name.lower()
+        self._note(f"auction.{verb}", where, **detail, reason=reason(arguments))
+        return {**shown(where), "action": verb, **detail}
 
     # ---- with another ---------------------------------------------------------------------------------------------
 

@@ -323,18 +323,17 @@ select format('List %s: the projection has %s, the engine %s.', list_id, coalesc
               coalesce(e::text, 'none that is open'))
 from (select * from exchange_order.order_lists where list_status = {int(ListStatus.STARTED)}) p
 full join engine_lists e using (list_id)
-where row(p.account, p.symbol, p.list_type, p.client_id)
-      is distinct from row(e.account, e.symbol, e.list_type, e.client_id)
-   or (e.order_id_0 <> 0 and e.order_id_0 <> p.order_id_0) or (e.order_id_1 <> 0 and e.order_id_1 <> p.order_id_1)
-   or (e.order_id_2 <> 0 and e.order_id_2 <> p.order_id_2)
+where row(p.account, p.symbol, p.list_type, p.order_id_0, p.order_id_1, p.order_id_2, p.client_id)
+      is distinct from row(e.account, e.symbol, e.list_type, e.order_id_0, e.order_id_1, e.order_id_2, e.client_id)
 """
-"""The engine forgets a list with its last leg, and each leg when it closes."""
+"""The engine forgets a list with its last leg."""
 
 _LEGS = """
 select format('List %s: its leg %s says that it is in list %s.', l.list_id, leg, o.list_id)
 from exchange_order.order_lists l cross join unnest(array[order_id_0, order_id_1, order_id_2]) as leg
-left join exchange_order.orders o on o.order_id = leg
-where leg <> 0 and row(o.list_id, o.account, o.symbol) is distinct from row(l.list_id, l.account, l.symbol)
+left join exchange_order.orders o on o.order_id = leg cross join begun
+where leg <> 0 and (o.order_id is not null or first_event = 1)
+  and row(o.list_id, o.account, o.symbol) is distinct from row(l.list_id, l.account, l.symbol)
 """
 
 _WATERMARK = """

@@ -14,7 +14,7 @@ import numpy as np
 
 from exchange import past
 from exchange.core import readers
-from exchange.core.codes import ListRole, ListStatus, OrderStatus, OrderType, Stage
+from exchange.core.codes import ListRole, ListStatus, ListType, OrderStatus, OrderType, Stage
 from exchange.core.records import CLIENT_ID_BYTES
 from exchange.core.state import State
 from exchange.progress import ShowProgress
@@ -144,16 +144,16 @@ def _order_rows(
 
 
 def open_list_rows(state: State) -> Iterator[Row]:
-    """LIST_COLUMNS of every open list; a leg that has closed is not known any more, nor when the list began."""
+    """LIST_COLUMNS of every open list; when it began is what its oldest open leg says, and its event is not known."""
     lists = state.lists[np.flatnonzero(state.lists.list_id)]
     legs = np.stack((lists.slot_0, lists.slot_1, lists.slot_2))
-    known = np.stack((lists.order_id_0, lists.order_id_1, lists.order_id_2)) != 0
-    never = np.iinfo(np.int64).max
-    ts_ns = np.where(known, state.details[legs].created_ts_ns, never).min(axis=0)
+    ts_ns = np.where(legs != 0, state.details[legs].created_ts_ns, np.iinfo(np.int64).max).min(axis=0)
+    has_three = (lists.list_type == ListType.OTOCO) | (lists.list_type == ListType.OPOCO)
+    first = lists.first_order_id
     nothing = np.zeros(len(lists), np.int64)
     columns = (
         *(lists.list_id, nothing, lists.account, lists.symbol, lists.list_type, nothing + ListStatus.STARTED),
-        *(lists.order_id_0, lists.order_id_1, lists.order_id_2, ts_ns, ts_ns),
+        *(first, first + 1, np.where(has_three, first + 2, 0), ts_ns, ts_ns),
     )
     return zip(*(column.tolist() for column in columns), _client_ids(lists), strict=True)
 

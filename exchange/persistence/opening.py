@@ -180,8 +180,7 @@ from exchange_order.orders o where o.order_id = n.order_id and n.{CLOSED}
 """How orders ended that the snapshot only knows to be closed."""
 _OPEN_LISTS = f"""
 update {_NEW.order}.order_lists n set
-    event = o.event, created_ts_ns = o.created_ts_ns, updated_ts_ns = o.created_ts_ns,
-    order_id_0 = o.order_id_0, order_id_1 = o.order_id_1, order_id_2 = o.order_id_2
+    event = o.event, created_ts_ns = o.created_ts_ns, updated_ts_ns = o.created_ts_ns
 from exchange_order.order_lists o where o.list_id = n.list_id
 """
 _CARRIED = (

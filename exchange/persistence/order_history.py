@@ -39,21 +39,21 @@ _MATCH_COLUMNS = """event, ts_ns, account, symbol, stp_mode, taker_order_id, mak
 PREVENTED_MATCH = f"""
 select {_MATCH_COLUMNS}
 from exchange_order.prevented_matches
-where event = $3 and account = $1 and symbol = $2
+where event = $3 and $1 in (account, maker_account) and symbol = $2
 """
 ORDER_PREVENTED = f"""
 select * from (
-    (select {_MATCH_COLUMNS}
+    (select {_MATCH_COLUMNS}, account as owner
      from exchange_order.prevented_matches
      where taker_order_id = $3 and event >= $4
      order by event limit $5)
     union all
-    (select {_MATCH_COLUMNS}
+    (select {_MATCH_COLUMNS}, maker_account as owner
      from exchange_order.prevented_matches
      where maker_order_id = $3 and event >= $4
      order by event limit $5)
 ) as own
-where account = $1 and symbol = $2
+where owner = $1 and symbol = $2
 order by event
 limit $5
 """

@@ -99,7 +99,7 @@ def test_orders_of_a_key_are_canceled_with_it_and_those_of_another_stay(exchange
     done_ = done(exchange, "halt", "key", other.api_key, "--cancel-orders")
     assert (done_["mode"], done_["canceled"]) == ("revoked", 2)
     assert other.order("BUY", "0.01", "40000").json["code"] == -2015
-    assert open_prices(alice) == ["50000.00"]
+    assert open_prices(alice) == ["50000.00000000"]
 
 
 def test_key_is_bound_to_its_symbols_and_its_notional(exchange: Exchange) -> None:

@@ -14,6 +14,7 @@ FIRST_NS = 1_767_225_600 * 10**9
 MONTHS_NS = (FIRST_NS, FIRST_NS + 31 * DAY_NS, FIRST_NS + 59 * DAY_NS, FIRST_NS + 90 * DAY_NS)
 SPAN_NS = 120 * DAY_NS
 ORDERS, TRADES, AGG_TRADES, EVENTS = 250_000, 250_000, 125_000, 250_000
+LISTS = 50_000
 CANDLES = 100_000
 ACCOUNT = "case when i % 3 = 0 then 16 else 16 + i % 1000 end"
 
@@ -57,8 +58,13 @@ async def fill(connection: Connection) -> None:
         select 1 + i / 1000, i, i, {FIRST_NS} + i * {step}::bigint, 16, 1, 1001 - i % 1000, 1000 - i % 1000
         from generate_series(1::bigint, {EVENTS - 1}) i;
         insert into exchange_order.prevented_matches
-        select i, {FIRST_NS} + i * {step}::bigint, i, 16, 1, i % 2, 1, 1 + i / 1000, 1000 + i / 1000, 100, 1, 1, 1, 1
+        select i, {FIRST_NS} + i * {step}::bigint, i, 16, 1, i % 2, 1, 1 + i / 1000, 1000 + i / 1000, 100, 1, 1,
+               1, 1, 16
         from generate_series(1::bigint, {EVENTS - 1}) i;
+        insert into exchange_order.order_lists
+        select i, i, {ACCOUNT}, 1 + i % 2, 1, 2, i, i + 1, 0, {FIRST_NS} + i * {step}::bigint,
+               {FIRST_NS} + i * {step}::bigint, 'l' || i
+        from generate_series(1::bigint, {LISTS}) i;
         insert into exchange_market.trades
         select 1 + i % 2, i / 2 + 1, {FIRST_NS} + i * {step}::bigint, i, i, i / 2 % 2, 100, 10, 1000,
                {ACCOUNT}, 17, i, i - 1, 1, 1

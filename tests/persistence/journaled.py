@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from exchange.datadir import DataDirectory
 from journal import recovery
 from journal.segments import retire
 from journal.writer import Writer
-from tests.core.plans import command
+from tests.core.plans import CONDITIONAL, command
 from tests.core.streams import Flow
 
 Commands = np.ndarray[Any, np.dtype[np.uint8]]
@@ -41,10 +42,20 @@ _EXPIRY_MAX = 1 << 40
 """Times to expire beyond it are meant to be absurd and stay as they are."""
 
 
+def waiting(seed: int) -> Flow:
+    """A flow of orders that wait and hang together."""
+    return Flow(seed, CONDITIONAL)
+
+
 @functools.cache
-def crowd(count: int, seed: int = 5) -> Commands:
-    """`count` commands of a small and busy venue that is partly hostile; every kind of event comes of them."""
-    commands, _ = Flow(seed).take(count)
+def crowd(count: int, seed: int = 5, flow: Callable[[int], Flow] = Flow) -> Commands:
+    """`count` commands of a small and busy venue that is partly hostile.
+
+    Every kind of event comes of them: those of stops and lists with `waiting` for `flow`, of guards with GuardedFlow.
+    """
+    commands, _ = flow(seed).take(count)
+    # A SKIP names a command that the engine did not survive, and these it survives.
+    commands[commands[:, 16] == CommandKind.SKIP] = command(CommandKind.TICK)
     places = commands.view(PLACE).reshape(-1)
     ordinary = (places["kind"] == _PLACE) & (places["expire_ts_ns"] > 0) & (places["expire_ts_ns"] < _EXPIRY_MAX)
     places["expire_ts_ns"][ordinary] = BEGIN_NS + places["expire_ts_ns"][ordinary] * (STEP_NS // 5)

@@ -42,5 +42,5 @@ async def compare(target: Target, venue: JournaledVenue) -> Report:
 async def assert_equal(target: Target, venue: JournaledVenue) -> None:
     """The projection has all of the venue's journal and equals the engine."""
     report = await compare(target, venue)
-    assert report.differences == {}
+    assert report.differences == {}, "\n".join(report.sentences())
     assert (report.sequence, report.event) == (venue.sequence, venue.event)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from exchange.persistence import history, order_history
+from exchange.persistence import history, list_history, order_history
 from exchange.persistence.database import Connection, Target
 from exchange.persistence.embedded import EmbeddedPostgres
 from exchange.persistence.history import INT64_MAX, Both
@@ -49,6 +49,10 @@ SHAPES: dict[str, list[tuple[Any, ...]]] = {
     "PREVENTED_MATCH": [(BUSY, 1, event) for event in (300, 10**9)],
     "ORDER_PREVENTED": [(account, 1, order, first, LIMIT) for account in (BUSY, NOBODY) for order, first in ORDERS],
     "DETAILS_FILLED": [()],
+    "ORDER_LIST": [(BUSY, one) for one in (300, 10**9)],
+    "ORDER_LIST_OF_CLIENT": [(account, name) for account in (BUSY, NOBODY) for name in ("l300", "l301", "nothing")],
+    "ORDER_LIST_BOUNDS": [*TIMES],
+    "ORDER_LISTS": [(account, *ids, LIMIT) for account in (BUSY, QUIET, NOBODY) for ids in IDS],
     "TRADES": [(1, first, LIMIT) for first in (0, filling.TRADES // 4, INT64_MAX)],
     "TRADE_BOUNDS": [(1, *times) for times in TIMES],
     "ACCOUNT_TRADES": [
@@ -77,15 +81,16 @@ SHAPES: dict[str, list[tuple[Any, ...]]] = {
     ],
 }  # fmt: skip
 MOST_ROWS = {"LEDGER": 8 * LIMIT, "ORDER_LEDGER": 8 * LIMIT, "ACCOUNT_TRADES": 2 * LIMIT, "ORDER_PREVENTED": 2 * LIMIT}
+MOST_ROWS["ORDER_LISTS"] = 4 * LIMIT
 """How many rows a page may read where that is more than a page has: a walk for each of three assets, an entry and an
-order for each posting of the page; two roles."""
+order for each posting of the page; two roles; three legs of a list."""
 
 FIRST_ROWS = 32
 """The first row of each of four partitions, which a merge in the order of ids looks at, in a few branches."""
 
 
 class Statement(NamedTuple):
-    """One text of history.py or order_history.py."""
+    """One text of history.py, order_history.py or list_history.py."""
 
     name: str
     text: str
@@ -93,7 +98,7 @@ class Statement(NamedTuple):
 
 def statements() -> Iterator[Statement]:
     """Every statement, those that go both ways as two."""
-    for name, value in (vars(history) | vars(order_history)).items():
+    for name, value in (vars(history) | vars(order_history) | vars(list_history)).items():
         if isinstance(value, Both):
             for end, text in value._asdict().items():
                 yield Statement(f"{name}.{end}", text)

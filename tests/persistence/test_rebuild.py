@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import pathlib
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -17,12 +17,14 @@ from exchange.persistence.opening import NoBeginning
 from exchange.persistence.projection import Claimant, Moved, Projection, Superseded
 from exchange.persistence.rebuild import RebuildRefused, Rebuilt, rebuild
 from exchange.persistence.schemas import Schemas
-from tests.persistence.journaled import JournaledVenue, changes, crowd, opening, traffic
+from tests.core.streams import Flow
+from tests.persistence.journaled import JournaledVenue, changes, crowd, opening, traffic, waiting
 from tests.persistence.projecting import assert_equal, compare, project, silent
 
 TABLES = (
     *("exchange_order.projection", "exchange_order.orders", "exchange_order.amendments"),
-    *("exchange_order.prevented_matches", "exchange_clearing.balances", "exchange_clearing.entries"),
+    *("exchange_order.prevented_matches", "exchange_order.order_lists"),
+    *("exchange_clearing.balances", "exchange_clearing.entries"),
     *("exchange_clearing.postings", "exchange_market.trades", "exchange_market.agg_trades", "exchange_market.candles"),
 )
 WAITED_S = 30.0
@@ -68,11 +70,12 @@ async def remade(target: Target, venue: JournaledVenue, *, accept_loss: bool = F
     return result
 
 
+@pytest.mark.parametrize("flow", [Flow, waiting])
 async def test_rebuild_gives_the_rows_that_the_projector_gave(
-    target: Target, connection: Connection, tmp_path: pathlib.Path
+    target: Target, connection: Connection, tmp_path: pathlib.Path, flow: Callable[[int], Flow]
 ) -> None:
     venue = JournaledVenue(tmp_path / "var")
-    venue.apply(crowd(4_000))
+    venue.apply(crowd(4_000, flow=flow))
     await project(target, venue)
     before = await everything(connection)
     result = await remade(target, venue)
@@ -117,6 +120,35 @@ async def test_rebuild_removes_what_an_interrupted_one_left(
 
 
 # ---- histories that begin behind a snapshot -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+async def test_rebuild_behind_a_snapshot_knows_lists_and_orders_that_wait(
+    target: Target, connection: Connection, tmp_path: pathlib.Path, is_whole: bool
+) -> None:
+    """`is_whole`: what the live projection has of the time before adds up."""
+    venue = JournaledVenue(tmp_path / "var")
+    commands = crowd(3_000, flow=waiting)
+    venue.apply(commands[:2_000])
+    venue.snapshot()
+    begun = venue.event
+    venue.roll()
+    venue.apply(commands[2_000:2_500])
+    await project(target, venue)
+    before = await everything(connection)
+    lists = "select count(*) from exchange_order.order_lists where event > 0"
+    assert await connection.fetchval(lists) > 0
+    venue.retire(events=begun)
+    if not is_whole:
+        await connection.execute("delete from exchange_market.trades where trade_id = 5")
+    result = await remade(target, venue)
+    assert (result.first_event == 1) == is_whole
+    if is_whole:
+        assert await everything(connection) == before
+    venue.apply(commands[2_500:])
+    await project(target, venue)
+    await assert_equal(target, venue)
+    venue.close()
 
 
 async def test_rebuild_behind_a_snapshot_opens_the_ledger(

@@ -7,15 +7,18 @@ has a row, so none of them can be one that never fails.
 from __future__ import annotations
 
 import pathlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
+import numpy as np
 import pytest
 
 from exchange.persistence.comparisons import COMPARISONS
 from exchange.persistence.database import Connection, Target
 from exchange.persistence.engine_rows import CannotCompute
 from exchange.persistence.verify import NothingProjected
-from tests.persistence.journaled import JournaledVenue, changes, crowd, opening, traffic
+from tests.core.guarded_streams import GuardedFlow
+from tests.core.streams import Flow
+from tests.persistence.journaled import JournaledVenue, changes, crowd, opening, traffic, waiting
 from tests.persistence.projecting import assert_equal, compare, project
 
 ORDERS, TRADES, CANDLES = "exchange_order.orders", "exchange_market.trades", "exchange_market.candles"
@@ -111,11 +114,15 @@ async def test_verify_finds_nothing_where_projection_equals_engine(target: Targe
     await assert_equal(target, venue)
 
 
-async def test_verify_finds_nothing_after_every_kind_of_event(target: Target, tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize("flow", [Flow, GuardedFlow, waiting])
+async def test_verify_finds_nothing_after_every_kind_of_event(
+    target: Target, tmp_path: pathlib.Path, flow: Callable[[int], Flow]
+) -> None:
     venue = JournaledVenue(tmp_path / "var")
-    venue.apply(crowd(4_000))
-    await project(target, venue)
-    await assert_equal(target, venue)
+    for commands in np.array_split(crowd(4_000, flow=flow), 4):
+        venue.apply(commands)
+        await project(target, venue)
+        await assert_equal(target, venue)
     venue.close()
 
 

@@ -25,7 +25,13 @@ from exchange.gateway.ws_api.methods import routed
 
 Json = dict[str, Any]
 _REF = "#/components/schemas/{name}"
-_OF_PRIVATE = (private.ExecutionReport, private.AccountPosition, private.BalanceUpdate, private.StreamTerminated)
+_OF_PRIVATE = (
+    private.ExecutionReport,
+    private.ListStatus,
+    private.AccountPosition,
+    private.BalanceUpdate,
+    private.StreamTerminated,
+)
 _ABOUT = """\
 The sockets of the exchange; both ports serve all of them. The REST interface is in `/openapi.json`. Times are
 milliseconds, with `?timeUnit=MICROSECOND` in the address microseconds.
@@ -214,7 +220,7 @@ def _parameters(route: Route) -> Json:
 
 
 def _named(row: MethodRow) -> Json:
-    fields = (known.FROM_SEQUENCE, known.SUBSCRIPTION_ID, *known.SIGNED)
+    fields = (known.FROM_SEQUENCE, known.SUBSCRIPTION_ID, known.ENABLED, *known.SIGNED)
     schemas = {field.name: field.schema() | {"description": field.about} for field in fields}
     schemas["apiKey"] = {"type": "string", "description": "The name of an API key."}
     properties = {name: schemas[name] for name in row.parameters} | {"returnRateLimits": {"type": "boolean"}}

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
-from exchange.gateway.openapi.account_answers import NoList, SideName, StatusName, TimeInForceName
+from exchange.gateway.openapi.account_answers import ExpiryReason, ListId, SideName, StatusName, TimeInForceName
 from exchange.gateway.openapi.market_answers import (
     AssetName,
     Change,
@@ -24,11 +24,11 @@ from exchange.gateway.ws_api.messages import ID_CHARACTERS_MAX
 
 RequestId = int | Annotated[str, Meta(max_length=ID_CHARACTERS_MAX)] | None
 Sequence = Annotated[int, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=0)]
 ClientIdOrNone = Annotated[str, Meta(pattern=f"^$|{CLIENT_ID_PATTERN}")]
 Execution = Literal["NEW", "CANCELED", "REPLACED", "REJECTED", "TRADE", "EXPIRED", "TRADE_PREVENTION"]
-ExpiryReason = Literal[
-    "UNFILLED_IOC_QUANTITY_EXPIRED", "UNFILLED_FOK_ORDER_EXPIRED", "INSUFFICIENT_LIQUIDITY", "GOOD_TILL_DATE_REACHED"
-]
+ListStatusName = Literal["EXEC_STARTED", "ALL_DONE"]
+ListOrderStatus = Literal["EXECUTING", "ALL_DONE"]
 
 
 class Told(Struct, forbid_unknown_fields=True, tag_field="e"):
@@ -51,7 +51,7 @@ class ExecutionReport(Told, forbid_unknown_fields=True, tag="executionReport"):
     price: Decimal = field(name="p")
     stop_price: Decimal = field(name="P")
     iceberg_quantity: Decimal = field(name="F")
-    order_list_id: NoList = field(name="g")
+    order_list_id: ListId = field(name="g")
     original_client_order_id: ClientIdOrNone = field(name="C")
     execution: Execution = field(name="x")
     status: StatusName | Literal["REJECTED"] = field(name="X")
@@ -74,6 +74,12 @@ class ExecutionReport(Told, forbid_unknown_fields=True, tag="executionReport"):
     quote_order_quantity: Decimal = field(name="Q")
     self_trade_prevention: StpModeName = field(name="V")
     working_time: Time | UnsetType = field(name="W", default=UNSET)
+    trailing_delta: Count | UnsetType = field(name="d", default=UNSET)
+    trailing_time: Time | UnsetType = field(name="D", default=UNSET)
+    peg_price_type: Literal["PRIMARY_PEG", "MARKET_PEG"] | UnsetType = field(name="gP", default=UNSET)
+    peg_offset_type: Literal["PRICE_LEVEL"] | UnsetType = field(name="gOT", default=UNSET)
+    peg_offset_value: Count | UnsetType = field(name="gOV", default=UNSET)
+    pegged_price: Decimal | UnsetType = field(name="gp", default=UNSET)
     expiry_reason: ExpiryReason | UnsetType = field(name="eR", default=UNSET)
     prevented_match_id: Id | UnsetType = field(name="v", default=UNSET)
     prevented_quantity: Decimal | UnsetType = field(name="A", default=UNSET)
@@ -84,6 +90,28 @@ class ExecutionReport(Told, forbid_unknown_fields=True, tag="executionReport"):
     prevented_execution_quantity: Decimal | UnsetType = field(name="pl", default=UNSET)
     prevented_execution_price: Decimal | UnsetType = field(name="pL", default=UNSET)
     prevented_execution_quote: Decimal | UnsetType = field(name="pY", default=UNSET)
+
+
+class Leg(Struct, forbid_unknown_fields=True):
+    """An order of a list. `c` is empty for one that ended in an earlier command."""
+
+    symbol: SymbolName = field(name="s")
+    order_id: Id = field(name="i")
+    client_order_id: ClientIdOrNone = field(name="c")
+
+
+class ListStatus(Told, forbid_unknown_fields=True, tag="listStatus"):
+    """An order list began, or none of its orders is open any more."""
+
+    symbol: SymbolName = field(name="s")
+    order_list_id: Id = field(name="g")
+    contingency: Literal["OCO", "OTO"] = field(name="c")
+    status: ListStatusName = field(name="l")
+    order_status: ListOrderStatus = field(name="L")
+    reject_reason: Literal["NONE"] = field(name="r")
+    client_id: ClientIdOrNone = field(name="C")
+    transaction_time: Time = field(name="T")
+    orders: list[Leg] = field(name="O")
 
 
 class BalanceNow(Struct, forbid_unknown_fields=True):
@@ -115,7 +143,7 @@ class StreamTerminated(Told, forbid_unknown_fields=True, tag="eventStreamTermina
     reason: str
 
 
-PrivateEvent = ExecutionReport | AccountPosition | BalanceUpdate | StreamTerminated
+PrivateEvent = ExecutionReport | ListStatus | AccountPosition | BalanceUpdate | StreamTerminated
 
 
 class ListenKeyExpired(Struct, forbid_unknown_fields=True, tag_field="e", tag="listenKeyExpired"):

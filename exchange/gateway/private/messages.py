@@ -120,10 +120,11 @@ def report(rules: Rules, order: Order, execution: str, status: int, ts_ns: int, 
         "Z": quote(order.filled_quote_atoms),
         "Y": quote(0),
         "Q": quote(order.quote_atoms),
+        "W": order.created_ts_ns,
         "V": STP_NAMES[order.stp_mode],
     }
-    if status != REJECTED and not order.may_wait:
-        body["W"] = order.created_ts_ns
+    if status == REJECTED or (order.may_wait and "W" not in more):
+        del body["W"]
     body |= _special_fields(rules, order) | more
     return Message(body, tuple(name for name in _REPORT_TIMES if name in body))
 

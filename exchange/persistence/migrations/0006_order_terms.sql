@@ -37,7 +37,7 @@ create table exchange_order.order_lists (
     symbol        integer  not null references exchange_order.symbols,
     list_type     smallint not null,
     list_status   smallint not null check (list_status between 1 and 2),
-    order_id_0    bigint   not null,                            -- the legs in order; 0: there is none, or it is not known
+    order_id_0    bigint   not null,                            -- the legs in order; 0: there is none
     order_id_1    bigint   not null,
     order_id_2    bigint   not null,
     created_ts_ns bigint   not null,
@@ -45,6 +45,8 @@ create table exchange_order.order_lists (
     client_id     text     check (length(client_id) between 1 and 36)
 );
 create index order_lists_account on exchange_order.order_lists (account, list_id);
+create index order_lists_client on exchange_order.order_lists (account, client_id, list_id)
+    where client_id is not null;
 create index order_lists_created on exchange_order.order_lists (created_ts_ns, list_id);
 
 -- Whoever wrote before this file may not write any more: he would leave columns out.

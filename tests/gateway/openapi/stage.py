@@ -138,6 +138,7 @@ def base(stage: Stage, route: Route) -> dict[str, str]:
         "orderId": "999999",
         "newQty": "0.01",
         "cancelReplaceMode": "STOP_ON_FAILURE",
+        "countdownTime": "0",
         "cancelOrderId": "999999",
     }
     wanted = {"symbol"} if route.method == "GET" else set(asked)

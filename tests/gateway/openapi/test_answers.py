@@ -107,6 +107,8 @@ def trade(ask: Visitor, face: str, symbol: str) -> None:
     ask("POST", path, **{**sale, "side": "BUY", "price": "50000"}, **NONE)
     prevented = ask("POST", path, **{**sale, "price": "50000"}, selfTradePreventionMode="EXPIRE_TAKER")
     ask("DELETE", f"{face}/openOrders", symbol=symbol)
+    ask("POST", f"{face}/countdownCancelAll", symbol=symbol, countdownTime="60000")
+    ask("POST", f"{face}/countdownCancelAll", symbol=symbol, countdownTime="0")
     ask("GET", f"{face}/account")
     ask("GET", f"{face}/account/commission", symbol=symbol)
     ask("GET", f"{face}/rateLimit/order")

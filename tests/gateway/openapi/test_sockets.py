@@ -290,6 +290,7 @@ async def ask_signed(api: Api) -> None:
     for method in ("allOrders", "myTrades", "myFilters", "account.commission"):
         await api(method, symbol="BTCUSDT")
     await api("myPreventedMatches", **order)
+    await api("countdownCancelAll", symbol="BTCUSDT", countdownTime="0")
 
 
 async def test_methods_answer_what_is_described(exchange: Exchange) -> None:
@@ -304,7 +305,8 @@ async def test_methods_answer_what_is_described(exchange: Exchange) -> None:
             await api(method, is_signed=False, listenKey=name, **key)
         await api("userDataStream.subscribe.signature")
         await api("userDataStream.unsubscribe", is_signed=False)
-        of_session = {"session.logon", "userDataStream.subscribe"}  # they need an Ed25519 key
+        # they need an Ed25519 key
+        of_session = {"session.logon", "session.cancelOnDisconnect", "userDataStream.subscribe"}
         assert ENDPOINTS.keys() | SESSION_METHODS.keys() == api.asked | of_session
 
 

@@ -51,7 +51,7 @@ async def _resumed(user_data: UserData, sequence: int, last: int, account: int =
     return ear.heard
 
 
-@pytest.mark.parametrize("seed", [0, 2, 3, 5])
+@pytest.mark.parametrize("seed", [0, 3, 5, 7, 8])
 async def test_resume_from_every_message_equals_the_uninterrupted_stream(tmp_path: Path, seed: int) -> None:
     stage = Stage(tmp_path, seed)
     await stage.begin()

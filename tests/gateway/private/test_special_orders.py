@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -11,6 +12,7 @@ from exchange.core.codes import Stage
 from exchange.core.event_records import event_dict
 from exchange.core.readers import AssetView, OrderView, SymbolView
 from exchange.disruptor.interest import pick, view_events_of
+from exchange.gateway.openapi.private_messages import PrivateEvent
 from exchange.gateway.private import messages
 from exchange.gateway.private.mirror import Mirror, accounts_of, decode
 from exchange.gateway.private.past import Seen
@@ -147,6 +149,16 @@ def test_mass_cancel_is_a_cancel() -> None:
     (report, position) = heard_by(BUYER)["a mass cancel"]
     assert told(report, "x", "X", "C", "eR") == ("CANCELED", "CANCELED", "crossing", None)
     assert [row["l"] for row in position["B"]] == ["0.00000000"]
+
+
+@pytest.mark.parametrize("account", [SELLER, BUYER])
+def test_every_message_has_the_fields_of_its_type(account: int) -> None:
+    mirror, kinds = Mirror(account, reference(), {}, [], []), set()
+    for one in seen_by(account):
+        for sequence, message in mirror.tell(*one):
+            decoded = msgspec.json.decode(messages.encode(message, 1, sequence, 0), type=PrivateEvent)
+            kinds.add(type(decoded).__name__)
+    assert kinds == {"ExecutionReport", "ListStatus", "AccountPosition", "BalanceUpdate"}
 
 
 @pytest.mark.parametrize("account", [SELLER, BUYER])
