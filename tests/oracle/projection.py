@@ -23,6 +23,11 @@ _SECOND_NS = 10**9
 TERMS = ("stop_price_ticks", "iceberg_lots", "trailing_bips", "peg_type", "peg_offset_levels", "list_id", "list_role")
 
 
+def storable(name: str) -> str:
+    """A name as PostgreSQL can hold it: its texts have no zero character."""
+    return name.replace("\0", "\ufffd")
+
+
 def begin_of(ts_ns: int, name: str, seconds: int) -> int:
     """When the candle of an interval begins that holds `ts_ns`."""
     moment = _EPOCH + dt.timedelta(seconds=ts_ns // _SECOND_NS)
@@ -101,12 +106,12 @@ class OracleProjection:
     # ---- reference data -------------------------------------------------------------------------------------------
 
     def _asset(self, e: Event) -> None:
-        self.assets[e["asset"]] = Asset(e["asset"], e["scale"], e["name"])
+        self.assets[e["asset"]] = Asset(e["asset"], e["scale"], storable(e["name"]))
 
     def _symbol(self, e: Event) -> None:
         base, quote = self.assets[e["base_asset"]], self.assets[e["quote_asset"]]
         scales = (e["price_scale"], e["qty_scale"])
-        self.symbols[e["symbol"]] = Symbol(e["symbol"], base, quote, *scales, e["name"], dict(e), 0, 0)
+        self.symbols[e["symbol"]] = Symbol(e["symbol"], base, quote, *scales, storable(e["name"]), dict(e), 0, 0)
 
     def _symbol_row(self, symbol: Symbol) -> Row:
         same = ("price_step_ticks", "qty_step_lots", "maker_fee_ppm", "taker_fee_ppm", "price_scale", "qty_scale")
