@@ -50,7 +50,7 @@ def _command(kind: CommandKind, name: str = "", **fields: int) -> Buffer:
     return slot
 
 
-def _venue() -> list[Buffer]:
+def venue() -> list[Buffer]:
     """Two assets, one symbol, rich accounts."""
     rows = [
         _command(CommandKind.ADD_ASSET, "BASE", asset=BASE, scale=8),
@@ -71,7 +71,7 @@ def _venue() -> list[Buffer]:
 
 def filled(orders: int) -> Buffer:
     """The commands, stamped, that make the venue and let so many orders rest, on both sides."""
-    rows = _venue()
+    rows = venue()
     for number in range(orders):
         side = Side.BUY if number % 2 else Side.SELL
         offset = (number * 7_919) % LEVELS

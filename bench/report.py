@@ -142,6 +142,7 @@ BENCHES = (
         ("bench.masscancel",),
         (Target("the longest single command of the engine", "longest_command_ms", False, 5, "ms"),),
     ),
+    Bench("100,000 stops and a fall by 20 %", ("bench.triggers",)),
     Bench("orders during a flood of logins", ("bench.logins",)),
     Bench("private events, live and resumed", ("bench.private",)),
 )

@@ -16,6 +16,7 @@ from exchange.core.codes import Account, Limit, Phase, Side, Stage, TimeInForce,
 from exchange.core.compile import kernel
 from exchange.core.index import client_hash, find_client, find_order, find_transfer
 from exchange.core.invariant import InvariantBroken, hold_that, open_slots
+from exchange.core.invariants_guards import check_guards
 from exchange.core.invariants_lists import check_lists
 from exchange.core.invariants_special import check_terms, check_waiting, is_market_type, shown_of, trigger_keys
 from exchange.core.state import CLOSED_BIT, DOWN, NODE_KEYS, SIDES, UP, State
@@ -33,6 +34,7 @@ def check_all(state: State) -> None:
     _check_balances(state, locked)
     _check_expiries(state)
     check_terms(state)
+    check_guards(state)
     check_lists(state)
 
 

@@ -53,16 +53,20 @@ class Scenario:
         return f"{self.table}: {self.title}"
 
 
+def scenarios_in(table: str, text: str) -> list[Scenario]:
+    """The scenarios of one table, in order."""
+    found: list[Scenario] = []
+    for line in lines_of(text):
+        if line.words[0] == "scenario":
+            found.append(Scenario(table, line.text.removeprefix("scenario").strip(), []))
+        else:
+            found[-1].lines.append(line)
+    return found
+
+
 def scenarios() -> list[Scenario]:
     """Every scenario of every table, in file order."""
-    found = []
-    for path in sorted(TABLES.glob("*.txt")):
-        for line in lines_of(path.read_text()):
-            if line.words[0] == "scenario":
-                found.append(Scenario(path.stem, line.text.removeprefix("scenario").strip(), []))
-            else:
-                found[-1].lines.append(line)
-    return found
+    return [one for path in sorted(TABLES.glob("*.txt")) for one in scenarios_in(path.stem, path.read_text())]
 
 
 class Run:

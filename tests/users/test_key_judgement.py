@@ -146,7 +146,8 @@ def test_commands_and_events_have_no_field_that_could_hold_a_secret_or_a_person(
         for name in dtype.names or ()
         if name.rpartition("_")[2].isdigit()
     }
-    assert texts == {"client_id", "hash", "name"}  # an order's own id, the state's hash, an asset's or symbol's name
+    # an order's own id, the state's hash, an asset's or symbol's name (or why a command is passed over), legs of a list
+    assert texts == {"client_id", "hash", "name", "order_id"}
     for dtype in itertools.chain(COMMAND_DTYPES.values(), EVENT_DTYPES.values()):
         for name in dtype.names or ():
             assert dtype[name].kind in "iu", name

@@ -153,7 +153,9 @@ def test_every_reference_leads_somewhere() -> None:
 
 
 def test_examples_of_private_events_are_of_their_types() -> None:
-    examples = re.findall(r"```json\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    page = PAGE.read_text(encoding="utf-8")
+    examples = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    examples += re.findall(r"^    (\{\"e\":.*\n     .*\})$", page, re.MULTILINE)
     kinds = {type(decoded(json.loads(one), private.PrivateEvent)) for one in examples}
     assert kinds == set(private.PrivateEvent.__args__)
 
