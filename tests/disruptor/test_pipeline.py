@@ -276,7 +276,7 @@ async def test_engine_fault_acknowledges_nothing_and_says_so(tmp_path: Path) -> 
         assert [type(outcome) for outcome in outcomes] == [OutcomeUnknown] * 3
         assert [fault.exit_code for fault in faults] == [70]
         assert Fault.HASH_MISMATCH.name in str(faults[0])
-        assert (faults[0].sequence, faults[0].fault) == (2, Fault.HASH_MISMATCH.name)
+        assert (faults[0].sequence, faults[0].fault) == (3, Fault.HASH_MISMATCH.name)
         with pytest.raises(Stopped):
             pipeline.submit([TICK])
         with pytest.raises(PipelineFault):
