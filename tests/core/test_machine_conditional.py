@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
@@ -182,4 +183,4 @@ def as_leg(role: str, side: Side, terms: dict[str, int]) -> dict[str, int]:
 
 
 TestTwoConditionalExchanges: Any = TwoConditionalExchanges.TestCase
-TestTwoConditionalExchanges.settings = SETTINGS
+TestTwoConditionalExchanges.settings = settings(SETTINGS, max_examples=max(10, SETTINGS.max_examples // 2))
