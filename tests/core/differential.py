@@ -53,7 +53,7 @@ def hash_rows(tables: Rows) -> tuple[int, int]:
     """The state hash of the rows of docs/engine.md section 7, with Python's integers."""
     sums = [0, 0]
     for number, table in enumerate(TABLES):
-        for row in tables.get(table, []):
+        for row in tables[table]:
             for lane, seed in enumerate(_LANES):
                 value = _fold(seed, number)
                 for word in row:
