@@ -104,6 +104,7 @@ def test_command_that_is_passed_over_is_passed_over(tmp_path: pathlib.Path) -> N
     assert found["command"]["kind"] == "SKIPPED"
     assert found["passed_over"].startswith("Account 17 places LIMIT GTC BUY 0.6 BTC")
     assert [event["kind"] for event in found["events"]] == ["REJECTED"]
+    assert found["events"][0]["reject"] == "SKIPPED_BY_OPERATOR"
     assert scenes.asked("replay", "--data-dir", str(tmp_path / "var"))["trades"] == 0
 
 
