@@ -71,7 +71,7 @@ def times(params: Params) -> tuple[int, int]:
     return min(start * unit_of(start), INT64_MAX), min((end + 1) * unit_of(end) - 1, INT64_MAX)
 
 
-def _window(params: Params) -> tuple[int, int]:
+def within_a_day(params: Params) -> tuple[int, int]:
     """The times of a request that may ask for 24 hours at most. Raises Refusal -1127."""
     start_ns, end_ns = times(params)
     if "startTime" in params and "endTime" in params and end_ns - start_ns >= _WINDOW_MAX_NS + _MS_NS:
@@ -100,7 +100,7 @@ def bad_combination() -> Refusal:
 async def all_orders(venue: Venue, call: Call) -> Reply:
     """GET allOrders: orders of the account on a symbol, open and closed."""
     rules = symbol_rules(call)
-    wanted = page(call.params, _window(call.params), FIRST_ORDER_ID)
+    wanted = page(call.params, within_a_day(call.params), FIRST_ORDER_ID)
 
     async def query(connection: Connection) -> history.Rows:
         return await history.orders(connection, call.key.account, rules.symbol, wanted)
@@ -114,7 +114,7 @@ async def my_trades(venue: Venue, call: Call) -> Reply:
     if params.keys() & set(_TRADE_FILTERS) not in _TRADE_COMBINATIONS:
         raise bad_combination()
     order_id = ONE_ORDER_ID.read(params)
-    wanted = page(params, _window(params))
+    wanted = page(params, within_a_day(params))
 
     async def query(connection: Connection) -> history.Rows:
         account = call.key.account

@@ -126,7 +126,7 @@ def account_trade(rules: Rules, row: Any, unit_ns: int) -> Json:
         "symbol": rules.name,
         "id": row["trade_id"],
         "orderId": row["order_id"],
-        "orderListId": -1,
+        "orderListId": row["list_id"] or answers.NO_LIST,
         "price": rules.price.text(row["price_ticks"]),
         "qty": rules.quantity.text(row["qty_lots"]),
         "quoteQty": rules.quote_grid.text(row["quote_atoms"]),

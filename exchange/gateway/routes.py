@@ -14,6 +14,7 @@ from exchange.gateway import catalogue as known
 from exchange.gateway import (
     countdowns,
     history,
+    list_reading,
     order_history,
     orders,
     public,
@@ -156,6 +157,11 @@ _ACCOUNT: tuple[tuple[Route, ...], ...] = (
     _signed(
         "GET", "/myTrades", _READ, history.my_trades, known.SYMBOL, known.ONE_ORDER_ID, known.FROM_ID, *known.TIMES
     ),
+    _signed(
+        "GET", "/orderList", _READ, list_reading.get_order_list, known.ORDER_LIST_ID, known.ORIG_LIST_CLIENT_ORDER_ID
+    ),
+    _signed("GET", "/openOrderList", _READ, list_reading.get_open_order_lists),
+    _signed("GET", "/allOrderList", _READ, list_reading.all_order_lists, known.FROM_ID, *known.TIMES),
     _signed("GET", "/account/commission", _READ, reads.get_commission, known.SYMBOL),
     _signed(
         "GET",

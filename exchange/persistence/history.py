@@ -110,9 +110,10 @@ _AS_TAKER = """trade_id, ts_ns, price_ticks, qty_lots, quote_atoms, taker_order_
          taker_fee_atoms as fee_atoms, side = 0 as is_buyer, false as is_maker"""
 _AS_MAKER = """trade_id, ts_ns, price_ticks, qty_lots, quote_atoms, maker_order_id as order_id,
          maker_fee_atoms as fee_atoms, side = 1 as is_buyer, true as is_maker"""
+_OWN_LIST = "(select list_id from exchange_order.orders where orders.order_id = own.order_id) as list_id"
 # An account that trades with itself has two rows of one trade id, which a page never tears apart.
 ACCOUNT_TRADES = Both.of(f"""
-select * from (
+select own.*, {_OWN_LIST} from (
     (select {_AS_TAKER}
      from exchange_market.trades
      where (taker_account, symbol, trade_id) >= ($1, $2, $3) and (taker_account, symbol, trade_id) <= ($1, $2, $4)
@@ -130,7 +131,7 @@ fetch first ($7) rows with ties
 """)
 # The id of an order names one account and one symbol, so that they are only looked at afterwards.
 ORDER_TRADES = Both.of(f"""
-select * from (
+select own.*, {_OWN_LIST} from (
     (select taker_account as account, symbol, {_AS_TAKER}
      from exchange_market.trades
      where taker_order_id = $3 and trade_id >= $4

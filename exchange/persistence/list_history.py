@@ -6,6 +6,7 @@ projection is.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from exchange.persistence.database import Connection
@@ -30,6 +31,11 @@ select (select list_id from exchange_order.order_lists where created_ts_ns >= $1
        (select list_id from exchange_order.order_lists where created_ts_ns <= $2
         order by created_ts_ns desc, list_id desc limit 1) as last_id
 """
+LEG_NAMES = """
+select order_id, coalesce(client_id, '') as client_id
+from exchange_order.orders
+where order_id = any($1::bigint[])
+"""
 ORDER_LISTS = Both.of(f"""
 select {_COLUMNS}
 from exchange_order.order_lists
@@ -44,6 +50,12 @@ async def order_list(connection: Connection, account: int, list_id: int = 0, cli
     if list_id:
         return await connection.fetchrow(ORDER_LIST, account, list_id)
     return await connection.fetchrow(ORDER_LIST_OF_CLIENT, account, client_id)
+
+
+async def leg_names(connection: Connection, order_ids: Sequence[int]) -> Rows:
+    """The client ids of orders."""
+    rows: Rows = await connection.fetch(LEG_NAMES, order_ids)
+    return rows
 
 
 async def order_lists(connection: Connection, account: int, page: Page) -> Rows:

@@ -25,7 +25,6 @@ ClientId = Annotated[str, Meta(pattern=CLIENT_ID_PATTERN)]
 SideName = Literal["BUY", "SELL"]
 TimeInForceName = Literal["GTC", "IOC", "FOK", "GTD"]
 StatusName = Literal["NEW", "PENDING_NEW", "PARTIALLY_FILLED", "FILLED", "CANCELED", "EXPIRED", "EXPIRED_IN_MATCH"]
-NoList = Annotated[int, Meta(ge=-1, le=-1, description="Always -1: no order list is named here.")]
 ListId = Annotated[int, Meta(ge=-1, description="Of the order list that the order is a leg of; -1: none.")]
 TimeOrNot = Annotated[int, Meta(ge=-1, description="As other times; -1: it has not happened.")]
 ExpiryReason = Literal[
@@ -259,6 +258,27 @@ class OrderCount(RateLimit, forbid_unknown_fields=True):
     count: Annotated[int, Meta(ge=0)]
 
 
+class Leg(Struct, forbid_unknown_fields=True):
+    """An order of a list."""
+
+    symbol: SymbolName
+    orderId: Id
+    clientOrderId: ClientId | Literal[""]
+
+
+class OrderList(Struct, forbid_unknown_fields=True):
+    """An order list; `transactionTime` is when it began or, of one that is done, when it ended."""
+
+    orderListId: Id
+    contingencyType: Annotated[Literal["OCO", "OTO"], Meta(description="OCO: a pair; OTO: legs that wait for another.")]
+    listStatusType: Literal["EXEC_STARTED", "ALL_DONE"]
+    listOrderStatus: Literal["EXECUTING", "ALL_DONE"]
+    listClientOrderId: ClientId | Literal[""]
+    transactionTime: Time
+    symbol: SymbolName
+    orders: Annotated[list[Leg], Meta(min_length=2, max_length=3)]
+
+
 class Amendment(Struct, forbid_unknown_fields=True):
     """How the quantity of an order became smaller."""
 
@@ -315,7 +335,7 @@ class AccountTrade(Struct, forbid_unknown_fields=True):
     symbol: SymbolName
     id: Id
     orderId: Id
-    orderListId: NoList
+    orderListId: ListId
     price: Decimal
     qty: Decimal
     quoteQty: Decimal

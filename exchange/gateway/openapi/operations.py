@@ -45,6 +45,7 @@ def _beside(answer: Any, *problems: Problem, is_read: bool = False) -> Operation
 
 
 _NO_ORDER = Problem(400, -2013, "Order does not exist.")
+_NO_LIST = Problem(400, -2018, "Order list does not exist.")
 _NO_LISTEN_KEY = Problem(400, -1125, "This listenKey does not exist.")
 _NO_WALLET = Problem(
     400, -1020, "This operation is not supported: the venue takes no deposits and makes no withdrawals."
@@ -99,6 +100,9 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/order/amendments"): _account(list[account.Amendment], *told.HISTORY),
     ("GET", "/myPreventedMatches"): _account(list[account.PreventedMatch], *told.HISTORY, *told.COMBINATION),
     ("GET", "/myAllocations"): _account(_NOTHING, *told.SYMBOL)._replace(is_read=False),
+    ("GET", "/orderList"): _account(account.OrderList, *told.MANDATORY, _NO_LIST, *told.HISTORY),
+    ("GET", "/openOrderList"): _account(list[account.OrderList], *told.HISTORY),
+    ("GET", "/allOrderList"): _account(list[account.OrderList], *told.HISTORY, *told.WINDOW, *told.COMBINATION),
     ("POST", "/userDataStream"): _account(account.ListenKey),
     ("PUT", "/userDataStream"): _account(market.Nothing, _NO_LISTEN_KEY),
     ("DELETE", "/userDataStream"): _account(market.Nothing, _NO_LISTEN_KEY),

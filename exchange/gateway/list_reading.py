@@ -1,0 +1,194 @@
+"""The routes that read order lists: one by its id or its client id, the open ones, all of an account.
+
+An open list is a copy of the live state at one durable sequence; one that is done comes from history, and so do the
+client ids of closed legs that the engine has forgotten. Never submits a command, never answers from a projection that
+is behind.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from exchange.core import readers
+from exchange.core.codes import ListType
+from exchange.core.readers import OrderView
+from exchange.core.records import CLIENT_ID_BYTES
+from exchange.core.state import State
+from exchange.gateway import list_answers
+from exchange.gateway.catalogue import ORDER_LIST_ID, ORIG_LIST_CLIENT_ORDER_ID
+from exchange.gateway.errors import Refusal
+from exchange.gateway.history import answer_from, bad_combination, page, within_a_day
+from exchange.gateway.history_answers import Json
+from exchange.gateway.orders import named_order
+from exchange.gateway.replies import Reply
+from exchange.gateway.signing import Call
+from exchange.gateway.symbols import Reference
+from exchange.gateway.turns import in_turns, json_array
+from exchange.gateway.venue import Venue
+from exchange.persistence import list_history
+from exchange.persistence.database import Connection
+from exchange.persistence.history import Rows
+
+_TRIPLES = frozenset(map(int, (ListType.OTOCO, ListType.OPOCO)))
+"""Lists of three legs; the others have two."""
+
+
+class OpenList(NamedTuple):
+    """An open list; its legs got their order ids one after the other."""
+
+    list_id: int
+    first_order_id: int
+    list_type: int
+    symbol: int
+    client_id: str
+
+    @property
+    def order_ids(self) -> range:
+        """Its legs, open and closed."""
+        return range(self.first_order_id, self.first_order_id + (3 if self.list_type in _TRIPLES else 2))
+
+
+def _open_lists(state: State, account: int, list_id: int = 0, client_id: str = "") -> list[OpenList]:
+    """The open lists of an account, by id; only those that have the ids which are given.
+
+    An account may have as many as it has orders: a look at the table takes microseconds, not so many for each list.
+    """
+    table = np.asarray(state.lists[: int(state.header[0].list_high)])
+    rows = table[(table["list_id"] == list_id if list_id else table["list_id"] != 0) & (table["account"] == account)]
+    rows = rows[np.argsort(rows["list_id"])]
+    at = rows.dtype.fields["client_id_0"][1]
+    octets = rows.view(np.uint8).reshape(len(rows), -1)[:, at : at + CLIENT_ID_BYTES]
+    names = np.ascontiguousarray(octets).view(f"S{CLIENT_ID_BYTES}").reshape(-1)
+    if client_id:
+        rows, names = rows[names == client_id.encode("ascii")], names[names == client_id.encode("ascii")]
+    numbers = rows[["list_id", "first_order_id", "list_type", "symbol"]].tolist()
+    return [OpenList(*row, name.decode("ascii", "replace")) for row, name in zip(numbers, names.tolist(), strict=True)]
+
+
+def _orders(state: State, account: int, order_ids: Iterable[int]) -> list[OrderView]:
+    """Those of the orders that the engine knows, open or closed."""
+    found = (readers.find_order(state, account, order_id) for order_id in order_ids)
+    return [view for view in found if view is not None]
+
+
+def _one(state: State, account: int, list_id: int, client_id: str) -> tuple[list[OpenList], list[OrderView], int]:
+    """The open list that has the ids which are given, its legs, and the id that the next list will have."""
+    lists = _open_lists(state, account, list_id, client_id)
+    legs = _orders(state, account, itertools.chain.from_iterable(one.order_ids for one in lists))
+    return lists, legs, int(state.header[0].next_list_id)
+
+
+def _every_one(state: State, account: int) -> tuple[list[OpenList], Iterator[OrderView]]:
+    """The open lists, and the open orders, of an account."""
+    lists = _open_lists(state, account)
+    return lists, readers.each_open_order(state, account) if lists else iter(())
+
+
+async def _names_of(venue: Venue, order_ids: list[int], sequence: int) -> dict[int, str]:
+    """The client ids of orders that the engine has forgotten."""
+
+    async def query(connection: Connection) -> Rows:
+        return await list_history.leg_names(connection, order_ids)
+
+    def make(rows: Rows) -> Iterator[tuple[int, str]]:
+        return ((row["order_id"], row["client_id"]) for row in rows)
+
+    found, _ = await venue.history.read(sequence, query, make, is_public=False)
+    return dict(found)
+
+
+async def _open_answers(
+    venue: Venue, call: Call, lists: list[OpenList], legs: Iterator[OrderView], sequence: int
+) -> Iterator[Json]:
+    """Open lists; `legs` are orders of the account among which the open legs are.
+
+    A closed leg is looked up later than the others: its client id does not change.
+    """
+    names: dict[int, str] = {}
+    begun_ts_ns: dict[int, int] = {}
+
+    def closed() -> Iterator[int]:
+        return (order_id for one in lists for order_id in one.order_ids if order_id not in names)
+
+    async for some in in_turns(legs):
+        names |= {leg.order_id: leg.client_id for leg in some if leg.list_id}
+        begun_ts_ns |= {leg.list_id: leg.created_ts_ns for leg in some}
+    async for ids in in_turns(iter(list(closed()))):
+        known, _ = venue.read(_orders, call.key.account, ids)
+        names |= {leg.order_id: leg.client_id for leg in known}
+    if forgotten := list(closed()):
+        names = dict.fromkeys(forgotten, "") | await _names_of(venue, forgotten, sequence) | names
+    by_id = call.face.reference.by_id
+    return (
+        list_answers.order_list(
+            by_id[one.symbol],
+            one.list_id,
+            one.list_type,
+            one.client_id,
+            begun_ts_ns[one.list_id],
+            [(order_id, names[order_id]) for order_id in one.order_ids],
+            call.unit_ns,
+        )
+        for one in lists
+    )
+
+
+def _row_answer(reference: Reference, row: Any, unit_ns: int) -> Json:
+    ids = itertools.takewhile(bool, (row["order_id_0"], row["order_id_1"], row["order_id_2"]))
+    return list_answers.order_list(
+        reference.by_id[row["symbol"]],
+        row["list_id"],
+        row["list_type"],
+        row["client_id"] or "",
+        row["updated_ts_ns"],
+        list(zip(ids, row["leg_client_ids"], strict=False)),
+        unit_ns,
+        status=row["list_status"],
+    )
+
+
+async def get_order_list(venue: Venue, call: Call) -> Reply:
+    """GET orderList: a list, open or done."""
+    account, reference = call.key.account, call.face.reference
+    list_id, named = named_order(call.params, ORDER_LIST_ID, ORIG_LIST_CLIENT_ORDER_ID)
+    (lists, legs, next_list_id), sequence = venue.read(_one, account, list_id, named)
+    for answer in await _open_answers(venue, call, lists, iter(legs), sequence):
+        return Reply(answer, sequence)
+    if list_id >= next_list_id or next_list_id == 1:
+        raise _no_such_list()  # history can not know more than the engine
+
+    async def query(connection: Connection) -> Rows:
+        row = await list_history.order_list(connection, account, list_id, named)
+        return [] if row is None or named not in ("", row["client_id"]) else [row]
+
+    reply = await answer_from(venue, query, lambda rows: (_row_answer(reference, row, call.unit_ns) for row in rows))
+    if not reply.body:
+        raise _no_such_list()
+    return reply._replace(body=reply.body[0])
+
+
+def _no_such_list() -> Refusal:
+    return Refusal(400, -2018, "Order list does not exist.")
+
+
+async def get_open_order_lists(venue: Venue, call: Call) -> Reply:
+    """GET openOrderList: the open lists of the account, on all symbols, oldest first."""
+    (lists, legs), sequence = venue.read(_every_one, call.key.account)
+    return Reply(await json_array(await _open_answers(venue, call, lists, legs, sequence)), sequence)
+
+
+async def all_order_lists(venue: Venue, call: Call) -> Reply:
+    """GET allOrderList: lists of the account on all symbols, open and done."""
+    params, reference = call.params, call.face.reference
+    if "fromId" in params and ("startTime" in params or "endTime" in params):
+        raise bad_combination()
+    wanted = page(params, within_a_day(params))
+
+    async def query(connection: Connection) -> Rows:
+        return await list_history.order_lists(connection, call.key.account, wanted)
+
+    return await answer_from(venue, query, lambda rows: (_row_answer(reference, row, call.unit_ns) for row in rows))
