@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import orjson
 
-from exchange.core.codes import ListStatus, ListType, OrderStatus, RejectCode, Side
+from exchange.core.codes import ListStatus, OrderStatus, RejectCode, Side
 from exchange.gateway.answers import (
     PEG_NAMES,
     SIDE_NAMES,
@@ -24,6 +24,7 @@ from exchange.gateway.answers import (
     Json,
     expiry_reason,
 )
+from exchange.gateway.list_answers import CONTINGENCIES, DONE, STARTED
 from exchange.gateway.private.orders import Order
 from exchange.gateway.symbols import Reference, Rules
 from exchange.gateway.wire import ListEvent, OrderEvent, Prevented, Trade, Transfer
@@ -31,8 +32,6 @@ from exchange.gateway.wire import ListEvent, OrderEvent, Prevented, Trade, Trans
 MESSAGES_PER_EVENT = 4
 """Room for numbers: sequence = 4 * ordinal of the event + number of the message. An event gives three at most."""
 
-CONTINGENCIES = {int(kind): "OCO" if kind == ListType.OCO else "OTO" for kind in ListType}
-"""Binance knows two: the legs of a pair, and one that waits for another."""
 _PREVIOUS = b',"previousSequence":'
 REJECT_REASONS = {
     RejectCode.INSUFFICIENT_BALANCE: "INSUFFICIENT_BALANCES",
@@ -206,15 +205,15 @@ def reject_fields(reject: int) -> Json:
 
 def list_status(rules: Rules, event: ListEvent, client_ids: Iterable[str]) -> Message:
     """A listStatus; `client_ids` are those of the legs."""
-    begins = event.list_status == ListStatus.STARTED
+    status_type, order_status = STARTED if event.list_status == ListStatus.STARTED else DONE
     body = {
         "e": "listStatus",
         "E": event.ts_ns,
         "s": rules.name,
         "g": event.list_id,
         "c": CONTINGENCIES[event.list_type],
-        "l": "EXEC_STARTED" if begins else "ALL_DONE",
-        "L": "EXECUTING" if begins else "ALL_DONE",
+        "l": status_type,
+        "L": order_status,
         "r": "NONE",
         "C": event.client_id.rstrip(b"\0").decode("ascii", "replace"),
         "T": event.ts_ns,
