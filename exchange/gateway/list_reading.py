@@ -12,17 +12,18 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.recfunctions import repack_fields
 
 from exchange.core import readers
-from exchange.core.codes import ListType
+from exchange.core.codes import ListStatus, ListType
 from exchange.core.readers import OrderView
 from exchange.core.records import CLIENT_ID_BYTES
 from exchange.core.state import State
-from exchange.gateway import list_answers
+from exchange.gateway.answers import Json
 from exchange.gateway.catalogue import ORDER_LIST_ID, ORIG_LIST_CLIENT_ORDER_ID
 from exchange.gateway.errors import Refusal
 from exchange.gateway.history import answer_from, bad_combination, page, within_a_day
-from exchange.gateway.history_answers import Json
+from exchange.gateway.list_answers import list_head
 from exchange.gateway.orders import named_order
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
@@ -35,6 +36,7 @@ from exchange.persistence.history import Rows
 
 _TRIPLES = frozenset(map(int, (ListType.OTOCO, ListType.OPOCO)))
 """Lists of three legs; the others have two."""
+_CLIENT_ID = [f"client_id_{word}" for word in range(5)]
 
 
 class OpenList(NamedTuple):
@@ -60,12 +62,11 @@ def _open_lists(state: State, account: int, list_id: int = 0, client_id: str = "
     table = np.asarray(state.lists[: int(state.header[0].list_high)])
     rows = table[(table["list_id"] == list_id if list_id else table["list_id"] != 0) & (table["account"] == account)]
     rows = rows[np.argsort(rows["list_id"])]
-    at = rows.dtype.fields["client_id_0"][1]
-    octets = rows.view(np.uint8).reshape(len(rows), -1)[:, at : at + CLIENT_ID_BYTES]
-    names = np.ascontiguousarray(octets).view(f"S{CLIENT_ID_BYTES}").reshape(-1)
+    names = repack_fields(rows[_CLIENT_ID]).view(f"S{CLIENT_ID_BYTES}")
     if client_id:
-        rows, names = rows[names == client_id.encode("ascii")], names[names == client_id.encode("ascii")]
-    numbers = rows[["list_id", "first_order_id", "list_type", "symbol"]].tolist()
+        named = names == client_id.encode("ascii")
+        rows, names = rows[named], names[named]
+    numbers: list[tuple[int, int, int, int]] = rows[["list_id", "first_order_id", "list_type", "symbol"]].tolist()
     return [OpenList(*row, name.decode("ascii", "replace")) for row, name in zip(numbers, names.tolist(), strict=True)]
 
 
@@ -124,14 +125,14 @@ async def _open_answers(
         names = dict.fromkeys(forgotten, "") | await _names_of(venue, forgotten, sequence) | names
     by_id = call.face.reference.by_id
     return (
-        list_answers.order_list(
+        list_head(
             by_id[one.symbol],
             one.list_id,
             one.list_type,
             one.client_id,
-            begun_ts_ns[one.list_id],
+            begun_ts_ns[one.list_id] // call.unit_ns,
             [(order_id, names[order_id]) for order_id in one.order_ids],
-            call.unit_ns,
+            is_done=False,
         )
         for one in lists
     )
@@ -139,15 +140,14 @@ async def _open_answers(
 
 def _row_answer(reference: Reference, row: Any, unit_ns: int) -> Json:
     ids = itertools.takewhile(bool, (row["order_id_0"], row["order_id_1"], row["order_id_2"]))
-    return list_answers.order_list(
+    return list_head(
         reference.by_id[row["symbol"]],
         row["list_id"],
         row["list_type"],
         row["client_id"] or "",
-        row["updated_ts_ns"],
-        list(zip(ids, row["leg_client_ids"], strict=False)),
-        unit_ns,
-        status=row["list_status"],
+        row["updated_ts_ns"] // unit_ns,
+        zip(ids, row["leg_client_ids"], strict=False),
+        is_done=row["list_status"] == ListStatus.DONE,
     )
 
 
