@@ -30,7 +30,7 @@ ENDPOINTS = {
     *(f"GET /api/v3/{path}" for path in words("klines uiKlines avgPrice ticker ticker/24hr ticker/price")),
     *(f"GET /api/v3/{path}" for path in words("ticker/bookTicker order openOrders allOrders myTrades account")),
     *(f"GET /api/v3/{path}" for path in words("account/commission rateLimit/order myFilters order/amendments")),
-    *(f"GET /api/v3/{path}" for path in words("myPreventedMatches myAllocations openOrderList")),
+    *(f"GET /api/v3/{path}" for path in words("myPreventedMatches myAllocations openOrderList allOrderList orderList")),
     *(f"POST /api/v3/{path}" for path in words("order order/test order/cancelReplace userDataStream")),
     *(f"POST /api/v3/orderList/{path}" for path in words("oco oto otoco")),
     *(f"DELETE /api/v3/{path}" for path in words("order openOrders orderList userDataStream")),
@@ -54,6 +54,7 @@ METHODS = {
     *words("session.logon session.subscriptions userDataStream.subscribe userDataStream.subscribe.signature"),
     *words("userDataStream.unsubscribe klines avgPrice ticker.24hr ticker.price ticker.book trades.recent"),
     *words("trades.historical trades.aggregate ticker uiKlines account.commission account.rateLimits.orders"),
+    *words("orderList.status openOrderLists.status allOrderLists"),
 }
 EVENTS = words(
     "executionReport outboundAccountPosition balanceUpdate listStatus eventStreamTerminated externalLockUpdate"
@@ -70,7 +71,7 @@ _CODES = (
     *range(1100, 1107), *(1108, 1111, 1112), *range(1114, 1123), *(1125, 1127, 1128, 1130),
     *(1134, 1135, 1139, 1145, 1151, *range(1158, 1169), 1194, *range(1196, 1200)),
     *(1210, 1211, *range(1220, 1226)),
-    *(2010, 2011, 2013, 2014, 2015, 2016, 2021, 2022, 2026, 2035, 2036, 2038, 2039, 2042, 2043),
+    *(2010, 2011, 2013, 2014, 2015, 2016, 2018, 2021, 2022, 2026, 2035, 2036, 2038, 2039, 2042, 2043),
 )  # fmt: skip
 CODES = {f"-{code}" for code in _CODES}
 

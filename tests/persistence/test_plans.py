@@ -52,6 +52,7 @@ SHAPES: dict[str, list[tuple[Any, ...]]] = {
     "ORDER_LIST": [(BUSY, one) for one in (300, 10**9)],
     "ORDER_LIST_OF_CLIENT": [(account, name) for account in (BUSY, NOBODY) for name in ("l300", "l301", "nothing")],
     "ORDER_LIST_BOUNDS": [*TIMES],
+    "LEG_NAMES": [([300, 301, 10**9],), (list(range(1, LIMIT)),)],
     "ORDER_LISTS": [(account, *ids, LIMIT) for account in (BUSY, QUIET, NOBODY) for ids in IDS],
     "TRADES": [(1, first, LIMIT) for first in (0, filling.TRADES // 4, INT64_MAX)],
     "TRADE_BOUNDS": [(1, *times) for times in TIMES],
@@ -80,10 +81,10 @@ SHAPES: dict[str, list[tuple[Any, ...]]] = {
         (BUSY, order, assets, *times, 0, LIMIT) for order in (300, 10**9) for assets in ([1, 3], [3]) for times in TIMES
     ],
 }  # fmt: skip
-MOST_ROWS = {"LEDGER": 8 * LIMIT, "ORDER_LEDGER": 8 * LIMIT, "ACCOUNT_TRADES": 2 * LIMIT, "ORDER_PREVENTED": 2 * LIMIT}
-MOST_ROWS["ORDER_LISTS"] = 4 * LIMIT
+MOST_ROWS = {"LEDGER": 8 * LIMIT, "ORDER_LEDGER": 8 * LIMIT, "ACCOUNT_TRADES": 3 * LIMIT, "ORDER_PREVENTED": 2 * LIMIT}
+MOST_ROWS |= {"ORDER_LISTS": 4 * LIMIT, "ORDER_TRADES": 2 * LIMIT}
 """How many rows a page may read where that is more than a page has: a walk for each of three assets, an entry and an
-order for each posting of the page; two roles; three legs of a list."""
+order for each posting of the page; two roles, and the order of each trade; three legs of a list."""
 
 FIRST_ROWS = 32
 """The first row of each of four partitions, which a merge in the order of ids looks at, in a few branches."""

@@ -115,6 +115,8 @@ def trade(ask: Visitor, face: str, symbol: str) -> None:
     ask("GET", f"{face}/myFilters", symbol=symbol)
     assert ask("GET", f"{face}/allOrders", symbol=symbol)
     assert ask("GET", f"{face}/myTrades", symbol=symbol)
+    ask("GET", f"{face}/openOrderList")
+    ask("GET", f"{face}/allOrderList")
     assert ask("GET", f"{face}/order/amendments", symbol=symbol, orderId=resting["orderId"])
     assert ask("GET", f"{face}/myPreventedMatches", symbol=symbol, orderId=prevented["orderId"])
     assert ask("GET", f"{face}/myAllocations", symbol=symbol) == []
