@@ -43,6 +43,7 @@ def every_read(trader: Trader) -> list[Answer]:
         trader.call("GET", ORDERS_PATH, symbol="BTC_USDT"),
         trader.call("GET", TRADES_PATH, symbol="BTC_USDT"),
         trader.call("GET", LEDGER_PATH),
+        trader.call("GET", "/v1/allOrderList"),
         trader.call("GET", "/v1/order/amendments", symbol="BTC_USDT", orderId=1),
         trader.call("GET", "/v1/myPreventedMatches", symbol="BTC_USDT", orderId=1),
     ]

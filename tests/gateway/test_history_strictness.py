@@ -15,12 +15,13 @@ LARGE = ["9007199254740993", "9223372036854775807"]
 """The numbers among the nasty ones that are numbers."""
 DAY_MS = 86_400_000
 AMENDMENTS, MATCHES = "/v1/order/amendments", "/v1/myPreventedMatches"
+LISTS = "/v1/allOrderList"
 
 
 def ask(exchange: Exchange, path: str, form: dict[str, str]) -> Answer:
     """A GET, signed where the path needs it."""
     alice = exchange.trader("alice")
-    if path in ("/v1/allOrders", "/v1/myTrades", "/v1/ledger", AMENDMENTS, MATCHES):
+    if path in ("/v1/allOrders", "/v1/myTrades", "/v1/ledger", AMENDMENTS, MATCHES, LISTS, "/v1/orderList"):
         return alice.signed_form("GET", path, form)
     return alice.public(f"{path}?{urlencode(form, errors='surrogateescape')}")
 
@@ -34,6 +35,8 @@ def ask(exchange: Exchange, path: str, form: dict[str, str]) -> Answer:
         *((AMENDMENTS, SYMBOL | {"orderId": "1"}, name, LARGE) for name in ("orderId", "fromExecutionId", "limit")),
         *((MATCHES, SYMBOL | {"orderId": "1"}, name, LARGE) for name in ("orderId", "fromPreventedMatchId", "limit")),
         (MATCHES, SYMBOL, "preventedMatchId", LARGE),
+        *((LISTS, {}, name, LARGE) for name in ("fromId", "startTime", "endTime", "limit")),
+        ("/v1/orderList", {}, "orderListId", []),
         *(("/v1/aggTrades", SYMBOL, name, LARGE) for name in ("fromId", "startTime", "endTime", "limit")),
         *(("/v1/klines", CHART, name, LARGE) for name in ("startTime", "endTime", "limit")),
         ("/v1/klines", CHART, "timeZone", ["+1", "-1", "-0"]),
@@ -76,6 +79,9 @@ def test_nasty_value_of_any_parameter_is_refused(
         ("/v1/myTrades", {**SYMBOL, "fromId": "1", "endTime": "1"}, -1128),
         ("/v1/myTrades", {**SYMBOL, "orderId": "1", "startTime": "1"}, -1128),
         ("/v1/myTrades", {**SYMBOL, "orderId": "1", "fromId": "1", "endTime": "1"}, -1128),
+        (LISTS, {"startTime": "1000", "endTime": str(1001 + DAY_MS)}, -1127),
+        (LISTS, {"fromId": "1", "startTime": "1"}, -1128),
+        ("/v1/orderList", {"orderListId": "9223372036854775807"}, -2018),
         ("/v1/ledger", {"asset": "btc"}, -1130),
         ("/v1/ledger", SYMBOL, -1103),
         ("/v1/trades", {}, -1102),
@@ -106,6 +112,8 @@ def test_wrong_request_is_refused_with_its_code(exchange: Exchange, path: str, f
         ("/v1/allOrders", {**SYMBOL, "startTime": "5", "endTime": "1"}),
         ("/v1/myTrades", {**SYMBOL, "orderId": "1", "fromId": "0"}),
         ("/v1/myTrades", {**SYMBOL, "startTime": "1000", "endTime": str(1000 + DAY_MS)}),
+        (LISTS, {"startTime": "1000", "endTime": str(1000 + DAY_MS)}),
+        (LISTS, {"fromId": "9223372036854775807"}),
         ("/v1/ledger", {"asset": "BTC", "orderId": "1", "fromId": "0", "startTime": "1", "endTime": "99999999999999"}),
         ("/v1/trades", {**SYMBOL, "limit": "99999"}),
         ("/v1/historicalTrades", {**SYMBOL, "fromId": "0"}),

@@ -87,10 +87,10 @@ def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
     yield from _served(tmp_path_factory.mktemp("standing-lists") / "var")
 
 
-@pytest.fixture
-def exchange(tmp_path: pathlib.Path) -> Iterator[Exchange]:
-    """An exchange with open lists, of the test's own."""
-    yield from _served(tmp_path / "var")
+@pytest.fixture(scope="module")
+def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
+    """An exchange with open lists, each of which one test may end."""
+    yield from _served(tmp_path_factory.mktemp("moving-lists") / "var")
 
 
 def _served(path: pathlib.Path) -> Iterator[Exchange]:
@@ -221,29 +221,31 @@ def test_bad_parameters_are_refused(standing: Exchange, path: str, params: dict[
 # ---- lists that end -----------------------------------------------------------------------------------------------
 
 
-@FACES
-def test_list_that_is_done_is_in_history_and_no_longer_open(exchange: Exchange, face: str) -> None:
-    alice, symbol = exchange.trader("alice"), SYMBOLS[face][0]
-    before = done(alice.call("GET", f"{face}/orderList", orderListId=PAIR))
-    ended = done(alice.call("DELETE", f"{face}/order", symbol=symbol, origClientOrderId="below-1"))
+def test_list_that_is_done_is_in_history_and_no_longer_open(exchange: Exchange) -> None:
+    alice = exchange.trader("alice")
+    before = {face: done(alice.call("GET", f"{face}/orderList", orderListId=PAIR)) for face in SYMBOLS}
+    ended = done(alice.call("DELETE", "/v1/order", symbol="BTC_USDT", origClientOrderId="below-1"))
     assert (ended["orderListId"], ended["status"]) == (PAIR, "CANCELED")
-    expected = before | dict.fromkeys(("listStatusType", "listOrderStatus"), "ALL_DONE")
-    expected["transactionTime"] = ended["transactTime"]
-    assert expected["transactionTime"] > before["transactionTime"]
-    for form in ({"orderListId": PAIR}, {"origClientOrderId": "list-1"}):
-        answer = alice.call("GET", f"{face}/orderList", **form)
-        assert done(answer) == expected
-        assert list(answer.json) == list(before)
-    assert ids(done(alice.call("GET", f"{face}/openOrderList"))) == [FOLLOWED, TRIPLE, FUNDED]
-    assert done(alice.call("GET", f"{face}/allOrderList"))[0] == expected
-    for form in ({"orderListId": PAIR, "origClientOrderId": "list-2"}, {"origClientOrderId": "list-6"}):
-        assert_missing(alice.call("GET", f"{face}/orderList", **form))
-    assert_missing(exchange.trader("bob").call("GET", f"{face}/orderList", orderListId=PAIR))
+    for face in SYMBOLS:
+        path = f"{face}/orderList"
+        expected = before[face] | dict.fromkeys(("listStatusType", "listOrderStatus"), "ALL_DONE")
+        expected["transactionTime"] = ended["transactTime"]
+        assert expected["transactionTime"] > before[face]["transactionTime"]
+        for form in ({"orderListId": PAIR}, {"origClientOrderId": "list-1"}):
+            answer = alice.call("GET", path, **form)
+            assert done(answer) == expected
+            assert list(answer.json) == list(before[face])
+        assert PAIR not in ids(done(alice.call("GET", f"{face}/openOrderList")))
+        assert done(alice.call("GET", f"{face}/allOrderList"))[0] == expected
+        for form in ({"orderListId": PAIR, "origClientOrderId": "list-2"}, {"origClientOrderId": "list-6"}):
+            assert_missing(alice.call("GET", path, **form))
+        assert_missing(exchange.trader("bob").call("GET", path, orderListId=PAIR))
 
 
 def test_leg_that_the_engine_has_forgotten_keeps_its_name_in_an_open_list(exchange: Exchange) -> None:
     alice, bob = exchange.trader("alice"), exchange.trader("bob")
     before = done(alice.call("GET", "/v1/openOrderList"))
+    named = {row["orderListId"]: row for row in before}
     assert done(bob.order("SELL", "0.1", "50000"))["status"] == "FILLED"
     assert done(alice.call("GET", "/v1/openOrderList")) == before
     forget(bob)
@@ -260,31 +262,33 @@ def test_leg_that_the_engine_has_forgotten_keeps_its_name_in_an_open_list(exchan
         ):
             answer = alice.call("GET", path, **form)
             assert (answer.status, answer.json["code"], answer.json["reason"]) == (503, -1001, "history_behind")
-        assert done(alice.call("GET", "/v1/orderList", orderListId=PAIR)) == before[0]
+        assert done(alice.call("GET", "/v1/orderList", orderListId=FUNDED)) == named[FUNDED]
         assert_missing(alice.call("GET", "/v1/orderList", orderListId=6))
     finally:
         os.kill(projector, signal.SIGCONT)
     wait_for_history(alice)
-    assert done(alice.call("GET", "/v1/orderList", orderListId=FOLLOWED)) == before[1]
+    assert done(alice.call("GET", "/v1/orderList", orderListId=FOLLOWED)) == named[FOLLOWED]
 
 
-@FACES
-def test_orders_and_trades_of_a_list_name_it(exchange: Exchange, face: str) -> None:
-    alice, bob, symbol = exchange.trader("alice"), exchange.trader("bob"), SYMBOLS[face][0]
-    assert done(bob.order("SELL", "0.04", "50000"))["status"] == "FILLED"
-    assert done(bob.order("SELL", "0.06", "50000"))["status"] == "FILLED"
-    plain = done(alice.order("BUY", "0.001", "10000"))["orderId"]
-    expected = {1: PAIR, 2: PAIR, 3: FOLLOWED, 4: FOLLOWED, 8: FUNDED, 9: FUNDED, plain: -1}
-    for path, missing in (("allOrders", set()), ("openOrders", {3})):
-        rows = done(alice.call("GET", f"{face}/{path}", symbol=symbol))
-        found = {row["orderId"]: row["orderListId"] for row in rows}
-        assert found == {order_id: number for order_id, number in expected.items() if order_id not in missing}
-    for order_id, number in expected.items():
-        assert done(alice.call("GET", f"{face}/order", symbol=symbol, orderId=order_id))["orderListId"] == number
-    for form in ({}, {"orderId": 3}, {"fromId": 1}):
-        trades = done(alice.call("GET", f"{face}/myTrades", symbol=symbol, **form))
-        assert [(row["orderId"], row["orderListId"], row["qty"]) for row in trades] == [
-            (3, FOLLOWED, "0.04000000"),
-            (3, FOLLOWED, "0.06000000"),
-        ]
-    assert {row["orderListId"] for row in done(bob.call("GET", f"{face}/myTrades", symbol=symbol))} == {-1}
+def test_orders_and_trades_of_a_list_name_it(exchange: Exchange) -> None:
+    alice, bob = exchange.trader("alice"), exchange.trader("bob")
+    eth = {"symbol": "ETH_USDT"}
+    for quantity in ("0.4", "0.6"):
+        assert done(bob.order("SELL", quantity, "50000", **eth))["status"] == "FILLED"
+    plain = done(alice.order("BUY", "0.1", "10000", **eth))["orderId"]
+    expected = {5: TRIPLE, 6: TRIPLE, 7: TRIPLE, plain: -1}
+    for face, (_, symbol) in SYMBOLS.items():
+        for path, missing in (("allOrders", set()), ("openOrders", {5})):
+            rows = done(alice.call("GET", f"{face}/{path}", symbol=symbol))
+            found = {row["orderId"]: row["orderListId"] for row in rows}
+            assert found == {order_id: number for order_id, number in expected.items() if order_id not in missing}
+        for order_id, number in expected.items():
+            order = done(alice.call("GET", f"{face}/order", symbol=symbol, orderId=order_id))
+            assert order["orderListId"] == number
+        for form in ({}, {"orderId": 5}, {"fromId": 1}):
+            trades = done(alice.call("GET", f"{face}/myTrades", symbol=symbol, **form))
+            assert [(row["orderId"], row["orderListId"], row["qty"]) for row in trades] == [
+                (5, TRIPLE, "0.40000000"),
+                (5, TRIPLE, "0.60000000"),
+            ]
+        assert {row["orderListId"] for row in done(bob.call("GET", f"{face}/myTrades", symbol=symbol))} == {-1}

@@ -140,9 +140,11 @@ def base(stage: Stage, route: Route) -> dict[str, str]:
         "cancelReplaceMode": "STOP_ON_FAILURE",
         "countdownTime": "0",
         "cancelOrderId": "999999",
+        "orderListId": "999999",
     }
     wanted = {"symbol"} if route.method == "GET" else set(asked)
     wanted |= {"interval"} | ({"orderId"} if route.path.endswith(_OF_ONE_ORDER) else set())
+    wanted |= {"orderListId"} if route.path.endswith("/orderList") else set()
     return {name: value for name, value in asked.items() if name in wanted & route.parameters}
 
 

@@ -8,7 +8,7 @@ import pathlib
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 
-from exchange.core.codes import CommandKind
+from exchange.core.codes import CommandFlag, CommandKind, Limit, ListRole, ListType, OrderType, Side, TimeInForce
 from exchange.core.kernel import Engine
 from exchange.disruptor.errors import Refused
 from exchange.disruptor.pipeline import Pipeline
@@ -18,6 +18,7 @@ from exchange.gateway.unfilled import UnfilledOrders
 from exchange.gateway.wire import target
 from exchange.persistence.watermark import Watermark
 from journal.format import Stream
+from tests.core.plans import command
 from tests.disruptor.running import begin
 from tests.gateway.openapi.stage import LIMIT, WAIT_S, Answer, Stage, base, changed
 
@@ -55,6 +56,10 @@ async def not_well(stage: Stage, route: Route, missing: Kinds) -> AsyncIterator[
     venue, form = stage.venue, base(stage, route)
     if (route.method, route.path.removeprefix(route.face)) == ("GET", "/order"):
         form = {"symbol": form["symbol"], "origClientOrderId": "forgotten"}
+    if route.path.endswith("/orderList") and route.method == "GET":
+        form = {"origClientOrderId": "forgotten"}
+    if route.path.lower().endswith("orderlist") and missing & {(503, -1001), (503, -1008)}:
+        await leave_list(stage)
     if (503, -1001) in missing:
         nothing = History(None, Watermark(lambda: None), 0.0)
         with changed(venue, history=nothing), changed(venue.market_data, fault="It stopped."), has_forgotten(stage):
@@ -75,6 +80,26 @@ async def not_well(stage: Stage, route: Route, missing: Kinds) -> AsyncIterator[
                     venue.give_up_on_late()
                     await asyncio.sleep(0.01)
             yield await asked
+
+
+async def leave_list(stage: Stage) -> None:
+    """Alice has an open list, one leg of which was filled so long ago that the engine has forgotten it."""
+    whose = {"account": 16, "symbol": 1}
+    order = {**whose, "order_type": OrderType.LIMIT, "time_in_force": TimeInForce.GTC, "qty_lots": 1_000}
+    buy, sell = ({**order, "side": side, "price_ticks": 5_000_000} for side in (Side.BUY, Side.SELL))
+    remembered = int(stage.venue.pipeline._engine.state.limits[Limit.CLOSED_ORDERS])
+    linked = CommandFlag.LINKED
+    for run in (
+        (command(CommandKind.SET_LIMIT, limit=Limit.CLOSED_ORDERS, value=1),),
+        (
+            command(CommandKind.PLACE_LIST, **whose, list_type=ListType.OTO, flags=linked),
+            command(CommandKind.PLACE, **buy, list_role=ListRole.WORKING, flags=linked),
+            command(CommandKind.PLACE, **sell | {"list_role": ListRole.PENDING, "price_ticks": 9_000_000}),
+        ),
+        (command(CommandKind.PLACE, **sell),),
+        (command(CommandKind.SET_LIMIT, limit=Limit.CLOSED_ORDERS, value=remembered),),
+    ):
+        await stage.venue.run([one.tobytes() for one in run])
 
 
 @contextlib.contextmanager
