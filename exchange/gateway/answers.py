@@ -27,7 +27,8 @@ from exchange.core.readers import OrderView
 from exchange.core.records import RECORD_BYTES
 from exchange.gateway.catalogue import ACK, FULL, PRICE_LEVEL
 from exchange.gateway.errors import DUPLICATE_ORDER, NEW_ORDER_REJECTED, Refusal, refused
-from exchange.gateway.placing import STOPS, Placement, Terms
+from exchange.gateway.order_forms import STOPS
+from exchange.gateway.placing import Placement, Terms
 from exchange.gateway.symbols import Rules
 from exchange.gateway.wire import KIND_AT, OrderEvent, order_event, prevented, trade
 
@@ -121,16 +122,17 @@ class _Course:
     """What became of one order within the events of its PLACE, as taker and, when others had their turn, as maker."""
 
     __slots__ = (
-        "entered",
         "filled_atoms",
         "filled_lots",
         "fills",
         "order_id",
         "prevented_lots",
         "price_ticks",
+        "qty_lots",
         "reason",
         "rules",
         "status",
+        "waits",
     )
 
     def __init__(self, rules: Rules, first: OrderEvent) -> None:
@@ -142,7 +144,9 @@ class _Course:
         self.status = first.status
         self.reason = 0
         self.prevented_lots = 0
-        self.entered = False
+        self.qty_lots = first.qty_lots
+        self.waits = (first.order_type in STOPS) + (first.status == OrderStatus.PENDING_NEW)
+        """How often it enters before it works: one that waits for its list, and then for a price, twice."""
         self.fills: list[Json] = []
 
     def follow(self, events: bytes) -> None:
@@ -156,11 +160,17 @@ class _Course:
             elif kind in (_CLOSED, _ENTERED):
                 event = order_event(events, at)
                 if event.order_id == self.order_id:
-                    self.status = event.status
-                    if kind == _CLOSED:
-                        self.reason = event.reason
-                    else:
-                        self.entered, self.price_ticks = True, event.price_ticks
+                    self._moved(event)
+
+    def _moved(self, event: OrderEvent) -> None:
+        """It closed or entered. One that sells what another one bought has a quantity from then on."""
+        self.status = event.status
+        if not self.qty_lots and not event.quote_atoms:
+            self.qty_lots = event.qty_lots
+        if event.kind == _CLOSED:
+            self.reason = event.reason
+        else:
+            self.waits, self.price_ticks = self.waits - 1, event.price_ticks
 
     def _trade(self, events: bytes, at: int) -> None:
         fill = trade(events, at)
@@ -210,13 +220,25 @@ def placed(placement: Placement, events: bytes, unit_ns: int) -> Json:
         raise Refusal(400, NEW_ORDER_REJECTED, DUPLICATE_ORDER)
     if first.kind == _REJECTED:
         raise refused(reject, CommandKind.PLACE)
+    return report(placement, first, events, unit_ns)
+
+
+def report(
+    placement: Placement,
+    first: OrderEvent,
+    events: bytes,
+    unit_ns: int,
+    list_id: int = NO_LIST,
+    list_role: int = ListRole.NONE,
+) -> Json:
+    """What became of an order within the events of its command, `first` (ORDER_ACCEPTED, or ORDER_DUPLICATE) on."""
     rules, terms = placement.rules, placement.terms
     time_units = first.ts_ns // unit_ns
     duplicate = first.kind == _DUPLICATE
     answer: Json = {
         "symbol": rules.name,
         "orderId": first.order_id,
-        "orderListId": NO_LIST,
+        "orderListId": list_id,
         "clientOrderId": placement.client_id,
         "transactTime": time_units,
     }
@@ -225,21 +247,21 @@ def placed(placement: Placement, events: bytes, unit_ns: int) -> Json:
     course = _Course(rules, first)
     course.follow(events)
     price_ticks = 0 if terms.peg_type else course.price_ticks
-    answer |= _amounts(rules, price_ticks, first.quote_atoms, first.qty_lots, course.filled_lots, course.filled_atoms)
+    answer |= _amounts(rules, price_ticks, first.quote_atoms, course.qty_lots, course.filled_lots, course.filled_atoms)
     answer |= _terms(first, course.status)
     if terms != PLAIN:
-        trailing_time = NOT_YET if terms.stop_price_ticks else None if duplicate else time_units
-        answer |= _special(rules, terms, course.price_ticks, trailing_time)
-    waits = first.order_type in STOPS and not course.entered
-    if not (duplicate and waits):
-        answer["workingTime"] = NOT_YET if waits else time_units
+        waits_for_list = course.waits > (first.order_type in STOPS)
+        not_yet = terms.stop_price_ticks or waits_for_list
+        answer |= _special(rules, terms, course.price_ticks, NOT_YET if not_yet else None if duplicate else time_units)
+    if not (duplicate and course.waits):
+        answer["workingTime"] = NOT_YET if course.waits else time_units
     answer["selfTradePreventionMode"] = STP_NAMES[first.stp_mode]
     if duplicate:
         answer["duplicate"] = True
     if course.prevented_lots:
         answer["preventedQuantity"] = rules.quantity.text(course.prevented_lots)
     if course.status == _EXPIRED and course.reason:
-        answer["expiryReason"] = expiry_reason(course.reason, ListRole.NONE)
+        answer["expiryReason"] = expiry_reason(course.reason, list_role)
     if placement.answer == FULL and not duplicate:
         answer["fills"] = course.fills
     return answer

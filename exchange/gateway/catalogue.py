@@ -169,6 +169,18 @@ CANCEL_ORDER_ID = Integer("cancelOrderId", "The order to cancel; this or the cli
 CANCEL_ORIG_CLIENT_ORDER_ID = ClientId("cancelOrigClientOrderId", "The client id of the order to cancel.")
 CANCEL_NEW_CLIENT_ORDER_ID = ClientId("cancelNewClientOrderId", "A name for the cancel, echoed.")
 
+ORDER_LIST_ID = Integer("orderListId", "The list's id; this or the client's must be there.", low=1, default=0)
+LIST_CLIENT_ORDER_ID = ClientId("listClientOrderId", "The list's client id.")
+NEW_LIST_CLIENT_ORDER_ID = ClientId("listClientOrderId", "The client's id of the list; unpredictable if absent.")
+LIST_RESP_TYPE = Choice(
+    "newOrderRespType",
+    "How much is answered of each leg.",
+    words={ACK: ACK, RESULT: RESULT, FULL: FULL},
+    default=RESULT,
+)
+NEW_LIST: tuple[Field, ...] = (SYMBOL, NEW_LIST_CLIENT_ORDER_ID, LIST_RESP_TYPE, STP_MODE)
+"""What the legs of a list share; their own parameters are in `exchange/gateway/order_forms.py`."""
+
 COUNTDOWN_TIME = Integer(
     "countdownTime",
     "In how many milliseconds open orders are canceled; 0: not at all.",

@@ -18,6 +18,7 @@ NEW_ORDER_REJECTED = -2010
 CANCEL_REJECTED = -2011
 AMENDMENT_REJECTED = -2038
 DUPLICATE_ORDER = "Duplicate order sent."
+DUPLICATE_LIST = "Duplicate order list sent."
 
 
 class Refusal(Exception):
@@ -199,6 +200,11 @@ def illegal_characters(name: str, legal: str) -> Refusal:
 def too_precise(name: str) -> Refusal:
     """An amount with more decimals than its asset has."""
     return Refusal(400, -1111, f"Parameter '{name}' has too much precision.")
+
+
+def iceberg_must_rest(name: str, time_in_force: str) -> Refusal:
+    """A leg of a list that shows a part at a time and may not rest."""
+    return Refusal(400, -1160, f"Parameter '{name}' is not supported if '{time_in_force}' is not GTC or GTD.")
 
 
 def out_of_range(name: str, low: int, high: int) -> Refusal:

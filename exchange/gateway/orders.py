@@ -84,7 +84,7 @@ async def check(venue: Venue, call: Call) -> Reply:
     return Reply(of_order(maker, taker), sequence)
 
 
-def _events_of(events: bytes, kind: int) -> Iterator[OrderEvent]:
+def events_of(events: bytes, kind: int) -> Iterator[OrderEvent]:
     """Those of one kind, in order. What an order takes with it (what it showed, other legs) comes before and after."""
     return (order_event(events, at) for at in range(0, len(events), RECORD_BYTES) if events[at + KIND_AT] == kind)
 
@@ -98,10 +98,10 @@ def _check_accepted(events: bytes, kind: CommandKind) -> None:
 def _first_of(events: bytes, event_kind: int, kind: CommandKind) -> OrderEvent:
     """The first event of a kind: that of the order which the command names. Raises the Refusal of a rejected one."""
     _check_accepted(events, kind)
-    return next(_events_of(events, event_kind))
+    return next(events_of(events, event_kind))
 
 
-def _terms_of(venue: Venue, event: OrderEvent) -> OrderView | None:
+def terms_of(venue: Venue, event: OrderEvent) -> OrderView | None:
     """A special order as the engine tells it, open or closed; None: it is a plain one, whose event tells all."""
     if not event.flags & EventFlag.OFF_BOOK:
         return None
@@ -139,7 +139,7 @@ async def cancel(venue: Venue, call: Call) -> Reply:
         event = _first_of(events, _CLOSED, CommandKind.CANCEL)
     except Refusal as refusal:
         raise _explain_mismatch(venue, call, order_id, named, refusal) from None
-    body = answers.canceled(rules, event, cancel_id, call.unit_ns, _terms_of(venue, event))
+    body = answers.canceled(rules, event, cancel_id, call.unit_ns, terms_of(venue, event))
     return Reply(body, event.sequence)
 
 
@@ -150,10 +150,10 @@ async def cancel_all(venue: Venue, call: Call) -> Reply:
     call.check_age()
     (events,) = await venue.run((command,), cancel=True)
     _check_accepted(events, CommandKind.CANCEL_ALL)
-    closed = list(_events_of(events, _CLOSED))
+    closed = list(events_of(events, _CLOSED))
     if not closed:
         raise Refusal(400, CANCEL_REJECTED, UNKNOWN_ORDER)
-    orders = (answers.canceled(rules, one, "", call.unit_ns, _terms_of(venue, one)) for one in closed)
+    orders = (answers.canceled(rules, one, "", call.unit_ns, terms_of(venue, one)) for one in closed)
     return Reply(await json_array(orders), closed[0].sequence)
 
 
@@ -178,7 +178,7 @@ async def reduce(venue: Venue, call: Call) -> Reply:
     except Refusal as refusal:
         refusal = _explain_mismatch(venue, call, order_id, named, refusal)
         raise _explain_amendment(venue, call, (order_id, named), qty_lots, refusal) from None
-    body = answers.reduced(rules, event, qty_lots, call.unit_ns, _terms_of(venue, event))
+    body = answers.reduced(rules, event, qty_lots, call.unit_ns, terms_of(venue, event))
     return Reply(body, event.sequence)
 
 
@@ -223,7 +223,7 @@ def _cancel_result(
         event = _first_of(canceling, _CLOSED, CommandKind.CANCEL)
     except Refusal as refusal:
         return FAILURE, explain(refusal).body()
-    return SUCCESS, answers.canceled(form.rules, event, cancel_id, unit_ns, _terms_of(venue, event))
+    return SUCCESS, answers.canceled(form.rules, event, cancel_id, unit_ns, terms_of(venue, event))
 
 
 def _place_result(form: Placement, placing: bytes, unit_ns: int) -> tuple[str, answers.Json | None]:

@@ -16,6 +16,7 @@ from exchange.gateway import (
     history,
     list_reading,
     order_history,
+    order_lists,
     orders,
     public,
     reads,
@@ -28,6 +29,7 @@ from exchange.gateway import (
 from exchange.gateway.faces import BINANCE, OURS
 from exchange.gateway.fields import Field
 from exchange.gateway.forms import BearerCall, FormCall
+from exchange.gateway.order_forms import LISTS
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
 from exchange.gateway.venue import Venue
@@ -107,6 +109,7 @@ def _keyed(method: str, path: str, permission: Permission, handler: Handler, *fi
 
 
 _READ, _TRADE = Permission.READ, Permission.TRADE
+_ONE_LIST = (known.SYMBOL, known.ORDER_LIST_ID, known.LIST_CLIENT_ORDER_ID)
 _ONE_ORDER = (known.SYMBOL, known.ORDER_ID, known.ORIG_CLIENT_ORDER_ID)
 
 _MARKET: tuple[tuple[Route, ...], ...] = (
@@ -144,6 +147,12 @@ _ACCOUNT: tuple[tuple[Route, ...], ...] = (
         *(known.CANCEL_REPLACE_MODE, known.ORDER_RATE_LIMIT_EXCEEDED_MODE, known.CANCEL_ORDER_ID),
         *(known.CANCEL_ORIG_CLIENT_ORDER_ID, known.CANCEL_NEW_CLIENT_ORDER_ID),
     ),
+    _signed("POST", "/orderList/oco", _TRADE, order_lists.place_oco, *LISTS["oco"].fields),
+    _signed("POST", "/orderList/oto", _TRADE, order_lists.place_oto, *LISTS["oto"].fields),
+    _signed("POST", "/orderList/otoco", _TRADE, order_lists.place_otoco, *LISTS["otoco"].fields),
+    _signed("POST", "/orderList/opo", _TRADE, order_lists.place_opo, *LISTS["opo"].fields),
+    _signed("POST", "/orderList/opoco", _TRADE, order_lists.place_opoco, *LISTS["opoco"].fields),
+    _signed("DELETE", "/orderList", _TRADE, order_lists.cancel, *_ONE_LIST, known.CANCEL_NAME),
     _signed("DELETE", "/openOrders", _TRADE, orders.cancel_all, known.SYMBOL),
     _signed("GET", "/openOrders", _READ, reads.get_open_orders, known.ANY_SYMBOL),
     _signed(

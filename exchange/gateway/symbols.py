@@ -20,8 +20,6 @@ from exchange.gateway.errors import filter_failure, invalid_symbol
 STP_MODES = ("NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT")
 STP_DEFAULT = "EXPIRE_MAKER"
 ORDER_TYPES = tuple(order_type.name for order_type in OrderType)
-LISTS_ALLOWED = False
-"""Whether there are endpoints for order lists."""
 ICEBERG_PARTS_MAX = 1_000
 TRAILING_BIPS_MAX = 9_999
 """What holds where the symbol has no rule of its own."""
@@ -107,9 +105,9 @@ class Rules:
             "quoteCommissionPrecision": self.quote.scale,
             "orderTypes": list(ORDER_TYPES),
             "icebergAllowed": True,
-            "ocoAllowed": LISTS_ALLOWED,
-            "otoAllowed": LISTS_ALLOWED,
-            "opoAllowed": LISTS_ALLOWED,
+            "ocoAllowed": True,
+            "otoAllowed": True,
+            "opoAllowed": True,
             "quoteOrderQtyMarketAllowed": True,
             "allowTrailingStop": True,
             "cancelReplaceAllowed": True,

@@ -88,16 +88,25 @@ class Venue:
             return 0
 
     async def run(
-        self, commands: Sequence[bytes], *, cancel: bool = False, cancel_id: str = "", places_for: int = 0
+        self,
+        commands: Sequence[bytes],
+        *,
+        cancel: bool = False,
+        cancel_id: str = "",
+        places_for: int = 0,
+        orders: int = 1,
     ) -> list[bytes]:
         """The event slots of each command of one linked run, once durable. Raises Refusal.
 
         `cancel` lets it take a slot of the share that is reserved for cancels. `cancel_id` is the client id that the
-        first command, a CANCEL, was sent with. `places_for`: the account whose new order is among them.
+        first command, a CANCEL, was sent with. `places_for`: the account whose new orders, `orders` of them, are among
+        them.
         """
-        if places_for:
-            self.limits.orders.enter(places_for)
+        entered = 0
         try:
+            while places_for and entered < orders:
+                self.limits.orders.enter(places_for)
+                entered += 1
             futures = self._submit(commands, cancel)
             if cancel_id:
                 self.user_data.name_cancel(self.pipeline.last_sequence - len(commands) + 1, cancel_id)
@@ -107,7 +116,7 @@ class Venue:
         except OutcomeUnknown as error:
             raise unknown_outcome(error.detail) from None
         finally:
-            if places_for:
+            for _ in range(entered):
                 self.limits.orders.leave(places_for)
             self._forget_answered()
 

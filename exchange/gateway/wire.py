@@ -9,11 +9,12 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from exchange.core.codes import CommandKind, EventKind
+from exchange.core.codes import CommandFlag, CommandKind, EventKind
 from exchange.core.records import RECORD_BYTES
 
 PLACE = struct.Struct("<qqBBBBBBBBiiqqqqqqi4xhh36s")
 TARGET = struct.Struct("<qqBB6xiiqq44x36s")
+PLACE_LIST = struct.Struct("<qqBBB5xii60x36s")
 COUNTDOWN = struct.Struct("<qqBB6xiii4xq80x")
 SWEEP = struct.Struct("<qqBBB5xiii92x")
 ORDER_EVENT = struct.Struct("<qqBBBBBBBBiiqqqqqqqBB2x36s")
@@ -28,7 +29,20 @@ FLAGS_AT = 17
 MORE_AT = 19
 """`more` of a MASS_CANCELED."""
 
-for _layout in (PLACE, TARGET, COUNTDOWN, SWEEP, ORDER_EVENT, TRADE, PREVENTED, TRANSFER, TERMS, LIST_EVENT, HASHED):
+for _layout in (
+    PLACE,
+    TARGET,
+    PLACE_LIST,
+    COUNTDOWN,
+    SWEEP,
+    ORDER_EVENT,
+    TRADE,
+    PREVENTED,
+    TRANSFER,
+    TERMS,
+    LIST_EVENT,
+    HASHED,
+):
     if _layout.size != RECORD_BYTES:
         raise AssertionError(f"{_layout.format!r} is {_layout.size} bytes, not {RECORD_BYTES}")
 
@@ -225,6 +239,13 @@ def place(
         price_ticks, qty_lots, quote_atoms, expire_ts_ns, stop_price_ticks, iceberg_lots, key, trailing_bips,
         peg_offset_levels, client_id.encode("ascii"),
     )  # fmt: skip
+
+
+def place_list(account: int, symbol: int, list_type: int, client_id: str) -> bytes:
+    """A PLACE_LIST, which its legs follow; sequence and time are stamped by the pipeline."""
+    return PLACE_LIST.pack(
+        0, 0, CommandKind.PLACE_LIST, CommandFlag.LINKED, list_type, account, symbol, client_id.encode("ascii")
+    )
 
 
 def target(

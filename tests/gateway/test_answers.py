@@ -10,7 +10,7 @@ import pytest
 from exchange.core.codes import CloseReason, CommandKind, EventFlag, EventKind, ListRole, OrderStatus, Side, Stage
 from exchange.core.readers import OrderView
 from exchange.gateway import answers
-from exchange.gateway.orders import _events_of
+from exchange.gateway.orders import events_of
 from exchange.gateway.placing import Placement
 from exchange.gateway.wire import order_event
 from tests.gateway.forms import ALICE, MILLISECOND_NS, event, place
@@ -198,7 +198,7 @@ def test_what_a_special_order_takes_with_it_is_not_its_cancel() -> None:
             about(EventKind.ORDER_CLOSED, OTHER, status=OrderStatus.CANCELED, reason=CloseReason.LIST),
         )
     )  # fmt: skip
-    mine, other = _events_of(events, EventKind.ORDER_CLOSED)
+    mine, other = events_of(events, EventKind.ORDER_CLOSED)
     assert (mine.order_id, other.order_id) == (MINE, OTHER)
     kept = view(order_type=5, stop_price_ticks=9_000, iceberg_lots=50_000, list_id=4, status=4)
     answer = answers.canceled(RULES, mine, "", MILLISECOND_NS, kept)

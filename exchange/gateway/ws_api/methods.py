@@ -34,6 +34,12 @@ ENDPOINTS: dict[str, tuple[str, str]] = {
     "order.cancelReplace": ("POST", "/order/cancelReplace"),
     "order.amend.keepPriority": ("PUT", "/order/amend/keepPriority"),
     "order.amendments": ("GET", "/order/amendments"),
+    "orderList.place.oco": ("POST", "/orderList/oco"),
+    "orderList.place.oto": ("POST", "/orderList/oto"),
+    "orderList.place.otoco": ("POST", "/orderList/otoco"),
+    "orderList.place.opo": ("POST", "/orderList/opo"),
+    "orderList.place.opoco": ("POST", "/orderList/opoco"),
+    "orderList.cancel": ("DELETE", "/orderList"),
     "openOrders.status": ("GET", "/openOrders"),
     "openOrders.cancelAll": ("DELETE", "/openOrders"),
     "countdownCancelAll": ("POST", "/countdownCancelAll"),
@@ -56,6 +62,8 @@ AT_ONCE = frozenset(
     (
         *("ping", "time"),
         *("order.place", "order.test", "order.cancel", "order.cancelReplace", "order.amend.keepPriority"),
+        *("orderList.place.oco", "orderList.place.oto", "orderList.place.otoco"),
+        *("orderList.place.opo", "orderList.place.opoco", "orderList.cancel"),
         *("openOrders.cancelAll", "countdownCancelAll"),
     )
 )
