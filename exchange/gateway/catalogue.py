@@ -71,9 +71,6 @@ FIRST_ORDER_ID = Integer("orderId", "From this order on, oldest first.", default
 ONE_ORDER_ID = Integer("orderId", "Only of this order.", low=1, default=0)
 NEW_QTY = Amount("newQty", "The new total quantity, filled part included; smaller than before.", required=True)
 
-ORDER_LIST_ID = Integer("orderListId", "The list's id; this or the client's must be there.", low=1, default=0)
-ORIG_LIST_CLIENT_ORDER_ID = ClientId("origClientOrderId", "The list's client id.")
-
 AMENDED_ORDER_ID = Integer("orderId", "The order's id.", required=True, low=1)
 FROM_EXECUTION_ID = Integer("fromExecutionId", "From this execution on.", default=0)
 PREVENTED_MATCH_ID = Integer("preventedMatchId", "Only this one.", low=1, default=0)
@@ -171,6 +168,7 @@ CANCEL_NEW_CLIENT_ORDER_ID = ClientId("cancelNewClientOrderId", "A name for the 
 
 ORDER_LIST_ID = Integer("orderListId", "The list's id; this or the client's must be there.", low=1, default=0)
 LIST_CLIENT_ORDER_ID = ClientId("listClientOrderId", "The list's client id.")
+ORIG_LIST_CLIENT_ORDER_ID = ClientId("origClientOrderId", "The list's client id.")
 NEW_LIST_CLIENT_ORDER_ID = ClientId("listClientOrderId", "The client's id of the list; unpredictable if absent.")
 LIST_RESP_TYPE = Choice(
     "newOrderRespType",

@@ -157,7 +157,8 @@ def test_one_list_is_named_by_its_id_by_its_client_id_or_by_both(standing: Excha
     alice, path = standing.trader("alice"), f"{face}/orderList"
     for number, row in enumerate(done(alice.call("GET", f"{face}/openOrderList")), 1):
         name = {"origClientOrderId": f"list-{number}"}
-        for form in ({"orderListId": number}, name, name | {"orderListId": number}):
+        forms: tuple[Json, ...] = ({"orderListId": number}, name, name | {"orderListId": number})
+        for form in forms:
             answer = alice.call("GET", path, **form)
             assert done(answer) == row
             assert list(answer.json) == list(row)
@@ -231,7 +232,8 @@ def test_list_that_is_done_is_in_history_and_no_longer_open(exchange: Exchange) 
         expected = before[face] | dict.fromkeys(("listStatusType", "listOrderStatus"), "ALL_DONE")
         expected["transactionTime"] = ended["transactTime"]
         assert expected["transactionTime"] > before[face]["transactionTime"]
-        for form in ({"orderListId": PAIR}, {"origClientOrderId": "list-1"}):
+        forms: tuple[Json, ...] = ({"orderListId": PAIR}, {"origClientOrderId": "list-1"})
+        for form in forms:
             answer = alice.call("GET", path, **form)
             assert done(answer) == expected
             assert list(answer.json) == list(before[face])

@@ -115,8 +115,6 @@ def trade(ask: Visitor, face: str, symbol: str) -> None:
     ask("GET", f"{face}/myFilters", symbol=symbol)
     assert ask("GET", f"{face}/allOrders", symbol=symbol)
     assert ask("GET", f"{face}/myTrades", symbol=symbol)
-    ask("GET", f"{face}/openOrderList")
-    ask("GET", f"{face}/allOrderList")
     assert ask("GET", f"{face}/order/amendments", symbol=symbol, orderId=resting["orderId"])
     assert ask("GET", f"{face}/myPreventedMatches", symbol=symbol, orderId=prevented["orderId"])
     assert ask("GET", f"{face}/myAllocations", symbol=symbol) == []
@@ -147,6 +145,18 @@ def wait_hide_and_follow(ask: Visitor, face: str, symbol: str) -> None:
     assert ask("DELETE", f"{face}/openOrders", symbol=symbol)
     ask("POST", path, **limit, price="90000", icebergQty="0.001")
     assert ask("DELETE", f"{face}/openOrders", symbol=symbol)[0]["icebergQty"]
+
+
+def hang_together(ask: Visitor, face: str, symbol: str) -> None:
+    """A list, open and done, in every answer that tells of lists."""
+    pair = {"aboveType": "LIMIT_MAKER", "abovePrice": "90000", "belowType": "STOP_LOSS", "belowStopPrice": "40000"}
+    form = {"symbol": symbol, "side": "SELL", "quantity": "0.01", **pair}
+    list_id = ask.alice.call("POST", f"{face}/orderList/oco", **form).json["orderListId"]
+    seen = ask("GET", f"{face}/orderList", orderListId=list_id)
+    assert ask("GET", f"{face}/openOrderList") == [seen]
+    ask("DELETE", f"{face}/order", symbol=symbol, orderId=seen["orders"][0]["orderId"])
+    assert ask("GET", f"{face}/orderList", orderListId=list_id)["listStatusType"] == "ALL_DONE"
+    assert ask("GET", f"{face}/allOrderList")[-1]["orderListId"] == list_id
 
 
 def look(ask: Visitor, face: str, symbol: str) -> None:
@@ -214,6 +224,7 @@ def test_every_answer_is_of_the_type_that_the_document_names(exchange: Exchange)
     for face, symbol in ((OURS, "BTC_USDT"), (BINANCE, "BTCUSDT")):
         trade(ask, face, symbol)
         wait_hide_and_follow(ask, face, symbol)
+        hang_together(ask, face, symbol)
         look(ask, face, symbol)
     assert ask("GET", "/v1/ledger")
     beside(ask)
