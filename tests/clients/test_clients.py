@@ -34,6 +34,16 @@ def test_ccxt_trades_for_a_day_over_rest(exchange: Exchange, kind: str) -> None:
     }
 
 
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_ccxt_places_orders_that_wait_follow_and_hide(exchange: Exchange, kind: str) -> None:
+    assert len(day("ccxt", "ccxt_waiting", exchange, kind)) == 7
+    # 0.107 BTC went from alice to bob for 5,796.981 USDT.
+    assert left_behind(exchange) == {
+        "alice": {"BTC": ("99.89300000", NOTHING), "ETH": UNTOUCHED, "USDT": ("10005791.18401900", NOTHING)},
+        "bob": {"BTC": ("100.10689300", NOTHING), "ETH": UNTOUCHED, "USDT": ("9994203.01900000", NOTHING)},
+    }
+
+
 def test_ccxt_is_told_to_wait_and_then_banned(tmp_path: pathlib.Path) -> None:
     exchange = Exchange(tmp_path / "var", environ={"EXCHANGE_WEIGHT_PER_MINUTE": "750"}).start()
     try:
@@ -61,6 +71,15 @@ def test_python_binance_trades_for_a_day_over_rest(exchange: Exchange, kind: str
 def test_python_binance_follows_everything_live(exchange: Exchange) -> None:
     assert len(day("python-binance", "python_binance_live", exchange)) == 9
     assert exchange.trader("bob").call("GET", "/v1/openOrders").json == []
+
+
+def test_python_binance_places_order_lists(exchange: Exchange) -> None:
+    assert len(day("python-binance", "python_binance_lists", exchange)) == 7
+    # 0.1 BTC at 60,000 from alice to bob, 0.2 at 50,000 from bob to alice.
+    assert left_behind(exchange) == {
+        "alice": {"BTC": ("100.09980000", NOTHING), "ETH": UNTOUCHED, "USDT": ("9995994.00000000", NOTHING)},
+        "bob": {"BTC": ("99.89990000", NOTHING), "ETH": UNTOUCHED, "USDT": ("10003990.00000000", NOTHING)},
+    }
 
 
 @pytest.mark.parametrize("ws_port", ["http", "ws"])
@@ -93,3 +112,12 @@ def test_binance_sdk_spot_finds_every_reply_in_shape(exchange: Exchange) -> None
 def test_binance_sdk_spot_finds_every_message_in_shape(exchange: Exchange) -> None:
     assert len(day("binance-sdk-spot", "sdk_live", exchange)) == 5
     assert exchange.trader("bob").call("GET", "/v1/openOrders").json == []
+
+
+def test_binance_sdk_spot_places_order_lists(exchange: Exchange) -> None:
+    assert len(day("binance-sdk-spot", "sdk_lists", exchange)) == 5
+    # 0.3 BTC at 50,000 from alice to bob, 0.2 at 60,000 from bob to alice.
+    assert left_behind(exchange) == {
+        "alice": {"BTC": ("99.89980000", NOTHING), "ETH": UNTOUCHED, "USDT": ("10002985.00000000", NOTHING)},
+        "bob": {"BTC": ("100.09970000", NOTHING), "ETH": UNTOUCHED, "USDT": ("9996988.00000000", NOTHING)},
+    }
