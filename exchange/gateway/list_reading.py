@@ -9,21 +9,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
-
-import numpy as np
-from numpy.lib.recfunctions import repack_fields
+from typing import Any
 
 from exchange.core import readers
-from exchange.core.codes import ListStatus, ListType
+from exchange.core.codes import ListStatus
 from exchange.core.readers import OrderView
-from exchange.core.records import CLIENT_ID_BYTES
 from exchange.core.state import State
 from exchange.gateway.answers import Json
 from exchange.gateway.catalogue import ORDER_LIST_ID, ORIG_LIST_CLIENT_ORDER_ID
 from exchange.gateway.errors import Refusal
 from exchange.gateway.history import answer_from, bad_combination, page, within_a_day
 from exchange.gateway.list_answers import list_head
+from exchange.gateway.open_lists import OpenList, open_lists
 from exchange.gateway.orders import named_order
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
@@ -34,41 +31,6 @@ from exchange.persistence import list_history
 from exchange.persistence.database import Connection
 from exchange.persistence.history import Rows
 
-_TRIPLES = frozenset(map(int, (ListType.OTOCO, ListType.OPOCO)))
-"""Lists of three legs; the others have two."""
-_CLIENT_ID = [f"client_id_{word}" for word in range(5)]
-
-
-class OpenList(NamedTuple):
-    """An open list; its legs got their order ids one after the other."""
-
-    list_id: int
-    first_order_id: int
-    list_type: int
-    symbol: int
-    client_id: str
-
-    @property
-    def order_ids(self) -> range:
-        """Its legs, open and closed."""
-        return range(self.first_order_id, self.first_order_id + (3 if self.list_type in _TRIPLES else 2))
-
-
-def _open_lists(state: State, account: int, list_id: int = 0, client_id: str = "") -> list[OpenList]:
-    """The open lists of an account, by id; only those that have the ids which are given.
-
-    An account may have as many as it has orders: a look at the table takes microseconds, not so many for each list.
-    """
-    table = np.asarray(state.lists[: int(state.header[0].list_high)])
-    rows = table[(table["list_id"] == list_id if list_id else table["list_id"] != 0) & (table["account"] == account)]
-    rows = rows[np.argsort(rows["list_id"])]
-    names = repack_fields(rows[_CLIENT_ID]).view(f"S{CLIENT_ID_BYTES}")
-    if client_id:
-        named = names == client_id.encode("ascii")
-        rows, names = rows[named], names[named]
-    numbers: list[tuple[int, int, int, int]] = rows[["list_id", "first_order_id", "list_type", "symbol"]].tolist()
-    return [OpenList(*row, name.decode("ascii", "replace")) for row, name in zip(numbers, names.tolist(), strict=True)]
-
 
 def _orders(state: State, account: int, order_ids: Iterable[int]) -> list[OrderView]:
     """Those of the orders that the engine knows, open or closed."""
@@ -78,14 +40,14 @@ def _orders(state: State, account: int, order_ids: Iterable[int]) -> list[OrderV
 
 def _one(state: State, account: int, list_id: int, client_id: str) -> tuple[list[OpenList], list[OrderView], int]:
     """The open list that has the ids which are given, its legs, and the id that the next list will have."""
-    lists = _open_lists(state, account, list_id, client_id)
+    lists = open_lists(state, account, list_id, client_id)
     legs = _orders(state, account, itertools.chain.from_iterable(one.order_ids for one in lists))
     return lists, legs, int(state.header[0].next_list_id)
 
 
 def _every_one(state: State, account: int) -> tuple[list[OpenList], Iterator[OrderView]]:
     """The open lists, and the open orders, of an account."""
-    lists = _open_lists(state, account)
+    lists = open_lists(state, account)
     return lists, readers.each_open_order(state, account) if lists else iter(())
 
 

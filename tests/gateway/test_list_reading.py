@@ -239,9 +239,26 @@ def test_list_that_is_done_is_in_history_and_no_longer_open(exchange: Exchange) 
             assert list(answer.json) == list(before[face])
         assert PAIR not in ids(done(alice.call("GET", f"{face}/openOrderList")))
         assert done(alice.call("GET", f"{face}/allOrderList"))[0] == expected
-        for form in ({"orderListId": PAIR, "origClientOrderId": "list-2"}, {"origClientOrderId": "list-6"}):
+        for form in ({"orderListId": PAIR, "origClientOrderId": "list-2"}, {"origClientOrderId": "never"}):
             assert_missing(alice.call("GET", path, **form))
         assert_missing(exchange.trader("bob").call("GET", path, orderListId=PAIR))
+
+
+def test_of_several_lists_with_one_client_id_the_open_one_is_shown_or_the_newest(exchange: Exchange) -> None:
+    bob = exchange.trader("bob")
+    pair = {"aboveType": "LIMIT_MAKER", "abovePrice": "90000", "belowType": "STOP_LOSS", "belowStopPrice": "20000"}
+    form = {"symbol": "BTC_USDT", "side": "SELL", "quantity": "0.01", **pair, "listClientOrderId": "again"}
+    numbers = []
+    for _ in range(3):
+        placed = done(bob.call("POST", "/v1/orderList/oco", **form))
+        numbers.append(placed["orderListId"])
+        seen = done(bob.call("GET", "/v1/orderList", origClientOrderId="again"))
+        assert (seen["orderListId"], seen["listStatusType"]) == (numbers[-1], "EXEC_STARTED")
+        done(bob.call("DELETE", "/v1/order", symbol="BTC_USDT", orderId=placed["orders"][0]["orderId"]))
+        seen = done(bob.call("GET", "/v1/orderList", origClientOrderId="again"))
+        assert (seen["orderListId"], seen["listStatusType"]) == (numbers[-1], "ALL_DONE")
+    first = done(bob.call("GET", "/v1/orderList", orderListId=numbers[0], origClientOrderId="again"))
+    assert first["orderListId"] == numbers[0]
 
 
 def test_leg_that_the_engine_has_forgotten_keeps_its_name_in_an_open_list(exchange: Exchange) -> None:
@@ -259,13 +276,13 @@ def test_leg_that_the_engine_has_forgotten_keeps_its_name_in_an_open_list(exchan
         for path, form in (
             ("/v1/openOrderList", {}),
             ("/v1/orderList", {"orderListId": FOLLOWED}),
-            ("/v1/orderList", {"origClientOrderId": "list-6"}),
+            ("/v1/orderList", {"origClientOrderId": "never"}),
             ("/v1/allOrderList", {}),
         ):
             answer = alice.call("GET", path, **form)
             assert (answer.status, answer.json["code"], answer.json["reason"]) == (503, -1001, "history_behind")
         assert done(alice.call("GET", "/v1/orderList", orderListId=FUNDED)) == named[FUNDED]
-        assert_missing(alice.call("GET", "/v1/orderList", orderListId=6))
+        assert_missing(alice.call("GET", "/v1/orderList", orderListId=10**15))
     finally:
         os.kill(projector, signal.SIGCONT)
     wait_for_history(alice)

@@ -111,6 +111,21 @@ async def test_time_is_in_the_unit_of_the_connection(stage: Stage, client: Clien
             assert (await other.result("time"))["serverTime"] > 900 * milliseconds
 
 
+async def test_open_list_is_told_by_its_id_and_among_all(stage: Stage, client: Client, alice: Identity) -> None:
+    pair = {"aboveType": "LIMIT_MAKER", "abovePrice": "90000", "belowType": "STOP_LOSS", "belowStopPrice": "20000"}
+    form = {**SYMBOL, "side": "SELL", "quantity": "0.01", **pair, "listClientOrderId": "mine"}
+    placed = await client.result("orderList.place.oco", alice.signed(**form))
+    expected = {name: value for name, value in placed.items() if name != "orderReports"}
+    for named in ({"orderListId": placed["orderListId"]}, {"origClientOrderId": "mine"}):
+        assert await client.result("orderList.status", alice.signed(**named)) == expected
+        assert await stage.rest(alice, "GET", "/api/v3/orderList", named) == (200, expected)
+    assert await client.result("openOrderLists.status", alice.signed()) == [expected]
+    await client.result("order.cancel", alice.signed(**SYMBOL, orderId=placed["orders"][0]["orderId"]))
+    assert await client.result("openOrderLists.status", alice.signed()) == []
+    answer = await client.ask("allOrderLists", alice.signed(fromId=1, startTime=1))
+    assert (answer["status"], answer["error"]["code"]) == (400, -1128)
+
+
 async def test_order_lives_its_life(client: Client, alice: Identity) -> None:
     placed = await client.result("order.place", alice.signed(**ORDER, newClientOrderId="mine"))
     assert (placed["status"], placed["clientOrderId"], placed["fills"]) == ("NEW", "mine", [])
