@@ -150,7 +150,7 @@ class Leg(Struct, forbid_unknown_fields=True):
 
 
 class OrderList(Struct, forbid_unknown_fields=True, kw_only=True):
-    """An order list and its legs, in their order. `contingencyType`: OCO of a pair, OTO where a leg waits for another."""
+    """An order list and its legs, in their order. `contingencyType`: OTO where a leg waits for another."""
 
     orderListId: Id
     contingencyType: Literal["OCO", "OTO"]

@@ -17,6 +17,7 @@ from exchange.gateway.openapi.operations import operation
 from exchange.gateway.openapi.people_answers import Error
 from exchange.gateway.routes import ROUTES, Access, Route
 from exchange.users.signatures import signed_form
+from tests.gateway.list_forms import FORMS
 from tests.gateway.running import Answer, Exchange, Trader
 
 SECRET = "the-secret-of-the-identity-service"
@@ -147,6 +148,18 @@ def wait_hide_and_follow(ask: Visitor, face: str, symbol: str) -> None:
     assert ask("DELETE", f"{face}/openOrders", symbol=symbol)[0]["icebergQty"]
 
 
+def hang_together(ask: Visitor, face: str, symbol: str) -> None:
+    """Every kind of order list, as it comes and as it is canceled."""
+    for kind, form in FORMS.items():
+        for more in ({}, {"newOrderRespType": "ACK"}, {"newOrderRespType": "FULL"}):
+            placed = ask("POST", f"{face}/orderList/{kind}", symbol=symbol, **form, **more)
+            ask("DELETE", f"{face}/orderList", symbol=symbol, orderListId=placed["orderListId"])
+    waiting = {"pendingType": "STOP_LOSS", "pendingTrailingDelta": "100"}
+    stop = {name: text for name, text in FORMS["oto"].items() if name not in ("pendingTimeInForce", "pendingPrice")}
+    over = ask("POST", f"{face}/orderList/oto", symbol=symbol, **{**stop, **waiting, "workingTimeInForce": "IOC"})
+    assert over["orderReports"][1]["expiryReason"] == "OTO_PHASE_ONE_EXPIRED"
+
+
 def look(ask: Visitor, face: str, symbol: str) -> None:
     """Every public read of a market in which something was traded, and of one in which nothing was."""
     for name in ("ping", "time", "exchangeInfo"):
@@ -212,6 +225,7 @@ def test_every_answer_is_of_the_type_that_the_document_names(exchange: Exchange)
     for face, symbol in ((OURS, "BTC_USDT"), (BINANCE, "BTCUSDT")):
         trade(ask, face, symbol)
         wait_hide_and_follow(ask, face, symbol)
+        hang_together(ask, face, symbol)
         look(ask, face, symbol)
     assert ask("GET", "/v1/ledger")
     beside(ask)
