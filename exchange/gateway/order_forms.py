@@ -174,7 +174,16 @@ _PAIR_TYPE = replace(
 )
 _WORKING_SIDE, _PENDING_SIDE = _of_leg("working", known.SIDE), _of_leg("pending", known.SIDE)
 _PENDING_QUANTITY = _of_leg("pending", _QUANTITY)
-_BUYING, _SELLS = _working(_only(_WORKING_SIDE, "BUY")), _only(_PENDING_SIDE, "SELL")
+_BUYING = _working(
+    replace(
+        _only(_WORKING_SIDE, "BUY"),
+        refusal=lambda _name: Refusal(400, -1222, "Working order in an OPO list must be a bid."),
+    )
+)
+_SELLS = replace(
+    _only(_PENDING_SIDE, "SELL"),
+    refusal=lambda _name: Refusal(400, -1223, "Pending orders in an OPO list must be asks."),
+)
 _PENDING_PAIR = ("pendingAbove", "pendingBelow")
 LISTS = {
     "oco": ListForm(ListType.OCO, _pair("above", "below", known.SIDE, _QUANTITY)),

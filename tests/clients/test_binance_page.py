@@ -32,7 +32,7 @@ ENDPOINTS = {
     *(f"GET /api/v3/{path}" for path in words("account/commission rateLimit/order myFilters order/amendments")),
     *(f"GET /api/v3/{path}" for path in words("myPreventedMatches myAllocations openOrderList allOrderList orderList")),
     *(f"POST /api/v3/{path}" for path in words("order order/test order/cancelReplace userDataStream")),
-    *(f"POST /api/v3/orderList/{path}" for path in words("oco oto otoco")),
+    *(f"POST /api/v3/orderList/{path}" for path in words("oco oto otoco opo opoco")),
     *(f"DELETE /api/v3/{path}" for path in words("order openOrders orderList userDataStream")),
     *(f"PUT /api/v3/{path}" for path in words("order/amend/keepPriority userDataStream")),
     *(f"GET /sapi/v1/{path}" for path in words("system/status capital/config/getall capital/deposit/address")),

@@ -35,6 +35,10 @@ def _account(answer: Any, *problems: Problem) -> Operation:
     return Operation("account", {200: answer}, problems)
 
 
+def _list(*problems: Problem) -> Operation:
+    return _account(account.PlacedList, *told.LIST, *told.UNFILLED, *problems)
+
+
 def _people(answer: Any, *problems: Problem, status: int = 200) -> Operation:
     return Operation("people", {status: answer}, problems)
 
@@ -91,6 +95,12 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         Problem(409, -2021, "Order cancel-replace partially failed."),
         Problem(400, -2022, "Order cancel-replace failed."),
     ),
+    ("POST", "/orderList/oco"): _list(*told.PAIR),
+    ("POST", "/orderList/oto"): _list(),
+    ("POST", "/orderList/otoco"): _list(*told.PAIR),
+    ("POST", "/orderList/opo"): _list(),
+    ("POST", "/orderList/opoco"): _list(*told.PAIR_THAT_SELLS),
+    ("DELETE", "/orderList"): _account(account.CanceledList, *told.CANCEL_LIST),
     ("DELETE", "/openOrders"): _account(list[account.Canceled], *told.CANCEL),
     ("GET", "/openOrders"): _account(list[account.Order]),
     ("POST", "/countdownCancelAll"): _account(account.Countdown, *told.COMMAND, *told.SYMBOL),
@@ -181,4 +191,6 @@ def operation(route: Route) -> Operation:
     row = OPERATIONS[route.method, route.path.removeprefix(route.face)]
     if (route.method, route.path) == ("POST", f"{route.face}/order"):
         return row._replace(problems=(*row.problems, *told.DUPLICATES[route.face]))
+    if route.method == "POST" and route.path.startswith(f"{route.face}/orderList/"):
+        return row._replace(problems=(*row.problems, *told.DUPLICATE_LISTS[route.face]))
     return row

@@ -12,12 +12,14 @@ from collections.abc import Iterable, Iterator
 from exchange.gateway import catalogue as known
 from exchange.gateway.errors import (
     CANCEL_REJECTED,
+    DUPLICATE_LIST,
     DUPLICATE_ORDER,
     NEW_ORDER_REJECTED,
     PROBLEMS,
     Problem,
     Refusal,
     filter_failure,
+    iceberg_must_rest,
     illegal_characters,
     invalid_symbol,
     mandatory,
@@ -124,6 +126,21 @@ PLACE = (
         *("INVALID_EXPIRY", "ORDER_RATE_TOO_HIGH"),
     ),
 )
+PAIR = (
+    Problem(400, -1165, "A limit order in a buy OCO must be below."),
+    Problem(400, -1166, "A limit order in a sell OCO must be above."),
+    Problem(400, -1168, "At least one OCO order must be contingent."),
+    Problem(400, -1196, "A stop loss order in a buy OCO must be above."),
+    Problem(400, -1197, "A stop loss order in a sell OCO must be below."),
+    Problem(400, -1198, "A take profit order in a buy OCO must be below."),
+    Problem(400, -1199, "A take profit order in a sell OCO must be above."),
+)
+"""Legs of a pair whose types are not those of their side and place."""
+PAIR_THAT_SELLS = tuple(problem for problem in PAIR if "buy" not in problem.msg)
+LIST = (
+    *(*ORDER_FORM, *PLACE, *refused("INVALID_LIST", "TOO_MANY_LISTS")),
+    *told(iceberg_must_rest("{name}", "{name}")),
+)
 UNFILLED = (Problem(429, -1015, "Too many new orders; {current limit}"),)
 MARKET_DATA = (Problem(503, -1001, "{what happened} {what to do}"),)
 DUPLICATES = {
@@ -131,8 +148,15 @@ DUPLICATES = {
     BINANCE: (Problem(400, NEW_ORDER_REJECTED, DUPLICATE_ORDER),),
 }
 """What a placement sent again is refused with: by ours only when its content is another."""
+DUPLICATE_LISTS = {face: (problem, problem._replace(msg=DUPLICATE_LIST)) for face, (problem,) in DUPLICATES.items()}
+"""What a list is refused with whose client id is that of an open one, or with a leg whose client id is taken."""
 CANCEL = (
     *(*COMMAND, *MANDATORY, *refused("UNKNOWN_ORDER")),
+    *(problem._replace(code=CANCEL_REJECTED) for problem in _MODES),
+)
+CANCEL_LIST = (
+    *(*COMMAND, *told(one_of("{name}", "{name}"))),
+    Problem(400, CANCEL_REJECTED, "Unknown order list sent."),
     *(problem._replace(code=CANCEL_REJECTED) for problem in _MODES),
 )
 TWO_IDS = (Problem(400, -2039, "Cancel order is invalid. Check origClOrdId and orderId."),)
@@ -168,9 +192,8 @@ def _of_field(field: Field) -> Iterator[Problem]:
     if field.name in ("symbol", "symbols"):
         yield from told(invalid_symbol())
     if isinstance(field, Amount):
-        name = {"price": "PRICE_FILTER", "stopPrice": "PRICE_FILTER", "quoteOrderQty": "NOTIONAL"}.get(
-            field.name, "LOT_SIZE"
-        )
+        is_price = field.name.lower().endswith("price")
+        name = "PRICE_FILTER" if is_price else "NOTIONAL" if field is known.QUOTE_ORDER_QTY else "LOT_SIZE"
         yield from told(filter_failure(name))
 
 

@@ -257,7 +257,7 @@ class Mirror:
         """The names of a cancel, or the reason of an expiry."""
         if event.status != OrderStatus.CANCELED:
             return messages.expiry_fields(order, event.reason)
-        is_own = event.command_kind == CommandKind.CANCEL and event.reason == CloseReason.CANCELED
+        is_own = event.command_kind == CommandKind.CANCEL  # of this order, or of a leg that it hangs together with
         named = self._cancel_ids.get(event.sequence) if is_own else None
         return {"c": named or cancel_id_of(event.order_id), "C": order.client_id}
 

@@ -38,6 +38,12 @@ _TOGETHER = (
     {"timeInForce": "GTD", "goodTillDate": "0"},
     {"timeInForce": "IOC", "icebergQty": "0.01"},
     {"pegPriceType": "PRIMARY_PEG", "pegOffsetType": "nope", "pegOffsetValue": "1"},
+    {"workingTimeInForce": "GTD", "workingGoodTillDate": "0"},
+    {"workingTimeInForce": "IOC", "workingIcebergQty": "0.01"},
+    {"workingPegPriceType": "PRIMARY_PEG", "workingPegOffsetType": "nope", "workingPegOffsetValue": "1"},
+    {"belowTimeInForce": "IOC", "belowIcebergQty": "0.01"},
+    {"belowPegPriceType": "PRIMARY_PEG", "belowPegOffsetType": "nope", "belowPegOffsetValue": "1"},
+    {"pendingAboveIcebergQty": "0.00001"},
 )
 
 

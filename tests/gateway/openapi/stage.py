@@ -31,6 +31,7 @@ from exchange.persistence.watermark import Watermark
 from exchange.settings import load
 from exchange.users.keys import Permission
 from tests.disruptor.running import running
+from tests.gateway.list_forms import FORMS
 from tests.users.office import Office, Somebody, open_people, settled
 
 ALICE = 16
@@ -131,6 +132,8 @@ class Stage:
 
 def base(stage: Stage, route: Route) -> dict[str, str]:
     """Parameters that a route of trading does not mind; what an order of these does is not important."""
+    if "/orderList/" in route.path:
+        return {"symbol": stage.symbol(route), **FORMS[route.path.rpartition("/")[2]]}
     asked = {
         **LIMIT,
         "symbol": stage.symbol(route),

@@ -17,6 +17,7 @@ from exchange.gateway.openapi.operations import operation
 from exchange.gateway.openapi.people_answers import Error
 from exchange.gateway.routes import ROUTES, Access, Route
 from exchange.users.signatures import signed_form
+from tests.gateway.list_forms import FORMS
 from tests.gateway.running import Answer, Exchange, Trader
 
 SECRET = "the-secret-of-the-identity-service"
@@ -148,10 +149,16 @@ def wait_hide_and_follow(ask: Visitor, face: str, symbol: str) -> None:
 
 
 def hang_together(ask: Visitor, face: str, symbol: str) -> None:
-    """A list, open and done, in every answer that tells of lists."""
-    pair = {"aboveType": "LIMIT_MAKER", "abovePrice": "90000", "belowType": "STOP_LOSS", "belowStopPrice": "40000"}
-    form = {"symbol": symbol, "side": "SELL", "quantity": "0.01", **pair}
-    list_id = ask.alice.call("POST", f"{face}/orderList/oco", **form).json["orderListId"]
+    """Every kind of order list, as it comes, as it is read and as it is canceled."""
+    for kind, form in FORMS.items():
+        for more in ({}, {"newOrderRespType": "ACK"}, {"newOrderRespType": "FULL"}):
+            placed = ask("POST", f"{face}/orderList/{kind}", symbol=symbol, **form, **more)
+            ask("DELETE", f"{face}/orderList", symbol=symbol, orderListId=placed["orderListId"])
+    waiting = {"pendingType": "STOP_LOSS", "pendingTrailingDelta": "100"}
+    stop = {name: text for name, text in FORMS["oto"].items() if name not in ("pendingTimeInForce", "pendingPrice")}
+    over = ask("POST", f"{face}/orderList/oto", symbol=symbol, **{**stop, **waiting, "workingTimeInForce": "IOC"})
+    assert over["orderReports"][1]["expiryReason"] == "OTO_PHASE_ONE_EXPIRED"
+    list_id = ask("POST", f"{face}/orderList/oco", symbol=symbol, **FORMS["oco"])["orderListId"]
     seen = ask("GET", f"{face}/orderList", orderListId=list_id)
     assert ask("GET", f"{face}/openOrderList") == [seen]
     ask("DELETE", f"{face}/order", symbol=symbol, orderId=seen["orders"][0]["orderId"])

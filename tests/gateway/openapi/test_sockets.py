@@ -27,6 +27,7 @@ from exchange.marketdata.messages import CHANNELS
 from exchange.marketdata.methods import METHODS
 from exchange.marketdata.names import INTERVALS, parse_name
 from exchange.marketdata.registry import FACTORIES
+from tests.gateway.list_forms import FORMS
 from tests.gateway.openapi.stage import Stage
 from tests.gateway.running import Exchange, Trader
 
@@ -285,6 +286,10 @@ async def ask_signed(api: Api) -> None:
     )
     await api("order.cancel", symbol="BTCUSDT", orderId=replaced["newOrderResponse"]["orderId"])
     await api("order.place", **cheap)
+    form: dict[str, Any]
+    for kind, form in FORMS.items():
+        listed = await api(f"orderList.place.{kind}", symbol="BTCUSDT", **form)
+        await api("orderList.cancel", symbol="BTCUSDT", orderListId=listed["orderListId"])
     await api("openOrders.status")
     await api("openOrders.cancelAll", symbol="BTCUSDT")
     for method in ("account.status", "account.rateLimits.orders"):

@@ -53,13 +53,17 @@ async def _place(stage: Stage, route: Route, **changes: str) -> Answer:
 
 async def not_well(stage: Stage, route: Route, missing: Kinds) -> AsyncIterator[Answer]:
     """History and market data that can not be had, a crowd that reads or trades, a pipeline that is silent."""
-    venue, form = stage.venue, base(stage, route)
+    venue, form, read = stage.venue, base(stage, route), stage.venue.pipeline.read
     if (route.method, route.path.removeprefix(route.face)) == ("GET", "/order"):
         form = {"symbol": form["symbol"], "origClientOrderId": "forgotten"}
     if route.path.endswith("/orderList") and route.method == "GET":
         form = {"origClientOrderId": "forgotten"}
     if route.path.lower().endswith("orderlist") and missing & {(503, -1001), (503, -1008)}:
         await leave_list(stage)
+    if (route.method, route.path.removeprefix(route.face)) == ("DELETE", "/orderList"):
+        listed = next(one for one in ROUTES if one.path == f"{route.face}/orderList/oco")
+        placed = await stage.ask(listed, base(stage, listed))
+        form = {"symbol": form["symbol"], "orderListId": str(placed.json["orderListId"])}
     if (503, -1001) in missing:
         nothing = History(None, Watermark(lambda: None), 0.0)
         with changed(venue, history=nothing), changed(venue.market_data, fault="It stopped."), has_forgotten(stage):
@@ -70,10 +74,10 @@ async def not_well(stage: Stage, route: Route, missing: Kinds) -> AsyncIterator[
                 with has_forgotten(stage):
                     yield await stage.ask(route, form)
             else:
-                with changed(venue, pipeline=standing_pipeline(stage, is_full=True)):
+                with changed(venue, pipeline=standing_pipeline(stage, is_full=True), read=read):
                     yield await stage.ask(route, form)
     if (503, -1006) in missing:
-        with changed(venue, pipeline=standing_pipeline(stage, is_full=False)):
+        with changed(venue, pipeline=standing_pipeline(stage, is_full=False), read=read):
             asked = asyncio.create_task(stage.ask(route, form))
             async with asyncio.timeout(WAIT_S):
                 while not asked.done():
@@ -147,6 +151,40 @@ async def of_orders(stage: Stage, route: Route, missing: Kinds) -> AsyncIterator
         yield await stage.ask(route, form | beyond | {"cancelOrderId": str(placed.json["orderId"])})
 
 
+def _typed(above: str, below: str, **more: str) -> dict[str, str]:
+    """Both types of a pair, under both names that they have."""
+    return {"aboveType": above, "pendingAboveType": above, "belowType": below, "pendingBelowType": below, **more}
+
+
+_BUY = {"side": "BUY", "pendingSide": "BUY"}
+_PAIRS = (
+    _typed("LIMIT_MAKER", "LIMIT_MAKER"),
+    _typed("TAKE_PROFIT", "LIMIT_MAKER"),
+    _typed("STOP_LOSS", "STOP_LOSS"),
+    _typed("LIMIT_MAKER", "TAKE_PROFIT"),
+    _typed("LIMIT_MAKER", "STOP_LOSS", **_BUY),
+    _typed("STOP_LOSS", "STOP_LOSS", **_BUY),
+    _typed("TAKE_PROFIT", "LIMIT_MAKER", **_BUY),
+)
+
+
+async def of_lists(stage: Stage, route: Route, missing: Kinds) -> AsyncIterator[Answer]:
+    """A list that is there already, legs that are not where they belong, a peg of one that may not rest."""
+    form = base(stage, route)
+    if "/orderList/" not in route.path:
+        return
+    if (409, -2010) in missing:
+        for _ in range(2):
+            yield await stage.ask(route, {**form, "listClientOrderId": "twice"})
+    for pair in _PAIRS:
+        yield await stage.ask(route, {**form, **{name: text for name, text in pair.items() if name in form}})
+    for leg in ("working", "below"):
+        changes = {f"{leg}TimeInForce": "IOC", f"{leg}PegPriceType": "PRIMARY_PEG"}
+        if changes.keys() <= route.parameters:
+            without_price = {name: text for name, text in form.items() if name != f"{leg}Price"}
+            yield await stage.ask(route, {**without_price, **changes})
+
+
 async def too_many(stage: Stage, route: Route, missing: Kinds) -> AsyncIterator[Answer]:
     """The account has as many unfilled orders as it may."""
     form = base(stage, route)
@@ -160,4 +198,4 @@ async def too_many(stage: Stage, route: Route, missing: Kinds) -> AsyncIterator[
                 yield await stage.ask(route, form | {"cancelOrderId": str(placed.json["orderId"])})
 
 
-STORIES: tuple[Story, ...] = (not_well, of_orders, too_many)
+STORIES: tuple[Story, ...] = (not_well, of_orders, of_lists, too_many)

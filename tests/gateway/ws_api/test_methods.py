@@ -11,6 +11,7 @@ import pytest
 
 from exchange.gateway.routes import ROUTES, Access
 from exchange.gateway.ws_api.methods import ENDPOINTS, routed
+from tests.gateway.list_forms import FORMS
 from tests.gateway.ws_api.client import Client, Identity, Json
 from tests.gateway.ws_api.stage import Stage
 
@@ -57,6 +58,8 @@ CHANGING = {
     "order.cancel",
     "order.cancelReplace",
     "order.amend.keepPriority",
+    *(f"orderList.place.{kind}" for kind in FORMS),
+    "orderList.cancel",
     "openOrders.cancelAll",
     "countdownCancelAll",
     "userDataStream.start",
