@@ -286,10 +286,13 @@ async def ask_signed(api: Api) -> None:
     )
     await api("order.cancel", symbol="BTCUSDT", orderId=replaced["newOrderResponse"]["orderId"])
     await api("order.place", **cheap)
-    form: dict[str, Any]
-    for kind, form in FORMS.items():
-        listed = await api(f"orderList.place.{kind}", symbol="BTCUSDT", **form)
+    for kind, legs in FORMS.items():
+        form: dict[str, Any] = {"symbol": "BTCUSDT", **legs}
+        listed = await api(f"orderList.place.{kind}", **form)
+        await api("orderList.status", orderListId=listed["orderListId"])
+        await api("openOrderLists.status")
         await api("orderList.cancel", symbol="BTCUSDT", orderListId=listed["orderListId"])
+    await api("allOrderLists", limit=5)
     await api("openOrders.status")
     await api("openOrders.cancelAll", symbol="BTCUSDT")
     for method in ("account.status", "account.rateLimits.orders"):
