@@ -286,9 +286,9 @@ async def ask_signed(api: Api) -> None:
     )
     await api("order.cancel", symbol="BTCUSDT", orderId=replaced["newOrderResponse"]["orderId"])
     await api("order.place", **cheap)
-    form: dict[str, Any]
     for kind, form in FORMS.items():
-        listed = await api(f"orderList.place.{kind}", symbol="BTCUSDT", **form)
+        new_list: dict[str, Any] = {"symbol": "BTCUSDT", **form}
+        listed = await api(f"orderList.place.{kind}", **new_list)
         await api("orderList.cancel", symbol="BTCUSDT", orderListId=listed["orderListId"])
     await api("openOrders.status")
     await api("openOrders.cancelAll", symbol="BTCUSDT")
