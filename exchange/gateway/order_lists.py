@@ -125,6 +125,7 @@ async def cancel(venue: Venue, call: Call) -> Reply:
         raise one_of(ORDER_LIST_ID.name, LIST_CLIENT_ORDER_ID.name)
     cancel_id = CANCEL_NAME.read(params)
     account = call.key.account
+    told = b""
     call.check_age()
     for _ in range(LEGS_MAX):
         view, _ = venue.read(readers.find_list, account, list_id, named)
@@ -133,12 +134,13 @@ async def cancel(venue: Venue, call: Call) -> Reply:
         leg = next(order_id for order_id in view.order_ids if order_id)
         command = target(CommandKind.CANCEL, account, symbol=rules.symbol, order_id=leg)
         (events,) = await venue.run((command,), cancel=True, cancel_id=cancel_id)
-        done = _done(events, view.list_id)
+        told += events
+        done = _done(told, view.list_id)
         if done is not None:
-            return Reply(_canceled(venue, rules, view, done, events, cancel_id, call.unit_ns), done.sequence)
-        reject = order_event(events).reject
-        if reject != RejectCode.UNKNOWN_ORDER:
-            raise refused(reject, CommandKind.CANCEL)
+            return Reply(_canceled(venue, rules, view, done, told, cancel_id, call.unit_ns), done.sequence)
+        first = order_event(events)
+        if first.kind == _REJECTED and first.reject != RejectCode.UNKNOWN_ORDER:
+            raise refused(first.reject, CommandKind.CANCEL)
     raise Refusal(400, CANCEL_REJECTED, UNKNOWN_LIST)
 
 

@@ -17,7 +17,7 @@ from exchange.core.kernel import Engine
 from exchange.disruptor.errors import EXIT_IO, PipelineFault
 from exchange.disruptor.pipeline import Pipeline
 from exchange.gateway.errors import Refusal
-from exchange.gateway.limits import Limits
+from exchange.gateway.limits import Limits, Rates
 from exchange.gateway.private.user_data import UserData
 from exchange.gateway.venue import Venue
 from exchange.gateway.wire import target
@@ -27,6 +27,7 @@ from exchange.users.keyring import KeyRing
 from exchange.users.local_log import LocalLog
 from exchange.users.sealing import Sealer
 from journal import recovery
+from tests.gateway.test_limits import Clock
 
 CANCEL = target(CommandKind.CANCEL, 16, order_id=1)
 RUNS = ((CANCEL,), (target(CommandKind.CANCEL, 16, order_id=1, flags=CommandFlag.LINKED), CANCEL))
@@ -84,6 +85,26 @@ async def test_late_answer_is_unknown_and_never_a_rejection(
     assert waiting.done()
     late = await refusal(waiting)
     assert (late.status, late.code, late.outcome) == (503, -1006, "unknown")
+
+
+async def test_orders_of_a_run_are_all_in_flight_or_none_is(tmp_path: pathlib.Path) -> None:
+    venue = standing_venue(tmp_path, Limits(Rates(orders_per_10s=4), Clock()))
+    pair = asyncio.ensure_future(venue.run(RUNS[1], places_for=16, orders=2))
+    await asyncio.sleep(0)
+    three = await refusal(asyncio.ensure_future(venue.run(RUNS[1], places_for=16, orders=3)))
+    assert (three.status, three.code, venue.pipeline.last_sequence) == (429, -1015, 2)
+    fitting = asyncio.ensure_future(venue.run(RUNS[1], places_for=16, orders=2))
+    await asyncio.sleep(0)
+    assert (await refusal(asyncio.ensure_future(venue.run((CANCEL,), places_for=16)))).code == -1015
+    assert venue.pipeline.last_sequence == 4
+    for task in (pair, fitting):
+        task.cancel()
+    await asyncio.gather(pair, fitting, return_exceptions=True)
+    four = asyncio.ensure_future(venue.run(RUNS[1], places_for=16, orders=4))
+    await asyncio.sleep(0)
+    assert not four.done()
+    four.cancel()
+    await asyncio.gather(four, return_exceptions=True)
 
 
 async def test_fault_after_submit_is_unknown_and_later_requests_are_rejected(tmp_path: pathlib.Path) -> None:

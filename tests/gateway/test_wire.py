@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from exchange.core import event_records, records
-from exchange.core.codes import CommandKind, EventKind
+from exchange.core.codes import CommandFlag, CommandKind, EventKind
 from exchange.gateway import wire
 
 RNG = np.random.default_rng(20261123)
@@ -54,6 +54,13 @@ def test_place_and_target_are_the_bytes_that_fill_command_writes() -> None:
     aimed = {"account": 17, "symbol": 2, "order_id": 2**50 + 1, "qty_lots": 9}
     records.fill_command(slot, CommandKind.REDUCE, "x" * 36, "", **aimed, flags=3)
     assert wire.target(CommandKind.REDUCE, **aimed, client_id="x" * 36, flags=3) == slot.tobytes()
+
+
+def test_place_list_is_the_bytes_that_fill_command_writes() -> None:
+    slot = records.slots(1)[0]
+    listed = {"account": 2**30 + 3, "symbol": 5, "list_type": 4}
+    records.fill_command(slot, CommandKind.PLACE_LIST, "a-list", "", **listed, flags=CommandFlag.LINKED)
+    assert wire.place_list(**listed, client_id="a-list") == slot.tobytes()
 
 
 def test_countdown_and_sweep_are_the_bytes_that_fill_command_writes() -> None:

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+
 import pytest
 
+from exchange.gateway import order_lists, orders
+from exchange.gateway.faces import BINANCE
+from exchange.gateway.signing import Call
+from tests.gateway.forms import MILLISECOND_NS
 from tests.gateway.list_forms import FORMS, LEGS
 from tests.gateway.ws_api.client import Client, Identity, Json
 from tests.gateway.ws_api.stage import Stage
@@ -79,3 +86,30 @@ async def test_list_is_refused_as_over_rest(
 async def test_list_that_is_not_there_can_not_be_canceled(client: Client, alice: Identity) -> None:
     refused = await client.refused("orderList.cancel", alice.signed(symbol="BTCUSDT", orderListId=77))
     assert refused == (400, -2011, "Unknown order list sent.")
+
+
+@pytest.mark.parametrize(("filled", "left"), [("0.01", 1), ("0.004", 2)])
+async def test_cancel_that_meets_a_fill_ends_what_is_left(
+    stage: Stage, client: Client, alice: Identity, filled: str, left: int
+) -> None:
+    placed = await client.result("orderList.place.oto", alice.signed(symbol="BTCUSDT", **FORMS["oto"]))
+    venue = stage.gateway.venue
+    key = venue.keys.find(alice.api_key)
+    assert key is not None
+
+    def call(**params: str) -> Call:
+        form = {"symbol": "BTCUSDT", **params}
+        return Call(venue.faces[BINANCE], key, form, time.time_ns() // 1_000, 60_000_000, MILLISECOND_NS)
+
+    sale = {"side": "SELL", "type": "LIMIT", "timeInForce": "IOC", "quantity": filled, "price": "20000"}
+    # The cancel reads the list before the fill is applied, and comes to the engine after it.
+    sold, canceled = await asyncio.gather(
+        orders.place(venue, call(**sale, selfTradePreventionMode="NONE")),
+        order_lists.cancel(venue, call(orderListId=str(placed["orderListId"]))),
+    )
+    assert sold.body["status"] == "FILLED"
+    assert canceled.body["listOrderStatus"] == "ALL_DONE"
+    assert canceled.body["orders"] == placed["orders"]
+    reports = canceled.body["orderReports"]
+    assert [one["orderId"] for one in reports] == [leg["orderId"] for leg in placed["orders"]][-left:]
+    assert {one["status"] for one in reports} == {"CANCELED"}
