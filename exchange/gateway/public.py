@@ -94,10 +94,10 @@ async def exchange_info(venue: Venue, call: Call) -> Reply:
     status = SYMBOL_STATUS.read(call.params) if SYMBOL_STATUS.name in call.params else None
     is_shown = SHOW_PERMISSION_SETS.read(call.params)
     PERMISSIONS.read(call.params)
-    (venue_mode, standings), sequence = venue.read(standings)
+    (venue_mode, standing), sequence = venue.read(standings)
 
     def described(one: Rules) -> dict[str, Any]:
-        mode, phase, guards = standings[one.symbol]
+        mode, phase, guards = standing[one.symbol]
         return one.describe(status_of(max(venue_mode, mode), phase), guards, permission_sets=is_shown)
 
     symbols = await json_array((one for one in map(described, rules) if status in (None, one["status"])), TURN_SYMBOLS)
