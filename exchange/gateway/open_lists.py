@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.recfunctions import repack_fields
 
+from exchange.core import readers
 from exchange.core.codes import ListType
 from exchange.core.records import CLIENT_ID_BYTES
 from exchange.core.state import State
@@ -46,3 +47,13 @@ def open_lists(state: State, account: int, list_id: int = 0, client_id: str = ""
         rows, names = rows[named], names[named]
     numbers: list[tuple[int, int, int, int]] = rows[["list_id", "first_order_id", "list_type", "symbol"]].tolist()
     return [OpenList(*row, name.decode("ascii", "replace")) for row, name in zip(numbers, names.tolist(), strict=True)]
+
+
+def first_open_leg(state: State, account: int, list_id: int, client_id: str) -> tuple[OpenList, int] | None:
+    """The open list that has the ids which are given, with the order id of its first open leg."""
+    for one in open_lists(state, account, list_id, client_id):
+        for order_id in one.order_ids:
+            order = readers.find_order(state, account, order_id)
+            if order is not None and order.is_open:
+                return one, order_id
+    return None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from exchange.core import readers
 from exchange.core.codes import CommandKind, EventKind, ListStatus, RejectCode
-from exchange.core.readers import ListView
 from exchange.core.records import RECORD_BYTES
 from exchange.core.state import LEGS_MAX
 from exchange.gateway import answers
@@ -25,6 +24,7 @@ from exchange.gateway.errors import (
 )
 from exchange.gateway.list_answers import list_head
 from exchange.gateway.list_placing import ListPlacement, list_placement
+from exchange.gateway.open_lists import first_open_leg
 from exchange.gateway.order_forms import LISTS, ListForm
 from exchange.gateway.orders import events_of, symbol_rules, terms_of
 from exchange.gateway.replies import Reply
@@ -128,16 +128,16 @@ async def cancel(venue: Venue, call: Call) -> Reply:
     told = b""
     call.check_age()
     for _ in range(LEGS_MAX):
-        view, _ = venue.read(readers.find_list, account, list_id, named)
-        if view is None or view.symbol != rules.symbol or (named and view.client_id != named):
+        found, _ = venue.read(first_open_leg, account, list_id, named)
+        if found is None or found[0].symbol != rules.symbol:
             break
-        leg = next(order_id for order_id in view.order_ids if order_id)
+        one, leg = found
         command = target(CommandKind.CANCEL, account, symbol=rules.symbol, order_id=leg)
         (events,) = await venue.run((command,), cancel=True, cancel_id=cancel_id)
         told += events
-        done = _done(told, view.list_id)
+        done = _done(told, one.list_id)
         if done is not None:
-            return Reply(_canceled(venue, rules, view, done, told, cancel_id, call.unit_ns), done.sequence)
+            return Reply(_canceled(venue, rules, one.client_id, done, told, cancel_id, call.unit_ns), done.sequence)
         first = order_event(events)
         if first.kind == _REJECTED and first.reject != RejectCode.UNKNOWN_ORDER:
             raise refused(first.reject, CommandKind.CANCEL)
@@ -145,7 +145,7 @@ async def cancel(venue: Venue, call: Call) -> Reply:
 
 
 def _canceled(
-    venue: Venue, rules: Rules, view: ListView, done: ListEvent, events: bytes, cancel_id: str, unit_ns: int
+    venue: Venue, rules: Rules, client_id: str, done: ListEvent, events: bytes, cancel_id: str, unit_ns: int
 ) -> answers.Json:
     """The answer to the cancel of a list: its head, and a report for each leg that the cancel ended."""
     closed = [event for event in events_of(events, _CLOSED) if event.order_id in done.order_ids]
@@ -159,7 +159,7 @@ def _canceled(
         rules,
         done.list_id,
         done.list_type,
-        view.client_id,
+        client_id,
         done.ts_ns // unit_ns,
         ((order_id, names[order_id]) for order_id in done.order_ids),
         is_done=True,
