@@ -28,7 +28,7 @@ TURN_SYMBOLS = 20
 """As many are described in less than 1 ms."""
 
 
-class _Standing(NamedTuple):
+class Standing(NamedTuple):
     """How a symbol trades right now."""
 
     mode: int
@@ -40,10 +40,10 @@ def _venue_mode(state: State) -> int:
     return int(state.header[0].mode)
 
 
-def _standings(state: State) -> tuple[int, dict[int, _Standing]]:
+def standings(state: State) -> tuple[int, dict[int, Standing]]:
     """The venue's trading mode, and what holds for each symbol."""
     return _venue_mode(state), {
-        view.symbol: _Standing(view.mode, readers.market(state, view.symbol).phase, symbol_guards(state, view.symbol))
+        view.symbol: Standing(view.mode, readers.market(state, view.symbol).phase, symbol_guards(state, view.symbol))
         for view in readers.symbols(state)
     }
 
@@ -94,10 +94,10 @@ async def exchange_info(venue: Venue, call: Call) -> Reply:
     status = SYMBOL_STATUS.read(call.params) if SYMBOL_STATUS.name in call.params else None
     is_shown = SHOW_PERMISSION_SETS.read(call.params)
     PERMISSIONS.read(call.params)
-    (venue_mode, standings), sequence = venue.read(_standings)
+    (venue_mode, standing), sequence = venue.read(standings)
 
     def described(one: Rules) -> dict[str, Any]:
-        mode, phase, guards = standings[one.symbol]
+        mode, phase, guards = standing[one.symbol]
         return one.describe(status_of(max(venue_mode, mode), phase), guards, permission_sets=is_shown)
 
     symbols = await json_array((one for one in map(described, rules) if status in (None, one["status"])), TURN_SYMBOLS)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from exchange.gateway import catalogue as known
 from exchange.gateway import (
     countdowns,
+    execution,
     history,
     order_history,
     order_lists,
@@ -119,6 +120,8 @@ _MARKET: tuple[tuple[Route, ...], ...] = (
         public.exchange_info,
         *(known.ANY_SYMBOL, known.SYMBOLS, known.PERMISSIONS, known.SHOW_PERMISSION_SETS, known.SYMBOL_STATUS),
     ),
+    _public("/executionRules", execution.execution_rules, *known.SOME_SYMBOLS, known.SYMBOL_STATUS),
+    _public("/referencePrice", execution.reference_price, known.SYMBOL),
     _public("/depth", public.depth, known.SYMBOL, known.LEVELS),
     _public("/trades", history.trades, known.SYMBOL, known.LIMIT),
     _public("/historicalTrades", history.trades, known.SYMBOL, known.LIMIT, known.FROM_ID),

@@ -39,7 +39,8 @@ def symbol_guards(state: State, symbol: int) -> Guards:
     return {rule: value for rule, value in readers.symbol_rules(state, symbol).items() if value}
 
 
-def _multiplier(bips: int) -> str:
+def multiplier(bips: int) -> str:
+    """Ten-thousandths as filters show them."""
     return f"{bips // 10_000}.{bips % 10_000:04d}"
 
 
@@ -156,7 +157,7 @@ class Rules:
     def _guard_filters(self, guards: Guards) -> Iterable[dict[str, Any]]:
         """The filters that are there only where a rule is set."""
         if not _COLLAR.keys().isdisjoint(guards):
-            bounds = {name: _multiplier(guards.get(rule, off)) for rule, (name, off) in _COLLAR.items()}
+            bounds = {name: multiplier(guards.get(rule, off)) for rule, (name, off) in _COLLAR.items()}
             window_ns = guards.get(SymbolRule.REFERENCE_WINDOW_NS, 0)
             yield {"filterType": "PERCENT_PRICE_BY_SIDE", **bounds, "avgPriceMins": -(-window_ns // _MINUTE_NS)}
         for rule, (filter_type, field) in _COUNTS.items():

@@ -18,6 +18,7 @@ FACES = ("/api/v3/", "/v1/")
 _DEPTH = ((100, 5), (500, 25), (1000, 50))
 _DEPTH_MOST = 250
 _TICKER_MOST = 200
+_RULES_MOST = 40
 
 
 class Weight(NamedTuple):
@@ -49,6 +50,10 @@ def _symbols(params: Params) -> int:
     if "symbol" in params:
         return 1
     return params["symbols"].count(",") + 1 if "symbols" in params else 0
+
+
+def _rules(params: Params) -> int:
+    return min(2 * (_symbols(params) or _RULES_MOST), _RULES_MOST) - 2
 
 
 def _ticker_24h(params: Params) -> int:
@@ -87,6 +92,8 @@ WEIGHTS: dict[tuple[str, str], Weight] = {
     ("GET", "ping"): Weight(1),
     ("GET", "time"): Weight(1),
     ("GET", "exchangeInfo"): Weight(20),
+    ("GET", "executionRules"): Weight(2, _rules),
+    ("GET", "referencePrice"): Weight(2),
     ("GET", "depth"): Weight(5, _depth),
     ("GET", "trades"): Weight(25),
     ("GET", "historicalTrades"): Weight(25),

@@ -31,6 +31,7 @@ ENDPOINTS = {
     *(f"GET /api/v3/{path}" for path in words("ticker/bookTicker order openOrders allOrders myTrades account")),
     *(f"GET /api/v3/{path}" for path in words("account/commission rateLimit/order myFilters order/amendments")),
     *(f"GET /api/v3/{path}" for path in words("myPreventedMatches myAllocations openOrderList")),
+    *(f"GET /api/v3/{path}" for path in words("executionRules referencePrice referencePrice/calculation")),
     *(f"POST /api/v3/{path}" for path in words("order order/test order/cancelReplace userDataStream")),
     *(f"POST /api/v3/orderList/{path}" for path in words("oco oto otoco opo opoco")),
     *(f"DELETE /api/v3/{path}" for path in words("order openOrders orderList userDataStream")),
@@ -45,7 +46,7 @@ ENDPOINTS = {endpoint.replace("_/", " /") for endpoint in ENDPOINTS}
 STREAMS = {
     *(f"<symbol>@{name}" for name in words("depth depth@100ms depth5 depth10 depth20 depth5@100ms depth10@100ms")),
     *(f"<symbol>@{name}" for name in words("depth20@100ms trade aggTrade kline_<interval> kline_<interval>@+08:00")),
-    *(f"<symbol>@{name}" for name in words("ticker miniTicker bookTicker avgPrice ticker_<window>")),
+    *(f"<symbol>@{name}" for name in words("ticker miniTicker bookTicker avgPrice ticker_<window> referencePrice")),
     *words("!miniTicker@arr !ticker@arr !ticker_<window>@arr <listenKey>"),
 }
 METHODS = {
@@ -53,6 +54,7 @@ METHODS = {
     *words("order.amend.keepPriority openOrders.status openOrders.cancelAll account.status myTrades allOrders"),
     *words("session.logon session.subscriptions userDataStream.subscribe userDataStream.subscribe.signature"),
     *words("userDataStream.unsubscribe klines avgPrice ticker.24hr ticker.price ticker.book trades.recent"),
+    *words("executionRules referencePrice referencePrice.calculation"),
     *words("trades.historical trades.aggregate ticker uiKlines account.commission account.rateLimits.orders"),
 }
 EVENTS = words(

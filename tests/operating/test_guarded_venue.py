@@ -150,3 +150,26 @@ def test_countdown_goes_on_through_a_restart(exchange: Exchange) -> None:
     exchange.start()
     alice = exchange.trader("alice")
     until(lambda: not open_prices(alice))
+
+
+@pytest.mark.parametrize(("face", "symbol"), [("/v1", "BTC_USDT"), ("/api/v3", "BTCUSDT")])
+def test_range_of_execution_and_its_reference_price_can_be_read(exchange: Exchange, face: str, symbol: str) -> None:
+    alice, bob = exchange.trader("alice"), exchange.trader("bob")
+    none_yet = alice.public(f"{face}/referencePrice?symbol={symbol}")
+    assert (none_yet.status, none_yet.json["code"]) == (400, -2043)
+    done(exchange, "rule", *BTC, "REFERENCE_WINDOW_NS", str(10**14))
+    done(exchange, "rule", *BTC, "RANGE_UP_BIPS", "10500")
+    for price, quantity in (("50000", "0.003"), ("50002", "0.001")):
+        alice.order("SELL", quantity, price)
+        assert bob.order("BUY", quantity, price).json["status"] == "FILLED"
+    told = alice.public(f"{face}/referencePrice?symbol={symbol}").json
+    assert (told["symbol"], told["referencePrice"]) == (symbol, "50000.50000000")
+    assert abs(told["timestamp"] - time.time_ns() // 1_000_000) < 60_000
+    rules = [{"ruleType": "PRICE_RANGE", "bidLimitMultUp": "1.0500", "askLimitMultUp": "1.0500"}]
+    one = alice.public(f"{face}/executionRules?symbol={symbol}").json
+    assert one == {"symbolRules": [{"symbol": symbol, "rules": rules}]}
+    assert [shown["rules"] for shown in alice.public(f"{face}/executionRules").json["symbolRules"]] == [rules, [], []]
+    assert len(alice.public(f"{face}/executionRules?symbolStatus=TRADING").json["symbolRules"]) == 3
+    assert alice.public(f"{face}/executionRules?symbolStatus=HALT").json == {"symbolRules": []}
+    both = alice.public(f"{face}/executionRules?symbol={symbol}&symbolStatus=TRADING")
+    assert (both.status, both.json["code"]) == (400, -1128)

@@ -1,4 +1,4 @@
-"""The examples of docs/orders.md are tables: they run on the oracle and on the engine."""
+"""The examples of docs/orders.md and docs/guards.md are tables: they run on the oracle and on the engine."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import pytest
 from tests.core.differential import EngineExchange, OracleExchange
 from tests.scenarios.runner import Run, Scenario, scenarios_in
 
-PAGE = pathlib.Path(__file__).parents[2] / "docs" / "orders.md"
+DOCS = pathlib.Path(__file__).parents[2] / "docs"
+PAGES = {name: (DOCS / f"{name}.md").read_text(encoding="utf-8") for name in ("orders", "guards")}
 EXAMPLES = [
     scenario
-    for block in re.findall(r"^```scenario\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
-    for scenario in scenarios_in(PAGE.stem, block)
+    for name, text in PAGES.items()
+    for block in re.findall(r"^```scenario\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    for scenario in scenarios_in(name, block)
 ]
 
 
@@ -24,6 +26,8 @@ def test_example_gives_what_the_page_says(scenario: Scenario) -> None:
     Run(scenario, EngineExchange()).all_lines()
 
 
-def test_page_has_an_example_in_every_section_of_a_type() -> None:
-    sections = re.split(r"^## \d+\. ", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+@pytest.mark.parametrize("page", PAGES)
+def test_page_has_an_example_in_every_section(page: str) -> None:
+    sections = re.split(r"^## \d+\. ", PAGES[page], flags=re.MULTILINE)[1:]
+    assert len(sections) > 1
     assert [section.splitlines()[0] for section in sections if "```scenario" not in section] == []

@@ -217,6 +217,37 @@ class ExchangeInfo(Struct, forbid_unknown_fields=True):
     symbols: list[SymbolInfo]
 
 
+class PriceRange(Struct, forbid_unknown_fields=True):
+    """How far from the reference price a taker may trade; a bound that is off is left out."""
+
+    ruleType: Literal["PRICE_RANGE"]
+    bidLimitMultUp: Decimal | UnsetType = UNSET
+    bidLimitMultDown: Decimal | UnsetType = UNSET
+    askLimitMultUp: Decimal | UnsetType = UNSET
+    askLimitMultDown: Decimal | UnsetType = UNSET
+
+
+class SymbolExecutionRules(Struct, forbid_unknown_fields=True):
+    """The rules of execution of a symbol, none where none is set."""
+
+    symbol: SymbolName
+    rules: list[PriceRange]
+
+
+class ExecutionRules(Struct, forbid_unknown_fields=True):
+    """By which rules orders are executed."""
+
+    symbolRules: list[SymbolExecutionRules]
+
+
+class ReferencePrice(Struct, forbid_unknown_fields=True):
+    """What collars and the range of execution are measured from."""
+
+    symbol: SymbolName
+    referencePrice: Decimal
+    timestamp: Time
+
+
 Level = Annotated[list[Decimal], Meta(min_length=2, max_length=2, description="Price and quantity.")]
 
 

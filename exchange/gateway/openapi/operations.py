@@ -61,6 +61,10 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/ping"): _market(market.Nothing),
     ("GET", "/time"): _market(market.ServerTime),
     ("GET", "/exchangeInfo"): _market(market.ExchangeInfo, *told.COMBINATION),
+    ("GET", "/executionRules"): _market(market.ExecutionRules, *told.COMBINATION),
+    ("GET", "/referencePrice"): _market(
+        market.ReferencePrice, Problem(400, -2043, "This symbol doesn't have a reference price.")
+    ),
     ("GET", "/depth"): _market(market.Depth, *told.MARKET_DATA),
     ("GET", "/trades"): _market(list[market.Trade], *told.HISTORY),
     ("GET", "/historicalTrades"): _market(list[market.Trade], *told.HISTORY),

@@ -16,6 +16,8 @@ ENDPOINTS: dict[str, tuple[str, str]] = {
     "ping": ("GET", "/ping"),
     "time": ("GET", "/time"),
     "exchangeInfo": ("GET", "/exchangeInfo"),
+    "executionRules": ("GET", "/executionRules"),
+    "referencePrice": ("GET", "/referencePrice"),
     "depth": ("GET", "/depth"),
     "trades.recent": ("GET", "/trades"),
     "trades.historical": ("GET", "/historicalTrades"),

@@ -167,6 +167,8 @@ def look(ask: Visitor, face: str, symbol: str) -> None:
     ask(
         "POST", f"{face}/order", symbol=symbol, side="BUY", type="LIMIT", timeInForce="GTC", quantity="1", price="10000"
     )
+    assert ask("GET", f"{face}/executionRules", symbol=symbol)["symbolRules"] == [{"symbol": symbol, "rules": []}]
+    ask("GET", f"{face}/referencePrice", symbol=symbol)
     ask("GET", f"{face}/depth", symbol=symbol)
     ask("DELETE", f"{face}/openOrders", symbol=symbol)
     for name in ("trades", "historicalTrades", "aggTrades"):

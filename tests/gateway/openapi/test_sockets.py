@@ -263,7 +263,15 @@ async def ask_public(api: Api) -> None:
     """Every method that anybody may ask."""
     for method in ("ping", "time", "exchangeInfo", "session.status", "session.logout", "session.subscriptions"):
         await api(method, is_signed=False)
-    for method in ("depth", "trades.recent", "trades.historical", "trades.aggregate", "avgPrice"):
+    for method in (
+        "depth",
+        "trades.recent",
+        "trades.historical",
+        "trades.aggregate",
+        "avgPrice",
+        "executionRules",
+        "referencePrice",
+    ):
         await api(method, is_signed=False, symbol="BTCUSDT")
     for method in ("ticker.24hr", "ticker", "ticker.price", "ticker.book"):
         await api(method, is_signed=False, symbol="BTCUSDT")

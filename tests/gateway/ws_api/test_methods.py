@@ -27,6 +27,8 @@ SYMBOL = {"symbol": "BTCUSDT"}
 READING: dict[str, Json] = {
     "ping": {},
     "exchangeInfo": {"symbols": ["BTCUSDT", "ETHUSDT"]},
+    "executionRules": SYMBOL,
+    "referencePrice": {"symbol": "ETHUSDT"},
     "depth": {"symbol": "BTCUSDT", "limit": 5},
     "trades.recent": SYMBOL,
     "trades.historical": {**SYMBOL, "fromId": 1},
