@@ -43,7 +43,7 @@ from exchange.core.state import (
     Room,
     State,
 )
-from exchange.core.terms import special_bits
+from exchange.core.terms import is_special
 from exchange.core.triggers import next_due
 
 _CLOSED_ORDERS_MAX = LIMIT_MAX[Limit.CLOSED_ORDERS]
@@ -154,7 +154,7 @@ def events_needed(state: State, commands: Any, i: int) -> int:
             meets = place.order_type == OrderType.MARKET or crosses(place.side, place.price_ticks, best_ticks)
             if meets:
                 needed += i64(opposite.orders)
-            if state.markets[place.symbol].specials != 0 or special_bits(place) != 0:
+            if state.markets[place.symbol].specials != 0 or is_special(place):
                 needed += _events_of_storm(state, place, meets)
     else:
         needed += _events_of_sweep(state, commands, i)
@@ -181,7 +181,7 @@ def _parts_to_come(place: Any) -> int:
 def _events_of_storm(state: State, place: Any, meets: bool) -> int:
     """How many events a PLACE may cause where some orders are special: few if it trades not and nothing is due."""
     symbol = i64(place.symbol)
-    if special_bits(place) == 0 and not meets and next_due(state, symbol) == 0:
+    if not is_special(place) and not meets and next_due(state, symbol) == 0:
         return i64(0)
     parts = _parts_to_come(place)
     if place.list_role != ListRole.NONE:

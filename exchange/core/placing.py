@@ -55,7 +55,7 @@ from exchange.core.risk import (
 from exchange.core.risk_special import check_special
 from exchange.core.slots import any_event, order_event, place_command
 from exchange.core.state import CLOSED_BIT, MAX_ATOMS, TURNS_PER_COMMAND, State
-from exchange.core.terms import is_stop, special_bits, terms_of
+from exchange.core.terms import is_special, is_stop, special_bits, terms_of
 from exchange.core.turns import begin_to_wait, has_turns, peg_price, take_turns, work_special
 
 
@@ -151,7 +151,7 @@ def place_order(state: State, commands: Any, i: int, events: Any, used: int) -> 
         reference = find_client(state, place.account, place, client_home)
         if reference != 0:
             return _answer_repeated(state, commands, i, reference, events, used)
-    special = special_bits(place) != 0 or place.order_type > OrderType.LIMIT_MAKER or place.key < 0
+    special = is_special(place) or place.order_type > OrderType.LIMIT_MAKER or place.key < 0
     if special or is_guarded(state, place):
         return _place_the_long_way(state, commands, i, client_home, events, used)
     code = _check_place(state, place)

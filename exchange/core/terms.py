@@ -27,6 +27,14 @@ def is_stop(order_type: int) -> bool:
 
 
 @inlined
+def is_special(place: Any) -> bool:
+    """Whether anything makes a PLACE special: one comparison for all fields, since plain orders pay for it."""
+    waits = i64(place.stop_price_ticks) | i64(place.trailing_bips)
+    follows = i64(place.peg_type) | i64(place.peg_offset_levels)
+    return (waits | follows | i64(place.iceberg_lots) | i64(place.list_role)) != 0
+
+
+@inlined
 def special_bits(place: Any) -> int:
     """What makes a PLACE special (docs/engine-orders.md, section 10); zero: nothing.
 
@@ -34,13 +42,10 @@ def special_bits(place: Any) -> int:
     """
     bits = 0
     if place.iceberg_lots != 0:
-        bits |= SPECIAL | ICEBERG
+        bits |= ICEBERG
     if place.list_role != ListRole.NONE:
-        bits |= SPECIAL | LEG
-    pegged = place.peg_type != PegType.NONE or place.peg_offset_levels != 0
-    if place.stop_price_ticks != 0 or place.trailing_bips != 0 or pegged:
-        bits |= SPECIAL
-    return bits
+        bits |= LEG
+    return bits | SPECIAL if is_special(place) else bits
 
 
 @inlined
