@@ -12,7 +12,6 @@ from exchange.core.clearing import balance_of
 from exchange.core.codes import ListRole, OrderType, PegType, Phase, RejectCode, Side, SymbolRule
 from exchange.core.compile import i64, inlined, part
 from exchange.core.reference_price import bips_of, reference_price
-from exchange.core.risk import is_symbol
 from exchange.core.rules import symbol_rule
 from exchange.core.state import State
 from exchange.core.terms import is_market, is_stop, may_rest
@@ -22,10 +21,10 @@ _DAY_NS = 86_400 * 10**9
 
 @inlined
 def is_guarded(state: State, place: Any) -> bool:
-    """Whether anything guards the symbol, the account (which is there) or the key of a PLACE."""
+    """Whether anything guards the symbol or the account, which are there, or the key of a PLACE."""
     guarded: bool = (
         state.accounts[place.account].guarded != 0
-        or (is_symbol(state, place.symbol) and state.markets[place.symbol].guarded != 0)
+        or state.markets[place.symbol].guarded != 0
         or (state.header[0].key_guards != 0 and place.key > 0)
     )
     return guarded

@@ -152,7 +152,7 @@ def place_order(state: State, commands: Any, i: int, events: Any, used: int) -> 
         if reference != 0:
             return _answer_repeated(state, commands, i, reference, events, used)
     special = is_special(place) or place.order_type > OrderType.LIMIT_MAKER or place.key < 0
-    if special or is_guarded(state, place):
+    if special or not is_symbol(state, place.symbol) or is_guarded(state, place):
         return _place_the_long_way(state, commands, i, client_home, events, used)
     code = _check_place(state, place)
     if code == RejectCode.NONE:
