@@ -63,16 +63,12 @@ def work(
     lots = order.leaves_lots
     prevented_lots = i64(0)
     first_ticks = i64(0)
-    last_ticks = i64(0)
     if lots != 0 and not (guarded and state.markets[symbol].phase == Phase.AUCTION):
-        used, prevented_lots, first_ticks, last_ticks = _take(state, slot, guarded, command_kind, events, used)
-        if first_ticks != 0:
-            market = state.markets[symbol]
-            market.last_ticks = last_ticks
-            if market.specials != 0:
-                observe(state, symbol, first_ticks)
-                if last_ticks != first_ticks:
-                    observe(state, symbol, last_ticks)
+        used, prevented_lots, first_ticks = _take(state, slot, guarded, command_kind, events, used)
+        if first_ticks != 0 and state.markets[symbol].specials != 0:
+            observe(state, symbol, first_ticks)
+            if state.markets[symbol].last_ticks != first_ticks:
+                observe(state, symbol, i64(state.markets[symbol].last_ticks))
     if order.leaves_lots == 0 and lots != 0:
         if owned:
             leave_owned(state, slot)
@@ -91,7 +87,7 @@ def work(
         reason = CloseReason.NO_LIQUIDITY if is_market(order.order_type) else CloseReason.IOC_REMAINDER
         used = _close_taker(state, slot, quote_atoms, reason, owned, command_kind, events, used)
     if guarded and first_ticks != 0:
-        used = watch(state, symbol, first_ticks, last_ticks, events, used)
+        used = watch(state, symbol, first_ticks, i64(state.markets[symbol].last_ticks), events, used)
     return used
 
 
@@ -148,12 +144,11 @@ def _close_taker(
 
 
 @inlined
-def _take(
-    state: State, slot: int, guarded: bool, command_kind: int, events: Any, used: int
-) -> tuple[int, int, int, int]:
+def _take(state: State, slot: int, guarded: bool, command_kind: int, events: Any, used: int) -> tuple[int, int, int]:
     """Match a taker against the opposite side, and within the symbol's range if it is guarded.
 
-    Returns (next free event slot, what a prevention took off its last leaves, price of its first and last trade).
+    Returns (next free event slot, what a prevention took off its last leaves, price of its first trade); the market
+    knows the price of its last one.
     """
     taker = state.orders[slot]
     opposite = state.sides[(i64(taker.symbol) * SIDES + taker.side) ^ 1]
@@ -161,7 +156,6 @@ def _take(
     buys_at_limit = taker.side == Side.BUY and not market
     prevented_lots = i64(0)
     first_ticks = i64(0)
-    last_ticks = i64(0)
     low_ticks = i64(0)
     high_ticks = i64(0)
     if guarded:
@@ -187,15 +181,16 @@ def _take(
         else:
             offered = i64(maker.leaves_lots) if maker.special == 0 else i64(terms_of(state, maker_slot).shown_lots)
             lots = min(i64(taker.leaves_lots), offered)
-            last_ticks = maker.price_ticks
+            price_ticks = i64(maker.price_ticks)
             if first_ticks == 0:
-                first_ticks = last_ticks
-            release_ticks = taker.price_ticks - last_ticks if buys_at_limit else 0
-            fill(state, slot, maker_slot, last_ticks, lots, release_ticks, False, events, used)
+                first_ticks = price_ticks
+            state.markets[taker.symbol].last_ticks = price_ticks
+            release_ticks = taker.price_ticks - price_ticks if buys_at_limit else 0
+            fill(state, slot, maker_slot, price_ticks, lots, release_ticks, False, events, used)
             level.lots -= lots
             state.details[maker_slot].updated_ts_ns = state.header[0].ts_ns
             if guarded:
-                count_trade(state, i64(taker.symbol), last_ticks, lots)
+                count_trade(state, i64(taker.symbol), price_ticks, lots)
         matched = used
         used += 1
         maker_list = i64(0)
@@ -210,7 +205,7 @@ def _take(
             taker_list = list_of(state, slot)
             kind = i64(command_kind)
             used = follow_match(state, slot, maker_slot, taker_list, maker_list, matched, kind, events, used)
-    return used, prevented_lots, first_ticks, last_ticks
+    return used, prevented_lots, first_ticks
 
 
 @inlined

@@ -57,13 +57,13 @@ def new_order(state: State, place: Any, price_ticks: int, lots: int, special: in
     detail.created_ts_ns = header.ts_ns
     detail.updated_ts_ns = header.ts_ns
     detail.key = place.key
-    if special != 0 or place.time_in_force == TimeInForce.GTD:
-        take_terms(state, slot, place)
     copy_client_id(detail, place)
     put_order(state.order_index, order.order_id, slot)
     if has_client_id(detail):
         detail.client_hash = client_hash
         put_client(state.client_index, client_hash, slot)
+    if special != 0 or place.time_in_force == TimeInForce.GTD:
+        take_terms(state, slot, place)
     return slot
 
 
