@@ -30,6 +30,7 @@ from exchange.core.needs import (
     EVENTS_PER_COMMAND,
     EVENTS_PER_SPECIAL,
     events_needed,
+    fits_surely,
     room_for_legs,
     room_for_place,
     room_for_rare,
@@ -185,9 +186,11 @@ def _apply_all(state: State, commands: Any, first: int, count: int, events: Any,
         if room != Room.NONE:
             header.room = room
             return done, used, Status.NEEDS_ROOM
+        needed = i64(EVENTS_PER_COMMAND)
         if kind == CommandKind.CANCEL:
-            needed = EVENTS_PER_COMMAND if header.specials == 0 else EVENTS_PER_COMMAND * EVENTS_PER_SPECIAL
-        else:
+            if header.specials != 0:
+                needed = i64(EVENTS_PER_COMMAND * EVENTS_PER_SPECIAL)
+        elif kind != CommandKind.PLACE or not fits_surely(state, commands, i, len(events) - used):
             needed = events_needed(state, commands, i)
         if used + needed > len(events):
             header.events_needed = needed
