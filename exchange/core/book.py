@@ -106,14 +106,6 @@ def rest(state: State, slot: int) -> None:
 
 
 @inlined
-def unlink(state: State, slot: int) -> None:
-    """Take an order that shows all its leaves off the book and out of its account's list. Leaves must still be those
-    that the level counts."""
-    leave_owned(state, slot)
-    leave_level(state, slot, state.orders[slot].leaves_lots)
-
-
-@inlined
 def _leave_queue(orders: Any, level: Any, order: Any, shown_lots: int) -> None:
     if order.prev != 0:
         orders[order.prev].next = order.next

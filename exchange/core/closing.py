@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from exchange.core.book import unlink
+from exchange.core.book import leave_level, leave_owned
 from exchange.core.clearing import hold, hold_atoms, payer
 from exchange.core.codes import EventKind
 from exchange.core.compile import inlined, part
@@ -35,7 +35,8 @@ def close_resting(state: State, slot: int, reason: int, status: int, command_kin
     used = emit_order(header, order, detail, events, used, EventKind.ORDER_CLOSED, command_kind, leaves, -released)
     order_event(events, used - 1).status = status
     order_event(events, used - 1).reason = reason
-    unlink(state, slot)
+    leave_owned(state, slot)
+    leave_level(state, slot, leaves)
     leave_pool(state, slot, status, leaves, 0)
     return used
 

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite.ir import Constant
-from llvmlite.ir.instructions import CallInstr, StoreInstr
+from llvmlite.ir import Constant  # type: ignore[import-untyped]  # llvmlite has no types
+from llvmlite.ir.instructions import CallInstr, StoreInstr  # type: ignore[import-untyped]  # llvmlite has no types
 from numba.core import funcdesc
 from numba.core.codegen import CPUCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder, _LowerResult
@@ -36,7 +36,7 @@ class _PartLower(Lower):  # type: ignore[misc]  # numba has no types
         super().lower_normal_function(fndesc)
         _leave_results_unset(self.function)
         for argument, kind in zip(self.fnargs, fndesc.argtypes, strict=True):
-            if hasattr(kind, 'pointee'):
+            if hasattr(kind, "pointee"):  # a TupleReference
                 _promise_memory(argument, self.context.get_abi_sizeof(self.context.get_value_type(kind.pointee)))
 
 

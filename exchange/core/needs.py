@@ -150,7 +150,7 @@ def fits_surely(state: State, commands: Any, i: int, free: int) -> bool:
     """
     header = state.header[0]
     plain = header.specials == 0 and not is_special(place_command(commands, i))
-    return plain and header.open_orders + EVENTS_PER_COMMAND <= free  # type: ignore[no-any-return]  # i8 field
+    return plain and header.open_orders + EVENTS_PER_COMMAND <= free
 
 
 @inlined
@@ -174,11 +174,15 @@ def events_needed(state: State, commands: Any, i: int) -> int:
 
 @part
 def _events_of_specials(state: State, symbol: int) -> int:
-    """How many events orders of a symbol may cause where some are special, or all meet: each may trade, turn, close."""
+    """How many events orders of a symbol may cause where some are special, or all meet: each may trade, turn, close.
+
+    Of the orders that wait only those act whose turn comes, and those whose list ends with one that acts.
+    """
     market = state.markets[symbol]
     first = symbol * SIDES
-    orders = i64(state.sides[first].orders) + i64(state.sides[first + 1].orders) + i64(market.specials)
-    return (orders + i64(market.parts) + TURNS_PER_COMMAND + LEGS_MAX) * EVENTS_PER_SPECIAL
+    acting = i64(state.sides[first].orders) + i64(state.sides[first + 1].orders) + TURNS_PER_COMMAND + LEGS_MAX
+    taken_along = min(i64(market.specials), (LEGS_MAX - 1) * acting)
+    return (acting + taken_along + i64(market.parts)) * EVENTS_PER_SPECIAL
 
 
 @inlined

@@ -1,4 +1,4 @@
-"""Copies out of the state: balances, orders, lists, reference data, rules.
+"""Copies out of the state: balances, orders, reference data, rules.
 
 Owns how the state looks from outside. Never changes it, and never waits: the caller makes sure that no command is being
 applied meanwhile (the pipeline's `read`).
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from exchange.core.codes import Account, Phase, SymbolRule
+from exchange.core.codes import Account, Phase, SymbolRule, TradingMode
 from exchange.core.compile import i64, kernel
 from exchange.core.order_readers import (
     OrderView,
@@ -19,14 +19,12 @@ from exchange.core.order_readers import (
     find_order,
     open_orders,
 )
-from exchange.core.records import CLIENT_ID_BYTES
 from exchange.core.state import SIDES, SYMBOL_RULES, State
 from exchange.core.triggers import next_due
 
 __all__ = [
     "AccountView",
     "AssetView",
-    "ListView",
     "MarketView",
     "OrderView",
     "SymbolView",
@@ -37,12 +35,10 @@ __all__ = [
     "compile_now",
     "depth",
     "each_open_order",
-    "find_list",
     "find_order",
     "is_account",
     "market",
     "next_due_ts_ns",
-    "open_lists",
     "open_orders",
     "symbol_rules",
     "symbols",
@@ -161,17 +157,6 @@ def symbols(state: State) -> list[SymbolView]:
     ]
 
 
-class ListView(NamedTuple):
-    """An open order list; the id of a leg that is closed is 0."""
-
-    list_id: int
-    list_type: int
-    account: int
-    symbol: int
-    order_ids: tuple[int, ...]
-    client_id: str
-
-
 class MarketView(NamedTuple):
     """How a symbol trades now."""
 
@@ -180,34 +165,6 @@ class MarketView(NamedTuple):
     phase_end_ts_ns: int
     indicative_price_ticks: int
     indicative_lots: int
-
-
-def _list_view(state: State, record: Any) -> ListView:
-    words = [int(record.client_id_0).to_bytes(4, "little", signed=True)]
-    words += [int(record[f"client_id_{word}"]).to_bytes(8, "little", signed=True) for word in range(1, 5)]
-    return ListView(
-        int(record.list_id),
-        int(record.list_type),
-        int(record.account),
-        int(record.symbol),
-        tuple(int(state.orders[int(record[f"slot_{leg}"])].order_id) for leg in range(3)),
-        b"".join(words)[:CLIENT_ID_BYTES].rstrip(b"\0").decode("ascii", "replace"),
-    )
-
-
-def open_lists(state: State, account: int) -> list[ListView]:
-    """The open order lists of an account, by id."""
-    table = state.lists[: int(state.header[0].list_high)]
-    mine = np.flatnonzero((np.asarray(table["list_id"]) != 0) & (np.asarray(table["account"]) == account))
-    return sorted(_list_view(state, table[int(slot)]) for slot in mine)
-
-
-def find_list(state: State, account: int, list_id: int = 0, client_id: str = "") -> ListView | None:
-    """The open list of an account with this id, or this client id."""
-    for view in open_lists(state, account):
-        if view.list_id == list_id or (client_id and not list_id and view.client_id == client_id):
-            return view
-    return None
 
 
 def symbol_rules(state: State, symbol: int) -> dict[SymbolRule, int]:
@@ -232,10 +189,11 @@ def _next_due_ts_ns(state: State) -> int:
         due_ts_ns = i64(header.countdown_next_ts_ns)
     for symbol in range(1, len(state.symbols)):
         row = state.markets[symbol]
-        if row.phase != Phase.CONTINUOUS and row.phase_end_ts_ns != 0:
-            if due_ts_ns == 0 or row.phase_end_ts_ns < due_ts_ns:
-                due_ts_ns = i64(row.phase_end_ts_ns)
-        elif row.specials != 0 and row.phase == Phase.CONTINUOUS and next_due(state, i64(symbol)) != 0:
+        is_open = header.mode == TradingMode.OPEN and state.symbols[symbol].mode == TradingMode.OPEN
+        ends_ts_ns = i64(row.phase_end_ts_ns) if is_open or row.phase == Phase.PAUSED else i64(0)
+        if row.phase != Phase.CONTINUOUS and ends_ts_ns != 0 and (due_ts_ns == 0 or ends_ts_ns < due_ts_ns):
+            due_ts_ns = ends_ts_ns
+        elif row.phase == Phase.CONTINUOUS and is_open and row.specials != 0 and next_due(state, i64(symbol)) != 0:
             due_ts_ns = i64(1)
     return due_ts_ns
 

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 Dtype = np.dtype[Any]
+_CLIENT_ID = [("client_id_0", "<i4"), *((f"client_id_{word}", "<i8") for word in range(1, 5))]
+"""A client id of 36 characters, as words that are copied and compared at once."""
 
 HEADER: Dtype = np.dtype(
     [
@@ -215,11 +217,7 @@ DETAIL: Dtype = np.dtype(
         ("terms", "<u4"),  # slot of its terms; zero: none, it is neither special nor GTD
         ("key", "<i4"),
         ("client_hash", "<i4"),
-        ("client_id_0", "<i4"),
-        ("client_id_1", "<i8"),
-        ("client_id_2", "<i8"),
-        ("client_id_3", "<i8"),
-        ("client_id_4", "<i8"),
+        *_CLIENT_ID,
     ],
     align=True,
 )
@@ -252,11 +250,7 @@ CLOSED: Dtype = np.dtype(
         ("iceberg_lots", "<i8"),
         ("list_id", "<i8"),
         ("client_hash", "<i4"),
-        ("client_id_0", "<i4"),
-        ("client_id_1", "<i8"),
-        ("client_id_2", "<i8"),
-        ("client_id_3", "<i8"),
-        ("client_id_4", "<i8"),
+        *_CLIENT_ID,
     ],
     align=True,
 )
@@ -295,11 +289,7 @@ LIST_ROW: Dtype = np.dtype(
         ("list_type", "u1"),
         ("spare_0", "u1"),
         ("spare", "<i2"),
-        ("client_id_0", "<i4"),
-        ("client_id_1", "<i8"),
-        ("client_id_2", "<i8"),
-        ("client_id_3", "<i8"),
-        ("client_id_4", "<i8"),
+        *_CLIENT_ID,
     ],
     align=True,
 )

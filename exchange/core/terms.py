@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from exchange.core.codes import ListRole, OrderType, PegType, TimeInForce
+from exchange.core.codes import ListRole, OrderType, TimeInForce
 from exchange.core.compile import i64, inlined, part
 from exchange.core.state import ICEBERG, LEG, SPECIAL, State
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from exchange.core import readers
 from exchange.core.codes import ListStatus
+from exchange.core.list_readers import OpenList, open_lists
 from exchange.core.readers import OrderView
 from exchange.core.state import State
 from exchange.gateway.answers import Json
@@ -20,7 +21,6 @@ from exchange.gateway.catalogue import ORDER_LIST_ID, ORIG_LIST_CLIENT_ORDER_ID
 from exchange.gateway.errors import Refusal
 from exchange.gateway.history import answer_from, bad_combination, page, within_a_day
 from exchange.gateway.list_answers import list_head
-from exchange.gateway.open_lists import OpenList, open_lists
 from exchange.gateway.orders import named_order
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from exchange.core import readers
 from exchange.core.codes import CommandKind, EventKind, ListStatus, RejectCode
+from exchange.core.list_readers import first_open_leg
 from exchange.core.records import RECORD_BYTES
 from exchange.core.state import LEGS_MAX
 from exchange.gateway import answers
@@ -24,7 +25,6 @@ from exchange.gateway.errors import (
 )
 from exchange.gateway.list_answers import list_head
 from exchange.gateway.list_placing import ListPlacement, list_placement
-from exchange.gateway.open_lists import first_open_leg
 from exchange.gateway.order_forms import LISTS, ListForm
 from exchange.gateway.orders import events_of, symbol_rules, terms_of
 from exchange.gateway.replies import Reply

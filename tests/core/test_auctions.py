@@ -26,6 +26,7 @@ from exchange.core.codes import (
     TradingMode,
 )
 from exchange.core.compile import i64
+from exchange.core.readers import next_due_ts_ns
 from exchange.core.state import MAX_ATOMS
 from tests.core.differential import SLOW_KERNELS
 from tests.core.guarded_venue import ANN, BOB, CID, Told, Venue, fields, kinds, refused
@@ -194,7 +195,9 @@ def test_auction_that_is_over_ends_with_a_tick_when_venue_and_symbol_are_open() 
     venue.run(CommandKind.SET_TRADING_MODE, scope=Scope.SYMBOL, symbol=1, mode=TradingMode.CANCEL_ONLY)
     assert kinds(venue.tick(2_000)) == [E.AUCTION_INDICATED, E.AUCTION_ENDED, E.TICKED]
     assert refused(_uncross(venue)) == R.INVALID_AUCTION
+    assert next_due_ts_ns(venue.state) == 0
     venue.run(CommandKind.SET_TRADING_MODE, scope=Scope.SYMBOL, symbol=1, mode=TradingMode.OPEN)
+    assert next_due_ts_ns(venue.state) == 2_000
     venue.run(CommandKind.AUCTION, symbol=2, action=AuctionAction.START, end_ts_ns=2_001)
     told = venue.tick(2_001)
     assert fields(told, E.AUCTION_ENDED, "symbol", "qty_lots") == [(1, 1)]

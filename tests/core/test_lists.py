@@ -21,7 +21,8 @@ from exchange.core.codes import (
 from exchange.core.event_records import event_dict
 from exchange.core.invariants import check_all
 from exchange.core.kernel import Engine
-from exchange.core.readers import find_list, find_order, open_lists
+from exchange.core.list_readers import first_open_leg, open_lists
+from exchange.core.readers import find_order
 from exchange.core.records import slots
 from exchange.core.state import TINY, new_state
 from tests.core.differential import Dicts
@@ -122,15 +123,14 @@ def test_oco_trade_of_one_leg_closes_the_other() -> None:
         "ORDER_TERMS",
         "ORDER_SHOWN 1 5 hold 0 status 1",
     ]
-    view = find_list(venue.engine.state, TRADER, client_id="both")
-    assert view is not None
-    assert view.order_ids == (1, 2, 0)
+    (view,) = open_lists(venue.engine.state, TRADER, client_id="both")
+    assert list(view.order_ids) == [1, 2]
     assert told(venue.place(Side.BUY, 110, 2)) == [
         "ORDER_ACCEPTED 3 2 hold 2200 status 1",
         "TRADE 3 1 2@110",
         "ORDER_CLOSED 2 5 hold 0 status 5",
     ]
-    assert open_lists(venue.engine.state, TRADER)[0].order_ids == (1, 0, 0)
+    assert first_open_leg(venue.engine.state, TRADER, view.list_id, "") == (view, 1)
     assert told(venue.place(Side.BUY, 110, 3))[1:] == ["TRADE 4 1 3@110", "LIST_CHANGED 2 1 2 0"]
     assert open_lists(venue.engine.state, TRADER) == []
 

@@ -1,6 +1,6 @@
-"""Open order lists out of the state, all of an account or one.
+"""Copies of open order lists out of the state, all of an account or one.
 
-Owns the look at the table. Never changes the state, and never waits: it is called while no command is being applied.
+Never changes the state; is called while no command is being applied.
 Orders wait meanwhile, and an account may have half as many lists as it has orders, so columns are read and not records.
 """
 
@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.recfunctions import repack_fields
 
-from exchange.core import readers
 from exchange.core.codes import ListType
+from exchange.core.order_readers import find_order
 from exchange.core.records import CLIENT_ID_BYTES
 from exchange.core.state import State
 
@@ -53,7 +53,7 @@ def first_open_leg(state: State, account: int, list_id: int, client_id: str) -> 
     """The open list that has the ids which are given, with the order id of its first open leg."""
     for one in open_lists(state, account, list_id, client_id):
         for order_id in one.order_ids:
-            order = readers.find_order(state, account, order_id)
+            order = find_order(state, account, order_id)
             if order is not None and order.is_open:
                 return one, order_id
     return None
