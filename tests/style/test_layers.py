@@ -92,7 +92,7 @@ LAYERS: dict[str, set[str]] = {
 
 # Third-party packages a layer may use; a layer that is not named may use any.
 PACKAGES: dict[str, set[str]] = {
-    "exchange.core": {"numpy", "numba"},
+    "exchange.core": {"numpy", "numba", "llvmlite"},
     "exchange.disruptor": {"numpy", "numba"},
     "exchange.settings": set(),
     "journal": {"numpy", "xxhash", "typer", "rich"},
