@@ -17,8 +17,8 @@ from exchange.core.readers import OrderView
 from exchange.core.state import State
 from exchange.gateway.answers import Json
 from exchange.gateway.catalogue import ORDER_LIST_ID, ORIG_LIST_CLIENT_ORDER_ID
-from exchange.gateway.errors import Refusal
-from exchange.gateway.history import answer_from, bad_combination, page, within_a_day
+from exchange.gateway.errors import Refusal, bad_combination
+from exchange.gateway.history import answer_from, page, within_a_day
 from exchange.gateway.list_answers import list_head
 from exchange.gateway.open_lists import OpenList, open_lists
 from exchange.gateway.orders import named_order

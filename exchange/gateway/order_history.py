@@ -16,8 +16,8 @@ from exchange.gateway.catalogue import (
     ONE_ORDER_ID,
     PREVENTED_MATCH_ID,
 )
-from exchange.gateway.errors import Refusal
-from exchange.gateway.history import answer_from, bad_combination, each
+from exchange.gateway.errors import Refusal, bad_combination
+from exchange.gateway.history import answer_from, each
 from exchange.gateway.history_reading import HISTORY_BEHIND, RETRY_AFTER_S
 from exchange.gateway.orders import symbol_rules
 from exchange.gateway.replies import Reply

@@ -15,7 +15,7 @@ from exchange.core import readers
 from exchange.core.codes import TradingMode
 from exchange.core.state import State
 from exchange.gateway.catalogue import LEVELS, PERMISSIONS, SHOW_PERMISSION_SETS, SYMBOL_STATUS, SYMBOLS
-from exchange.gateway.errors import Refusal
+from exchange.gateway.errors import Refusal, bad_combination
 from exchange.gateway.orders import symbol_rules
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
@@ -80,7 +80,7 @@ def asked_symbols(call: Call) -> list[Rules]:
     """The symbols of `symbol` or `symbols`, all of them when neither was sent."""
     params, reference = call.params, call.face.reference
     if "symbol" in params and "symbols" in params:
-        raise Refusal(400, -1128, "Combination of optional parameters invalid.")
+        raise bad_combination()
     if "symbol" in params:
         return [reference.named(params["symbol"])]
     if "symbols" not in params:
