@@ -61,7 +61,7 @@ async def amendments(venue: Venue, call: Call) -> Reply:
 
 
 async def prevented_matches(venue: Venue, call: Call) -> Reply:
-    """GET myPreventedMatches: matches of the account with itself that were stopped; one, or those of an order."""
+    """GET myPreventedMatches: matches within the account or its trade group that were stopped; one, or an order's."""
     rules, params = symbol_rules(call), call.params
     if params.keys() & _MATCH_FILTERS not in _MATCH_COMBINATIONS:
         raise bad_combination()
