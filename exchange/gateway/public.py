@@ -19,7 +19,7 @@ from exchange.gateway.errors import Refusal, bad_combination
 from exchange.gateway.orders import symbol_rules
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
-from exchange.gateway.symbols import Guards, Rules, status_of, symbol_guards
+from exchange.gateway.symbols import Guards, Rules, status_of
 from exchange.gateway.turns import json_array
 from exchange.gateway.venue import RETRY_AFTER_S, Venue
 from exchange.marketdata.market import MarketDataError
@@ -43,7 +43,9 @@ def _venue_mode(state: State) -> int:
 def standings(state: State) -> tuple[int, dict[int, Standing]]:
     """The venue's trading mode, and what holds for each symbol."""
     return _venue_mode(state), {
-        view.symbol: Standing(view.mode, readers.market(state, view.symbol).phase, symbol_guards(state, view.symbol))
+        view.symbol: Standing(
+            view.mode, readers.market(state, view.symbol).phase, readers.symbol_rules(state, view.symbol)
+        )
         for view in readers.symbols(state)
     }
 
