@@ -156,7 +156,7 @@ def first_trade(shell_keys: pathlib.Path, url: str) -> str:
     order = "symbol=BTC_USDT&type=LIMIT&timeInForce=GTC&quantity=0.01&price=60000"
     return f"""\
 . {shlex.quote(str(shell_keys.resolve()))}
-send() {{ q="$5&timestamp=$(date +%s)000"; s=$(printf %s "$q" | openssl dgst -sha256 -hmac "$4" -r)
+send() {{ q="${{5:+$5&}}timestamp=$(date +%s)000"; s=$(printf %s "$q" | openssl dgst -sha256 -hmac "$4" -r)
   curl -sS -X "$1" -H "X-MBX-APIKEY: $3" "{url}$2?$q&signature=${{s%% *}}"; echo; }}
 send POST /v1/order "$ALICE_KEY" "$ALICE_SECRET" "{order}&side=SELL"
 send POST /v1/order "$BOB_KEY" "$BOB_SECRET" "{order}&side=BUY"
