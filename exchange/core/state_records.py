@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 Dtype = np.dtype[Any]
-_CLIENT_ID = [("client_id_0", "<i4"), *((f"client_id_{word}", "<i8") for word in range(1, 5))]
+CLIENT_ID_WORDS = [("client_id_0", "<i4"), *((f"client_id_{word}", "<i8") for word in range(1, 5))]
 """A client id of 36 characters, as words that are copied and compared at once."""
 
 HEADER: Dtype = np.dtype(
@@ -217,7 +217,7 @@ DETAIL: Dtype = np.dtype(
         ("terms", "<u4"),  # slot of its terms; zero: none, it is neither special nor GTD
         ("key", "<i4"),
         ("client_hash", "<i4"),
-        *_CLIENT_ID,
+        *CLIENT_ID_WORDS,
     ],
     align=True,
 )
@@ -250,7 +250,7 @@ CLOSED: Dtype = np.dtype(
         ("iceberg_lots", "<i8"),
         ("list_id", "<i8"),
         ("client_hash", "<i4"),
-        *_CLIENT_ID,
+        *CLIENT_ID_WORDS,
     ],
     align=True,
 )
@@ -289,7 +289,7 @@ LIST_ROW: Dtype = np.dtype(
         ("list_type", "u1"),
         ("spare_0", "u1"),
         ("spare", "<i2"),
-        *_CLIENT_ID,
+        *CLIENT_ID_WORDS,
     ],
     align=True,
 )

@@ -21,7 +21,7 @@ from exchange.core.codes import (
 from exchange.core.event_records import event_dict
 from exchange.core.invariants import check_all
 from exchange.core.kernel import Engine
-from exchange.core.list_readers import first_open_leg, open_lists
+from exchange.core.list_readers import each_list, first_open_leg, list_rows
 from exchange.core.readers import find_order
 from exchange.core.records import slots
 from exchange.core.state import TINY, new_state
@@ -123,7 +123,7 @@ def test_oco_trade_of_one_leg_closes_the_other() -> None:
         "ORDER_TERMS",
         "ORDER_SHOWN 1 5 hold 0 status 1",
     ]
-    (view,) = open_lists(venue.engine.state, TRADER, client_id="both")
+    (view,) = each_list(list_rows(venue.engine.state, TRADER, client_id="both"))
     assert list(view.order_ids) == [1, 2]
     assert told(venue.place(Side.BUY, 110, 2)) == [
         "ORDER_ACCEPTED 3 2 hold 2200 status 1",
@@ -132,7 +132,7 @@ def test_oco_trade_of_one_leg_closes_the_other() -> None:
     ]
     assert first_open_leg(venue.engine.state, TRADER, view.list_id, "") == (view, 1)
     assert told(venue.place(Side.BUY, 110, 3))[1:] == ["TRADE 4 1 3@110", "LIST_CHANGED 2 1 2 0"]
-    assert open_lists(venue.engine.state, TRADER) == []
+    assert not len(list_rows(venue.engine.state, TRADER))
 
 
 def test_oco_triggered_stop_closes_the_other_before_it_enters() -> None:
