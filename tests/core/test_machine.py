@@ -22,9 +22,8 @@ from exchange.core.codes import (
     TimeInForce,
     TradingMode,
 )
-from exchange.core.hashing import state_hash
 from exchange.core.state import State
-from tests.core.differential import SLOW_KERNELS, EngineExchange, OracleExchange, Slot, compare_states, hash_rows
+from tests.core.differential import SLOW_KERNELS, EngineExchange, OracleExchange, Slot, compare_hashes, compare_states
 from tests.core.plans import EDGES, command
 from tests.scenarios.runner import Run, Scenario
 from tests.scenarios.words import STANDARD, lines_of
@@ -167,9 +166,9 @@ class Both(RuleBasedStateMachine):
 
     @invariant()
     def states_are_equal(self) -> None:
-        """By hash, which is quick; the rows are compared when the hashes differ, and at the end."""
-        if self.sequence and state_hash(self.engine.engine.state) != hash_rows(self.oracle.canonical()):
-            compare_states(self.engine, self.oracle, f"sequence {self.sequence}")
+        """By hash; row by row at the end."""
+        if self.sequence:
+            compare_hashes(self.engine.engine.state, self.oracle.canonical(), f"sequence {self.sequence}")
 
     def teardown(self) -> None:
         compare_states(self.engine, self.oracle, f"sequence {self.sequence}")
