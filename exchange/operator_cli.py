@@ -16,6 +16,7 @@ import pathlib
 import re
 import sys
 import time
+from collections.abc import Callable
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -91,19 +92,33 @@ def _day(moment_ms: int | None) -> str:
     return dt.datetime.fromtimestamp(moment_ms / 1000, dt.UTC).isoformat(timespec="seconds")
 
 
-def _password(file: str | None) -> str:
-    """From the terminal, twice; from standard input for `-`; else the first line of a file."""
-    if file is None:
-        password = getpass.getpass("Password: ")
-        if password != getpass.getpass("Again: "):
-            fail(EXIT_USAGE, "The two passwords differ.")
-        return password
+def show_each(found: list[dict[str, Any]], as_json: bool, line: Callable[[dict[str, Any]], str]) -> None:
+    """Several answers: a line each."""
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    for one in found:
+        typer.echo(line(one))
+
+
+def secret_line(file: str, what: str) -> str:
+    """The first line of a file, of standard input for `-`. Ends the program with a sentence about `what`."""
     try:
         if file == "-":
             return sys.stdin.buffer.readline().decode().rstrip("\r\n")
         return pathlib.Path(file).read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
     except (OSError, UnicodeDecodeError):
-        fail(EXIT_USAGE, f"The password file {file} can not be read.")
+        fail(EXIT_USAGE, f"The {what} file {file} can not be read.")
+
+
+def _password(file: str | None) -> str:
+    """From the terminal, twice, or from a file."""
+    if file is not None:
+        return secret_line(file, "password")
+    password = getpass.getpass("Password: ")
+    if password != getpass.getpass("Again: "):
+        fail(EXIT_USAGE, "The two passwords differ.")
+    return password
 
 
 @user.command(epilog=_EXIT_CODES)
@@ -210,10 +225,10 @@ def list_keys(
 ) -> None:
     """List API keys; never a secret."""
     found = ask_venue(data_dir, "key.list", **({} if account is None else {"account": account}))
-    if as_json:
-        typer.echo(json.dumps(found))
-        return
-    for one in found:
-        permissions = ",".join(one["permissions"])
-        signs = f"{one['type']:<7}  {one['signature']:<6}"
-        typer.echo(f"{one['apiKey']}  {one['account']:>8}  {signs}  {permissions:<19}  {_shown(one['label'])}")
+    show_each(found, as_json, _key_line)
+
+
+def _key_line(one: dict[str, Any]) -> str:
+    permissions = ",".join(one["permissions"])
+    signs = f"{one['type']:<7}  {one['signature']:<6}"
+    return f"{one['apiKey']}  {one['account']:>8}  {signs}  {permissions:<19}  {_shown(one['label'])}"

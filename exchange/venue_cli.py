@@ -9,12 +9,21 @@ from __future__ import annotations
 import getpass
 import json
 import pathlib
-import sys
 from typing import Annotated, Any
 
 import typer
 
-from exchange.operator_cli import EXIT_USAGE, AsJson, DataDir, answer, ask_venue, commands, fail
+from exchange.operator_cli import (
+    EXIT_USAGE,
+    AsJson,
+    DataDir,
+    answer,
+    ask_venue,
+    commands,
+    fail,
+    secret_line,
+    show_each,
+)
 from exchange.progress import progress
 
 operator = commands("The venue itself: switches, rules, auctions, and who may change them.")
@@ -44,15 +53,10 @@ def _where(scope: str, subject: str | None) -> dict[str, Any]:
     return {"scope": scope, names[scope]: subject}
 
 
-def _token(file: str | None) -> str:
-    if file is None:
-        return getpass.getpass("Token: ")
-    try:
-        if file == "-":
-            return sys.stdin.buffer.readline().decode().strip()
-        return pathlib.Path(file).read_text(encoding="utf-8").partition("\n")[0].strip()
-    except (OSError, UnicodeDecodeError):
-        fail(EXIT_USAGE, f"The token file {file} can not be read.")
+def _proof(operator_name: str, token_file: str | None) -> dict[str, str]:
+    """Who asks, as arguments of an operation; the token comes from the terminal or from a file."""
+    given = getpass.getpass("Token: ") if token_file is None else secret_line(token_file, "token")
+    return {"operator": operator_name, "token": given.strip()}
 
 
 @operator.command()
@@ -118,9 +122,8 @@ def resume(
     as_json: AsJson = False,
 ) -> None:
     """Propose to let trading go on; another operator approves it. HALTED goes to CANCEL_ONLY before it goes to OPEN."""
-    where, token = _where(scope, subject), _token(token_file)
-    proof = {"operator": operator_name, "token": token}
-    _proposed(ask_venue(data_dir, "venue.resume", **where, mode=mode, reason=reason, **proof), as_json)
+    asked = {**_where(scope, subject), "mode": mode, "reason": reason}
+    _proposed(ask_venue(data_dir, "venue.resume", **asked, **_proof(operator_name, token_file)), as_json)
 
 
 @operator.command()
@@ -134,8 +137,8 @@ def skip(
     as_json: AsJson = False,
 ) -> None:
     """Propose that a command the engine can not survive is passed over, now and in every replay."""
-    proof = {"operator": operator_name, "token": _token(token_file)}
-    _proposed(ask_venue(data_dir, "venue.skip", sequence=sequence, code=code, reason=reason, **proof), as_json)
+    asked = {"sequence": sequence, "code": code, "reason": reason}
+    _proposed(ask_venue(data_dir, "venue.skip", **asked, **_proof(operator_name, token_file)), as_json)
 
 
 def _proposed(proposal: dict[str, Any], as_json: bool) -> None:
@@ -150,11 +153,7 @@ def _proposed(proposal: dict[str, Any], as_json: bool) -> None:
 def proposals(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List what waits for approval."""
     found = ask_venue(data_dir, "proposal.list")
-    if as_json:
-        typer.echo(json.dumps(found))
-        return
-    for one in found:
-        typer.echo(f"{one['id']}  {one['expiresInSeconds']:>5} s left  {one['payload']}")
+    show_each(found, as_json, lambda one: f"{one['id']}  {one['expiresInSeconds']:>5} s left  {one['payload']}")
 
 
 @operator.command()
@@ -175,7 +174,7 @@ def approve(
         typer.echo(json.dumps(json.loads(payload), indent=2), err=True)
         if not yes and not typer.confirm("Have this done?", err=True):
             fail(EXIT_USAGE, "Nothing was done.")
-    proof = {"operator": operator_name, "token": _token(token_file)}
+    proof = _proof(operator_name, token_file)
     answer(ask_venue(data_dir, "proposal.approve", id=number, digest=digest_of(payload), **proof), as_json)
 
 
@@ -188,8 +187,7 @@ def withdraw(
     as_json: AsJson = False,
 ) -> None:
     """Take a proposal back."""
-    proof = {"operator": operator_name, "token": _token(token_file)}
-    answer(ask_venue(data_dir, "proposal.withdraw", id=number, **proof), as_json)
+    answer(ask_venue(data_dir, "proposal.withdraw", id=number, **_proof(operator_name, token_file)), as_json)
 
 
 @operator.command()
@@ -251,7 +249,7 @@ def add(
     from exchange.operating.staff import digest_of, draw_token
 
     token = "" if digest else draw_token()
-    proof = {} if operator_name is None else {"operator": operator_name, "token": _token(token_file)}
+    proof = {} if operator_name is None else _proof(operator_name, token_file)
     done = ask_venue(data_dir, "operator.add", name=name, role=role, digest=digest or digest_of(token), **proof)
     if "payload" in done:
         _proposed(done, as_json)
@@ -277,16 +275,11 @@ def remove(
     as_json: AsJson = False,
 ) -> None:
     """Remove an operator, at once."""
-    proof = {"operator": operator_name, "token": _token(token_file)}
-    answer(ask_venue(data_dir, "operator.remove", name=name, **proof), as_json)
+    answer(ask_venue(data_dir, "operator.remove", name=name, **_proof(operator_name, token_file)), as_json)
 
 
 @operator.command("list")
 def list_operators(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List the operators."""
     found = ask_venue(data_dir, "operator.list")
-    if as_json:
-        typer.echo(json.dumps(found))
-        return
-    for one in found:
-        typer.echo(f"{one['name']:<32}  {one['role']}")
+    show_each(found, as_json, lambda one: f"{one['name']:<32}  {one['role']}")

@@ -14,7 +14,7 @@ import numpy as np
 
 from exchange import past
 from exchange.core import readers
-from exchange.core.codes import CloseReason, CommandKind, EventKind, ListRole, OrderStatus, Side, Stage, StpMode
+from exchange.core.codes import CloseReason, CommandKind, EventKind, ListStatus, OrderStatus, Side, Stage, StpMode
 from exchange.core.event_records import event_dict
 from exchange.core.state import State
 from exchange.forensics import scanning
@@ -183,10 +183,10 @@ def _funded(story: Story, _: Chapter, __: int, f: Fields) -> str:
 
 
 def _list_changed(story: Story, _: Chapter, __: int, f: Fields) -> str:
-    story.list = f if f["list_status"] == 1 or not story.list else story.list
-    role = name_of(ListRole, story.terms["list_role"]) if story.terms.get("list_role") else "a"
-    if f["list_status"] == 1:
-        return f"It is the {role} leg of list {f['list_id']} (orders {legs_text(f)})."
+    is_new = f["list_status"] == ListStatus.STARTED
+    story.list = f if is_new or not story.list else story.list
+    if is_new:
+        return f"It is a leg of list {f['list_id']} (orders {legs_text(f)})."
     return f"Its list {f['list_id']} is done."
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from exchange.core import readers
 from exchange.core.codes import CommandKind, EventKind, OrderType, RejectCode, Side, TimeInForce
 from exchange.core.records import fill_command, slots
-from exchange.core.state import State
+from exchange.core.state import MASS_CANCEL_MAX, State
 from exchange.datadir import replace_privately
 from exchange.disruptor.pipeline import Pipeline
 from exchange.gateway.wire import order_event, place, target
@@ -26,7 +26,6 @@ DEPOSITS = {1: 100, 2: 2_000, 3: 10_000_000}
 """Whole coins of each asset for each account."""
 
 _FEE_PPM = 1_000
-_ORDERS_MAX = 100_000
 SYMBOL_NAMES = {1: "BTC_USDT", 2: "ETH_USDT", 3: "ETH_BTC"}
 SYMBOLS: dict[int, dict[str, int]] = {
     1: {
@@ -48,7 +47,7 @@ SYMBOLS: dict[int, dict[str, int]] = {
 _EVERY_SYMBOL = {
     "price_step_ticks": 1,
     "qty_step_lots": 1,
-    "orders_max": _ORDERS_MAX,
+    "orders_max": MASS_CANCEL_MAX,  # so that CANCEL_ALL closes no more than a chunk of a mass cancel
     "maker_fee_ppm": _FEE_PPM,
     "taker_fee_ppm": _FEE_PPM,
 }
@@ -157,7 +156,7 @@ def first_trade(shell_keys: pathlib.Path, url: str) -> str:
     order = "symbol=BTC_USDT&type=LIMIT&timeInForce=GTC&quantity=0.01&price=60000"
     return f"""\
 . {shlex.quote(str(shell_keys.resolve()))}
-send() {{ q="$5&timestamp=$(date +%s)000"; s=$(printf %s "$q" | openssl dgst -sha256 -hmac "$4" -r)
+send() {{ q="${{5:+$5&}}timestamp=$(date +%s)000"; s=$(printf %s "$q" | openssl dgst -sha256 -hmac "$4" -r)
   curl -sS -X "$1" -H "X-MBX-APIKEY: $3" "{url}$2?$q&signature=${{s%% *}}"; echo; }}
 send POST /v1/order "$ALICE_KEY" "$ALICE_SECRET" "{order}&side=SELL"
 send POST /v1/order "$BOB_KEY" "$BOB_SECRET" "{order}&side=BUY"

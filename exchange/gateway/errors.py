@@ -192,6 +192,11 @@ def not_required(name: str) -> Refusal:
     return Refusal(400, -1106, f"Parameter '{name}' sent when not required.")
 
 
+def bad_combination() -> Refusal:
+    """Parameters of which each is right and that do not go together."""
+    return Refusal(400, -1128, "Combination of optional parameters invalid.")
+
+
 def illegal_characters(name: str, legal: str) -> Refusal:
     """A value that does not match its pattern."""
     return Refusal(400, -1100, f"Illegal characters found in parameter '{name}'; legal range is '{legal}'.")

@@ -15,7 +15,7 @@ from exchange.core import readers
 from exchange.core.codes import SymbolRule
 from exchange.core.state import BUCKETS, State
 from exchange.gateway.catalogue import SYMBOL_STATUS
-from exchange.gateway.errors import Refusal
+from exchange.gateway.errors import Refusal, bad_combination
 from exchange.gateway.orders import symbol_rules
 from exchange.gateway.public import TURN_SYMBOLS, asked_symbols, standings
 from exchange.gateway.replies import Reply
@@ -61,7 +61,7 @@ async def execution_rules(venue: Venue, call: Call) -> Reply:
     """GET executionRules: the range around the reference price in which a symbol trades."""
     status = SYMBOL_STATUS.read(call.params) if SYMBOL_STATUS.name in call.params else None
     if status is not None and len(call.params) > 1:
-        raise Refusal(400, -1128, "Combination of optional parameters invalid.")
+        raise bad_combination()
     asked = asked_symbols(call)
     (venue_mode, standing), sequence = venue.read(standings)
 

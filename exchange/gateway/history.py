@@ -16,7 +16,7 @@ from exchange.core.state import State
 from exchange.gateway import history_answers
 from exchange.gateway.candle_grid import CandleGrid, zone_offset_ns
 from exchange.gateway.catalogue import END_TIME, FIRST_ORDER_ID, FROM_ID, INTERVAL, LIMIT, ONE_ORDER_ID, START_TIME
-from exchange.gateway.errors import Refusal, not_valid
+from exchange.gateway.errors import Refusal, bad_combination, not_valid
 from exchange.gateway.fields import Integer
 from exchange.gateway.history_answers import Json
 from exchange.gateway.history_reading import Found, Make, Part, Query
@@ -88,10 +88,6 @@ def page(params: Params, window: tuple[int, int], first_id: Integer = FROM_ID) -
         start_ns=window[0],
         end_ns=window[1],
     )
-
-
-def bad_combination() -> Refusal:
-    return Refusal(400, -1128, "Combination of optional parameters invalid.")
 
 
 # ---- of an account ------------------------------------------------------------------------------------------------

@@ -103,7 +103,7 @@ def amendment(rules: Rules, row: Any, unit_ns: int) -> Json:
 
 
 def prevented_match(rules: Rules, row: Any, unit_ns: int) -> Json:
-    """A match that self-trade prevention stopped; an account is a trade group of its own."""
+    """A match that self-trade prevention stopped; what it calls a trade group is the account of the taker."""
     return {
         "symbol": rules.name,
         "preventedMatchId": row["event"],

@@ -17,19 +17,18 @@ from exchange.core.readers import OrderView
 from exchange.core.state import State
 from exchange.gateway.answers import Json
 from exchange.gateway.catalogue import ORDER_LIST_ID, ORIG_LIST_CLIENT_ORDER_ID
-from exchange.gateway.errors import Refusal
-from exchange.gateway.history import answer_from, bad_combination, page, within_a_day
+from exchange.gateway.errors import Refusal, bad_combination
+from exchange.gateway.history import answer_from, page, within_a_day
 from exchange.gateway.list_answers import list_head
-from exchange.gateway.open_lists import OpenList, open_lists
+from exchange.gateway.open_lists import OpenList, Rows, each_list, list_rows
 from exchange.gateway.orders import named_order
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
 from exchange.gateway.symbols import Reference
 from exchange.gateway.turns import in_turns, json_array
 from exchange.gateway.venue import Venue
-from exchange.persistence import list_history
+from exchange.persistence import history, list_history
 from exchange.persistence.database import Connection
-from exchange.persistence.history import Rows
 
 
 def _orders(state: State, account: int, order_ids: Iterable[int]) -> list[OrderView]:
@@ -40,24 +39,24 @@ def _orders(state: State, account: int, order_ids: Iterable[int]) -> list[OrderV
 
 def _one(state: State, account: int, list_id: int, client_id: str) -> tuple[list[OpenList], list[OrderView], int]:
     """The open list that has the ids which are given, its legs, and the id that the next list will have."""
-    lists = open_lists(state, account, list_id, client_id)
+    lists = list(each_list(list_rows(state, account, list_id, client_id)))
     legs = _orders(state, account, itertools.chain.from_iterable(one.order_ids for one in lists))
     return lists, legs, int(state.header[0].next_list_id)
 
 
-def _every_one(state: State, account: int) -> tuple[list[OpenList], Iterator[OrderView]]:
+def _every_one(state: State, account: int) -> tuple[Rows, Iterator[OrderView]]:
     """The open lists, and the open orders, of an account."""
-    lists = open_lists(state, account)
-    return lists, readers.each_open_order(state, account) if lists else iter(())
+    rows = list_rows(state, account)
+    return rows, readers.each_open_order(state, account) if len(rows) else iter(())
 
 
 async def _names_of(venue: Venue, order_ids: list[int], sequence: int) -> dict[int, str]:
     """The client ids of orders that the engine has forgotten."""
 
-    async def query(connection: Connection) -> Rows:
+    async def query(connection: Connection) -> history.Rows:
         return await list_history.leg_names(connection, order_ids)
 
-    def make(rows: Rows) -> Iterator[tuple[int, str]]:
+    def make(rows: history.Rows) -> Iterator[tuple[int, str]]:
         return ((row["order_id"], row["client_id"]) for row in rows)
 
     found, _ = await venue.history.read(sequence, query, make, is_public=False)
@@ -123,7 +122,7 @@ async def get_order_list(venue: Venue, call: Call) -> Reply:
     if list_id >= next_list_id or next_list_id == 1:
         raise _no_such_list()  # history can not know more than the engine
 
-    async def query(connection: Connection) -> Rows:
+    async def query(connection: Connection) -> history.Rows:
         row = await list_history.order_list(connection, account, list_id, named)
         return [] if row is None or named not in ("", row["client_id"]) else [row]
 
@@ -139,7 +138,8 @@ def _no_such_list() -> Refusal:
 
 async def get_open_order_lists(venue: Venue, call: Call) -> Reply:
     """GET openOrderList: the open lists of the account, on all symbols, oldest first."""
-    (lists, legs), sequence = venue.read(_every_one, call.key.account)
+    (rows, legs), sequence = venue.read(_every_one, call.key.account)
+    lists = [one async for some in in_turns(each_list(rows)) for one in some]
     return Reply(await json_array(await _open_answers(venue, call, lists, legs, sequence)), sequence)
 
 
@@ -150,7 +150,7 @@ async def all_order_lists(venue: Venue, call: Call) -> Reply:
         raise bad_combination()
     wanted = page(params, within_a_day(params))
 
-    async def query(connection: Connection) -> Rows:
+    async def query(connection: Connection) -> history.Rows:
         return await list_history.order_lists(connection, call.key.account, wanted)
 
     return await answer_from(venue, query, lambda rows: (_row_answer(reference, row, call.unit_ns) for row in rows))

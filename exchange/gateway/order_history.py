@@ -16,8 +16,8 @@ from exchange.gateway.catalogue import (
     ONE_ORDER_ID,
     PREVENTED_MATCH_ID,
 )
-from exchange.gateway.errors import Refusal
-from exchange.gateway.history import answer_from, bad_combination, each
+from exchange.gateway.errors import Refusal, bad_combination
+from exchange.gateway.history import answer_from, each
 from exchange.gateway.history_reading import HISTORY_BEHIND, RETRY_AFTER_S
 from exchange.gateway.orders import symbol_rules
 from exchange.gateway.replies import Reply
@@ -61,7 +61,7 @@ async def amendments(venue: Venue, call: Call) -> Reply:
 
 
 async def prevented_matches(venue: Venue, call: Call) -> Reply:
-    """GET myPreventedMatches: matches of the account with itself that were stopped; one, or those of an order."""
+    """GET myPreventedMatches: matches within the account or its trade group that were stopped; one, or an order's."""
     rules, params = symbol_rules(call), call.params
     if params.keys() & _MATCH_FILTERS not in _MATCH_COMBINATIONS:
         raise bad_combination()

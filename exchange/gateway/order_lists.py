@@ -19,14 +19,13 @@ from exchange.gateway.errors import (
     DUPLICATE_ORDER,
     NEW_ORDER_REJECTED,
     Refusal,
-    one_of,
     refused,
 )
 from exchange.gateway.list_answers import list_head
 from exchange.gateway.list_placing import ListPlacement, list_placement
 from exchange.gateway.open_lists import first_open_leg
 from exchange.gateway.order_forms import LISTS, ListForm
-from exchange.gateway.orders import events_of, symbol_rules, terms_of
+from exchange.gateway.orders import events_of, named_order, symbol_rules, terms_of
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
 from exchange.gateway.symbols import Rules
@@ -120,9 +119,7 @@ async def cancel(venue: Venue, call: Call) -> Reply:
     """DELETE orderList: cancel every open leg of an order list."""
     params = call.params
     rules = symbol_rules(call)
-    list_id, named = ORDER_LIST_ID.read(params), LIST_CLIENT_ORDER_ID.read(params)
-    if not list_id and not named:
-        raise one_of(ORDER_LIST_ID.name, LIST_CLIENT_ORDER_ID.name)
+    list_id, named = named_order(params, ORDER_LIST_ID, LIST_CLIENT_ORDER_ID)
     cancel_id = CANCEL_NAME.read(params)
     account = call.key.account
     told = b""

@@ -29,7 +29,7 @@ from exchange.gateway.catalogue import (
     ORIG_CLIENT_ORDER_ID,
     SYMBOL,
 )
-from exchange.gateway.errors import AMENDMENT_REJECTED, CANCEL_REJECTED, Refusal, mandatory, refused
+from exchange.gateway.errors import AMENDMENT_REJECTED, CANCEL_REJECTED, Refusal, one_of, refused
 from exchange.gateway.fees import of_order, rates
 from exchange.gateway.fields import ClientId, Integer
 from exchange.gateway.parameters import Params
@@ -69,7 +69,7 @@ def named_order(
     """(order id or 0, client id or ""): at least one of the two parameters must be there."""
     order_id, named = by_id.read(params), by_client_id.read(params)
     if not order_id and not named:
-        raise mandatory(by_id.name)
+        raise one_of(by_id.name, by_client_id.name)
     return order_id, named
 
 

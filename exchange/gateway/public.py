@@ -15,11 +15,11 @@ from exchange.core import readers
 from exchange.core.codes import TradingMode
 from exchange.core.state import State
 from exchange.gateway.catalogue import LEVELS, PERMISSIONS, SHOW_PERMISSION_SETS, SYMBOL_STATUS, SYMBOLS
-from exchange.gateway.errors import Refusal
+from exchange.gateway.errors import Refusal, bad_combination
 from exchange.gateway.orders import symbol_rules
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
-from exchange.gateway.symbols import Guards, Rules, status_of, symbol_guards
+from exchange.gateway.symbols import Guards, Rules, status_of
 from exchange.gateway.turns import json_array
 from exchange.gateway.venue import RETRY_AFTER_S, Venue
 from exchange.marketdata.market import MarketDataError
@@ -43,7 +43,9 @@ def _venue_mode(state: State) -> int:
 def standings(state: State) -> tuple[int, dict[int, Standing]]:
     """The venue's trading mode, and what holds for each symbol."""
     return _venue_mode(state), {
-        view.symbol: Standing(view.mode, readers.market(state, view.symbol).phase, symbol_guards(state, view.symbol))
+        view.symbol: Standing(
+            view.mode, readers.market(state, view.symbol).phase, readers.symbol_rules(state, view.symbol)
+        )
         for view in readers.symbols(state)
     }
 
@@ -80,7 +82,7 @@ def asked_symbols(call: Call) -> list[Rules]:
     """The symbols of `symbol` or `symbols`, all of them when neither was sent."""
     params, reference = call.params, call.face.reference
     if "symbol" in params and "symbols" in params:
-        raise Refusal(400, -1128, "Combination of optional parameters invalid.")
+        raise bad_combination()
     if "symbol" in params:
         return [reference.named(params["symbol"])]
     if "symbols" not in params:

@@ -18,7 +18,6 @@ from exchange.gateway.orders import named_order, symbol_rules
 from exchange.gateway.private.messages import last_sequence
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
-from exchange.gateway.symbols import symbol_guards
 from exchange.gateway.turns import json_array
 from exchange.gateway.venue import Venue
 
@@ -103,7 +102,7 @@ async def get_commission(venue: Venue, call: Call) -> Reply:
 async def my_filters(venue: Venue, call: Call) -> Reply:
     """GET myFilters: the filters that an order of this account on a symbol must pass."""
     rules = symbol_rules(call)
-    guards, sequence = venue.read(symbol_guards, rules.symbol)
+    guards, sequence = venue.read(readers.symbol_rules, rules.symbol)
     return Reply({"exchangeFilters": [], "symbolFilters": rules.filters(guards), "assetFilters": []}, sequence)
 
 

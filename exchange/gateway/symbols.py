@@ -10,10 +10,8 @@ import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from exchange.core import readers
 from exchange.core.codes import OrderType, Phase, SymbolRule, TradingMode
 from exchange.core.readers import AssetView, SymbolView
-from exchange.core.state import State
 from exchange.gateway.amounts import Grid
 from exchange.gateway.errors import filter_failure, invalid_symbol
 
@@ -32,11 +30,6 @@ _MINUTE_NS = 60 * 10**9
 Guards = Mapping[SymbolRule, int]
 """The rules of a symbol that are not zero."""
 NO_GUARDS: Guards = types.MappingProxyType({})
-
-
-def symbol_guards(state: State, symbol: int) -> Guards:
-    """The rules of a symbol; a reader for the pipeline."""
-    return {rule: value for rule, value in readers.symbol_rules(state, symbol).items() if value}
 
 
 def multiplier(bips: int) -> str:

@@ -102,12 +102,12 @@ class Switches:
 
     async def cancel_orders(self, arguments: Arguments) -> Arguments:
         """Cancel orders in a scope, one chunk of them; repeated while `more` says that there may be more."""
-        where = self._place(arguments)
+        where, why = self._place(arguments), reason(arguments)
         if where.scope is Scope.WITHDRAWALS:
             raise NotAcceptable("Withdrawals have no orders.")
         told = await self._desk.send(CommandKind.MASS_CANCEL, EventKind.MASS_CANCELED, **where.fields())
         if not told["more"]:
-            self._note("orders.cancel", where, reason=reason(arguments), sequence=told["sequence"])
+            self._note("orders.cancel", where, reason=why, sequence=told["sequence"])
         return {
             **shown(where),
             "sequence": told["sequence"],
@@ -118,7 +118,8 @@ class Switches:
 
     async def rule(self, arguments: Arguments) -> Arguments:
         """Set a rule of a symbol, an account or a key, in the engine's units; 0 switches it off."""
-        where, name, value = self._place(arguments), text(arguments, "rule"), integer(arguments, "value")
+        where, why = self._place(arguments), reason(arguments)
+        name, value = text(arguments, "rule"), integer(arguments, "value")
         rules = _RULES.get(where.scope)
         if rules is None:
             raise NotAcceptable("Rules are those of a symbol, an account or a key.")
@@ -134,12 +135,12 @@ class Switches:
         detail: dict[str, Any] = {"rule": name, "value": value, "sequence": told["sequence"]}
         if "asset" in arguments:
             detail["asset"] = arguments["asset"]
-        self._note("venue.rule", where, **detail, reason=reason(arguments))
+        self._note("venue.rule", where, **detail, reason=why)
         return {**shown(where), **detail}
 
     async def auction(self, arguments: Arguments) -> Arguments:
         """Start an auction of a symbol, for `seconds` or (0) until it is uncrossed; or uncross it."""
-        where = self._place({**arguments, "scope": "symbol"})
+        where, why = self._place({**arguments, "scope": "symbol"}), reason(arguments)
         action = AuctionAction.__members__.get(text(arguments, "action").upper())
         if action is None:
             raise NotAcceptable("An action is start or uncross.")
@@ -160,7 +161,7 @@ class Switches:
             detail |= {"priceTicks": told["price_ticks"], "quantityLots": told["qty_lots"]}
             detail["trades"] = told["trades_count"]
         verb = action.name.lower()
-        self._note(f"auction.{verb}", where, **detail, reason=reason(arguments))
+        self._note(f"auction.{verb}", where, **detail, reason=why)
         return {**shown(where), "action": verb, **detail}
 
     # ---- with another ---------------------------------------------------------------------------------------------

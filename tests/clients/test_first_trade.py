@@ -1,4 +1,4 @@
-"""The first trade and the first person of the README, pasted into a shell as they stand, against a demo exchange."""
+"""What the README and docs/orders.md show, pasted into a shell as it stands, against a demo exchange."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def fixture_venue(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def _script(data_dir: pathlib.Path) -> str:
-    """The README's blocks, with nothing changed but where the keys lie and where the exchange listens."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```sh\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 2
+    """The pages' blocks, with nothing changed but where the keys lie and where the exchange listens."""
+    pages = [(ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "docs/orders.md")]
+    blocks = re.findall(r"^```sh\n(.*?)^```", "\n".join(pages), re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 3
     port = json.loads((data_dir / "ports.json").read_text(encoding="utf-8"))["http"]
     script = "\n".join(blocks)
     assert KEYS_LINE in script
@@ -61,7 +61,7 @@ def _script(data_dir: pathlib.Path) -> str:
 
 
 @pytest.mark.skipif(not (shutil.which("curl") and shutil.which("openssl")), reason="needs curl and openssl")
-def test_first_trade_of_the_readme_pasted_into_a_shell_trades(venue: pathlib.Path) -> None:
+def test_blocks_of_the_pages_pasted_into_a_shell_do_what_the_pages_say(venue: pathlib.Path) -> None:
     done = subprocess.run(["sh", "-eu"], input=_script(venue), capture_output=True, text=True, check=True)
     assert done.stderr == ""
     answers = [json.loads(line) for line in done.stdout.splitlines() if line]
@@ -73,7 +73,8 @@ def test_first_trade_of_the_readme_pasted_into_a_shell_trades(venue: pathlib.Pat
     assert (balances["BTC"]["free"], balances["BTC"]["locked"]) == ("100.00999000", "0.00000000")
     assert (balances["USDT"]["free"], balances["USDT"]["locked"]) == ("9999400.00000000", "0.00000000")
     assert depth["bids"] == []
-    _assert_carol_sees_her_trade(answers[4:])
+    _assert_carol_sees_her_trade(answers[4:9])
+    _assert_what_waits_is_placed_and_taken_back(answers[9:])
     _wait_until_the_book_is_empty(venue)
 
 
@@ -87,6 +88,17 @@ def _assert_carol_sees_her_trade(answers: list[Any]) -> None:
     ]
     changes = [(entry["type"], posting["available"]) for entry in ledger for posting in entry["postings"]]
     assert changes == [("DEPOSIT", "100.00000000"), ("TRADE", "0.00999000")]
+
+
+def _assert_what_waits_is_placed_and_taken_back(answers: list[Any]) -> None:
+    """What the block of docs/orders.md prints."""
+    stop, iceberg, pair, _, canceled = answers
+    assert (stop["type"], stop["stopPrice"], stop["workingTime"]) == ("STOP_LOSS", "59000.00000000", -1)
+    assert (iceberg["icebergQty"], iceberg["origQty"], iceberg["status"]) == ("0.10000000", "0.50000000", "NEW")
+    assert (pair["contingencyType"], pair["listOrderStatus"]) == ("OCO", "EXECUTING")
+    placed = [stop["orderId"], iceberg["orderId"], *(leg["orderId"] for leg in pair["orders"])]
+    assert [order["orderId"] for order in canceled] == placed
+    assert [order["orderListId"] for order in canceled] == [-1, -1, *[pair["orderListId"]] * 2]
 
 
 def _wait_until_the_book_is_empty(data_dir: pathlib.Path) -> None:

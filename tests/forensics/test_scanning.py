@@ -141,18 +141,19 @@ def test_pending_leg_is_called_by_its_list_and_told_so() -> None:
         scanned(
             WATCHED,
             batch(
-                [accepted(OTHER), accepted(WATCHED), pending, _list(ListStatus.STARTED)],
+                [_list(ListStatus.STARTED), accepted(OTHER), accepted(WATCHED), pending],
                 [trade(1, 100, maker=OTHER, maker_leaves_lots=0), entered(WATCHED)],
             ),
         )
     )
-    assert said[2] == "It is the PENDING leg of list 4 (orders 8 and 7)."
+    assert said[0] == "It is a leg of list 4 (orders 8 and 7)."
+    assert "PENDING leg of its list" in said[2]
     assert said[3].startswith("Its list called it (order 8 did its part) and it went to work: ")
 
 
 def test_leg_that_its_list_ends_is_told_what_the_other_leg_did() -> None:
     above = terms(WATCHED, list_role=ListRole.ABOVE, list_id=4)
-    begin = [accepted(OTHER), accepted(WATCHED), above, _list(ListStatus.STARTED)]
+    begin = [_list(ListStatus.STARTED), accepted(OTHER), accepted(WATCHED), above]
     for cause, said in (
         (trade(1, 100, maker=OTHER), "(order 8 traded)"),
         (closed(OTHER, CloseReason.CANCELED), "(order 8 ended)"),

@@ -153,6 +153,23 @@ async def test_rule_that_makes_no_sense_is_refused(desks: Desks, arguments: dict
         await desks.switches.rule(arguments)
 
 
+@pytest.mark.parametrize(
+    ("operation", "arguments"),
+    [
+        ("venue.rule", {"scope": "symbol", "symbol": "BTC_USDT", "rule": "BREAKER_BIPS", "value": 500}),
+        ("venue.auction", {"symbol": "BTC_USDT", "action": "start"}),
+        ("orders.cancel", {"scope": "venue"}),
+    ],
+)
+async def test_reason_that_is_too_long_is_refused_before_anything_is_done(
+    desks: Desks, operation: str, arguments: dict[str, Any]
+) -> None:
+    before = desks.pipeline.last_sequence
+    with pytest.raises(NotAcceptable, match="A reason has"):
+        await desks.switches.all()[operation]({**arguments, "reason": "x" * 501})
+    assert desks.pipeline.last_sequence == before
+
+
 def fill(pipeline: Pipeline, one: bytes, *, cancel: bool) -> list[asyncio.Future[bytes]]:
     """Submit a command until the ring has no slot for it."""
     futures: list[asyncio.Future[bytes]] = []

@@ -9,10 +9,10 @@ computed from the events alone.
     rows = oracle.canonical()           section 7: {table: sorted rows of integers}
 
 Where to look: `exchange.py` takes commands, `venue.py` is the state, `reference.py` section 3, `judging.py`,
-`placing.py`, `walking.py` and `matching.py` sections 4.1, 4.3 and 11, `withdrawing.py` and `ticking.py` 4.4 and 4.5,
-`transfers.py` and `clearing.py` section 5, `canonical.py` sections 7, 17 and 25; `triggers.py` and `turns.py` sections
-12 and 13, `pegs.py` 14, `lists.py` and `closing.py` 15; `rules.py` and `guards.py` section 20, `auction.py` 21,
-`breaker.py` 22, `sweeping.py` 23, `skipping.py` 24.
+`placing.py`, `walking.py`, `matching.py` and `prevention.py` sections 4.1, 4.3 and 11, `withdrawing.py` and
+`ticking.py` 4.4 and 4.5, `transfers.py` and `clearing.py` section 5, `canonical.py` sections 7, 17 and 25;
+`triggers.py` and `turns.py` sections 12 and 13, `pegs.py` 14, `lists.py` and `closing.py` 15; `rules.py` and
+`guards.py` section 20, `auction.py` 21, `breaker.py` 22, `sweeping.py` 23, `skipping.py` 24.
 """
 
 from tests.oracle.exchange import Oracle, Stopped

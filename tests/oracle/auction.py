@@ -24,9 +24,10 @@ from exchange.core.codes import (
 from tests.oracle import breaker
 from tests.oracle.auction_price import Crossing, crossing
 from tests.oracle.clearing import fee_atoms
-from tests.oracle.closing import follow_end, follow_trade, held_by
+from tests.oracle.closing import follow_end, follow_trade
 from tests.oracle.guards import count_trade
 from tests.oracle.matching import rate_ppm, show_next_part, take_off
+from tests.oracle.prevention import prevented_lots, tell_prevented
 from tests.oracle.telling import tell_order
 from tests.oracle.triggers import observe
 from tests.oracle.turns import take_turns
@@ -194,41 +195,13 @@ def _trade(venue: Venue, symbol: Symbol, bid: Order, ask: Order, price_ticks: in
     return lots
 
 
-def _prevented_lots(taker: Order, maker: Order) -> tuple[int, int]:
-    """What the younger one's mode takes off it and off the older one."""
-    smaller = min(taker.shown_lots, maker.shown_lots)
-    return {
-        StpMode.EXPIRE_TAKER: (taker.leaves_lots, 0),
-        StpMode.EXPIRE_MAKER: (0, maker.leaves_lots),
-        StpMode.EXPIRE_BOTH: (taker.leaves_lots, maker.leaves_lots),
-        StpMode.DECREMENT: (smaller, smaller),
-    }[taker.stp_mode]
-
-
 def _prevent(venue: Venue, symbol: Symbol, taker: Order, maker: Order) -> None:
     """The younger order stands as the taker, so that its mode decides."""
-    taker_lots, maker_lots = _prevented_lots(taker, maker)
-    prevented = ((maker, maker_lots), (taker, taker_lots))
+    lots_of_both = prevented_lots(taker, maker, min(taker.shown_lots, maker.shown_lots))
+    prevented = tuple(zip((maker, taker), reversed(lots_of_both), strict=True))
     for order, lots in prevented:
         _tell_less(venue, order, min(lots, order.shown_lots))
-    venue.emit(
-        EventKind.PREVENTED,
-        flags=int(EventFlag.OFF_BOOK),
-        side=int(taker.side),
-        stp_mode=int(taker.stp_mode),
-        symbol=symbol.symbol,
-        account=taker.account,
-        maker_account=maker.account if maker.account != taker.account else 0,
-        taker_order_id=taker.order_id,
-        maker_order_id=maker.order_id,
-        price_ticks=maker.price_ticks,
-        taker_prevented_lots=taker_lots,
-        maker_prevented_lots=maker_lots,
-        taker_release_atoms=held_by(symbol, taker, taker_lots),
-        maker_release_atoms=held_by(symbol, maker, maker_lots),
-        taker_leaves_lots=taker.leaves_lots - taker_lots,
-        maker_leaves_lots=maker.leaves_lots - maker_lots,
-    )
+    tell_prevented(venue, symbol, taker, maker, lots_of_both, in_auction=True)
     for order, lots in prevented:
         if lots:
             take_off(venue, order, lots)

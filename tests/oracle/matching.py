@@ -1,6 +1,6 @@
 """Section 4.1, matching: an order that enters meets the other side, and what is left of it rests or closes.
 
-Owns trades, preventions and the parts that icebergs show. Nothing here can be refused.
+Owns trades and the parts that icebergs show. Nothing here can be refused.
 """
 
 from __future__ import annotations
@@ -8,8 +8,9 @@ from __future__ import annotations
 from exchange.core.codes import CloseReason, EventKind, OrderStatus, Phase, Side, Stage, StpMode, TimeInForce
 from tests.oracle import breaker
 from tests.oracle.clearing import fee_atoms
-from tests.oracle.closing import close, follow_end, follow_trade, held_by
+from tests.oracle.closing import close, follow_end, follow_trade
 from tests.oracle.guards import count_trade, trading_range
+from tests.oracle.prevention import prevented_lots, tell_prevented
 from tests.oracle.telling import tell_shown
 from tests.oracle.triggers import observe
 from tests.oracle.venue import Order, Symbol, Venue
@@ -31,7 +32,7 @@ def match(venue: Venue, symbol: Symbol, taker: Order) -> None:
         if fillable_lots(rehearsal, taker) < taker.leaves_lots:
             close(venue, taker, CloseReason.FOK_UNFILLABLE)
             return
-    prices, prevented_lots = [], 0  # the latter: what the last step took off it without a trade
+    prices, taken_lots = [], 0  # the latter: what the last step took off it without a trade
     out_of_range = False
     while taker.leaves_lots > 0:
         maker = symbol.sides[Side(1 - taker.side)].best()
@@ -39,13 +40,13 @@ def match(venue: Venue, symbol: Symbol, taker: Order) -> None:
             out_of_range = maker is not None and in_reach.allows(maker.price_ticks)
             break
         if venue.same_owner(maker.account, taker.account) and taker.stp_mode is not StpMode.NONE:
-            prevented_lots = _prevent(venue, symbol, taker, maker)
+            taken_lots = _prevent(venue, symbol, taker, maker)
         else:
-            prevented_lots = 0
+            taken_lots = 0
             prices.append(maker.price_ticks)
             _trade(venue, symbol, taker, maker)
-    if taker.leaves_lots == 0 and (prices or prevented_lots):
-        _end(venue, taker, prevented_lots)
+    if taker.leaves_lots == 0 and (prices or taken_lots):
+        _end(venue, taker, taken_lots)
     observe(symbol, prices)
     if out_of_range:
         close(venue, taker, CloseReason.PRICE_RANGE)
@@ -135,38 +136,12 @@ def _trade(venue: Venue, symbol: Symbol, taker: Order, maker: Order) -> None:
     follow_trade(venue, taker, received[taker.side] - taker_fee_atoms)
 
 
-def _prevented_lots(taker: Order, maker: Order) -> tuple[int, int]:
-    """What the taker's mode takes off the taker and off the maker."""
-    smaller = min(taker.leaves_lots, maker.shown_lots)
-    return {
-        StpMode.EXPIRE_TAKER: (taker.leaves_lots, 0),
-        StpMode.EXPIRE_MAKER: (0, maker.leaves_lots),
-        StpMode.EXPIRE_BOTH: (taker.leaves_lots, maker.leaves_lots),
-        StpMode.DECREMENT: (smaller, smaller),
-    }[taker.stp_mode]
-
-
 def _prevent(venue: Venue, symbol: Symbol, taker: Order, maker: Order) -> int:
     """One match that is stopped; how many lots that takes off the taker."""
-    taker_lots, maker_lots = _prevented_lots(taker, maker)
+    lots_of_both = prevented_lots(taker, maker, min(taker.leaves_lots, maker.shown_lots))
+    taker_lots, maker_lots = lots_of_both
     tell_shown(venue, maker, max(0, maker_lots - maker.shown_lots))
-    venue.emit(
-        EventKind.PREVENTED,
-        side=int(taker.side),
-        stp_mode=int(taker.stp_mode),
-        symbol=symbol.symbol,
-        account=taker.account,
-        maker_account=maker.account if maker.account != taker.account else 0,
-        taker_order_id=taker.order_id,
-        maker_order_id=maker.order_id,
-        price_ticks=maker.price_ticks,
-        taker_prevented_lots=taker_lots,
-        maker_prevented_lots=maker_lots,
-        taker_release_atoms=held_by(symbol, taker, taker_lots),
-        maker_release_atoms=held_by(symbol, maker, maker_lots),
-        taker_leaves_lots=taker.leaves_lots - taker_lots,
-        maker_leaves_lots=maker.leaves_lots - maker_lots,
-    )
+    tell_prevented(venue, symbol, taker, maker, lots_of_both)
     for order, lots in ((maker, maker_lots), (taker, taker_lots)):
         if lots:
             take_off(venue, order, lots)
@@ -176,7 +151,7 @@ def _prevent(venue: Venue, symbol: Symbol, taker: Order, maker: Order) -> int:
     return taker_lots
 
 
-def _end(venue: Venue, order: Order, prevented_lots: int) -> None:
+def _end(venue: Venue, order: Order, taken_lots: int) -> None:
     """Nothing is left of an order: a trade took the last of it, or prevention these lots."""
-    venue.close(order, OrderStatus.EXPIRED_IN_MATCH if prevented_lots else OrderStatus.FILLED, prevented_lots)
+    venue.close(order, OrderStatus.EXPIRED_IN_MATCH if taken_lots else OrderStatus.FILLED, taken_lots)
     follow_end(venue, order)

@@ -305,7 +305,7 @@ class Amendment(Struct, forbid_unknown_fields=True):
 
 
 class PreventedMatch(Struct, forbid_unknown_fields=True):
-    """A match of the account with itself that was stopped."""
+    """A match within the account, or its trade group, that was stopped."""
 
     symbol: SymbolName
     preventedMatchId: Id

@@ -87,7 +87,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("POST", "/order"): _account(account.Placed, *told.ORDER_FORM, *told.PLACE, *told.UNFILLED),
     ("POST", "/order/test"): _account(account.Tested, *told.ORDER_FORM),
     ("DELETE", "/order"): _account(account.Canceled, *told.CANCEL, *told.TWO_IDS),
-    ("GET", "/order"): _account(account.Order, *told.MANDATORY, _NO_ORDER, *told.HISTORY),
+    ("GET", "/order"): _account(account.Order, *told.ONE_OF, _NO_ORDER, *told.HISTORY),
     ("PUT", "/order/amend/keepPriority"): _account(
         account.Amended, *told.CANCEL, *told.refused("INVALID_REDUCTION", "QUANTITY_OFF_LOT")
     ),
@@ -105,7 +105,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("POST", "/orderList/opo"): _list(),
     ("POST", "/orderList/opoco"): _list(*told.PAIR_THAT_SELLS),
     ("DELETE", "/orderList"): _account(account.CanceledList, *told.CANCEL_LIST),
-    ("DELETE", "/openOrders"): _account(list[account.Canceled], *told.CANCEL),
+    ("DELETE", "/openOrders"): _account(list[account.Canceled], *told.CANCEL_ALL),
     ("GET", "/openOrders"): _account(list[account.Order]),
     ("POST", "/countdownCancelAll"): _account(account.Countdown, *told.COMMAND, *told.SYMBOL),
     ("GET", "/account"): _account(account.Account),
@@ -114,7 +114,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/order/amendments"): _account(list[account.Amendment], *told.HISTORY),
     ("GET", "/myPreventedMatches"): _account(list[account.PreventedMatch], *told.HISTORY, *told.COMBINATION),
     ("GET", "/myAllocations"): _account(_NOTHING, *told.SYMBOL)._replace(is_read=False),
-    ("GET", "/orderList"): _account(account.OrderList, *told.MANDATORY, _NO_LIST, *told.HISTORY),
+    ("GET", "/orderList"): _account(account.OrderList, *told.ONE_OF, _NO_LIST, *told.HISTORY),
     ("GET", "/openOrderList"): _account(list[account.OrderList], *told.HISTORY),
     ("GET", "/allOrderList"): _account(list[account.OrderList], *told.HISTORY, *told.WINDOW, *told.COMBINATION),
     ("POST", "/userDataStream"): _account(account.ListenKey),

@@ -18,6 +18,7 @@ from exchange.gateway.errors import (
     PROBLEMS,
     Problem,
     Refusal,
+    bad_combination,
     filter_failure,
     iceberg_must_rest,
     illegal_characters,
@@ -90,9 +91,10 @@ _FORM = (
 )
 
 MANDATORY = told(mandatory("{name}"))
+ONE_OF = told(one_of("{name}", "{name}"))
 SYMBOL = (*MANDATORY, *told(invalid_symbol()))
 NOT_VALID = told(not_valid("{name}"))
-COMBINATION = (Problem(400, -1128, "Combination of optional parameters invalid."),)
+COMBINATION = told(bad_combination())
 HISTORY = (
     Problem(503, -1001, "There is no PostgreSQL here, and so no history."),
     Problem(503, -1001, "History is not available at the moment; trading goes on."),
@@ -112,7 +114,8 @@ COMMAND = (
 _MODES = refused("VENUE_CLOSED", "UNKNOWN_ACCOUNT")
 ORDER_FORM = (
     *MANDATORY,
-    *told(not_required("{name}"), one_of("{name}", "{name}")),
+    *ONE_OF,
+    *told(not_required("{name}")),
     Problem(400, -2010, "IcebergQty exceeds QTY."),
     *refused("UNSUPPORTED_FIELD", "NOTIONAL_TOO_LOW", "INVALID_TRAILING", "INVALID_ICEBERG"),
 )
@@ -150,15 +153,10 @@ DUPLICATES = {
 """What a placement sent again is refused with: by ours only when its content is another."""
 DUPLICATE_LISTS = {face: (problem, problem._replace(msg=DUPLICATE_LIST)) for face, (problem,) in DUPLICATES.items()}
 """What a list is refused with whose client id is that of an open one, or with a leg whose client id is taken."""
-CANCEL = (
-    *(*COMMAND, *MANDATORY, *refused("UNKNOWN_ORDER")),
-    *(problem._replace(code=CANCEL_REJECTED) for problem in _MODES),
-)
-CANCEL_LIST = (
-    *(*COMMAND, *told(one_of("{name}", "{name}"))),
-    Problem(400, CANCEL_REJECTED, "Unknown order list sent."),
-    *(problem._replace(code=CANCEL_REJECTED) for problem in _MODES),
-)
+_CANCELING = (*COMMAND, *(problem._replace(code=CANCEL_REJECTED) for problem in _MODES))
+CANCEL_ALL = (*_CANCELING, *refused("UNKNOWN_ORDER"))
+CANCEL = (*CANCEL_ALL, *ONE_OF)
+CANCEL_LIST = (*_CANCELING, *ONE_OF, Problem(400, CANCEL_REJECTED, "Unknown order list sent."))
 TWO_IDS = (Problem(400, -2039, "Cancel order is invalid. Check origClOrdId and orderId."),)
 UNAUTHORIZED = (Problem(401, -1002, "Not authorized: the email, the password or the session is not valid."),)
 TRIES = (Problem(429, -1003, "Too many tries; wait before the next one."),)

@@ -24,6 +24,7 @@ from exchange.gateway.answers import (
     Json,
     expiry_reason,
 )
+from exchange.gateway.catalogue import PRICE_LEVEL
 from exchange.gateway.list_answers import CONTINGENCIES, DONE, STARTED
 from exchange.gateway.private.orders import Order
 from exchange.gateway.symbols import Reference, Rules
@@ -138,7 +139,7 @@ def _special_fields(rules: Rules, order: Order) -> Json:
     if order.peg_type:
         found["gP"] = PEG_NAMES[order.peg_type]
         if order.peg_offset_levels:
-            found |= {"gOT": "PRICE_LEVEL", "gOV": order.peg_offset_levels}
+            found |= {"gOT": PRICE_LEVEL, "gOV": order.peg_offset_levels}
         found["gp"] = rules.price.text(order.price_ticks)
     return found
 
