@@ -15,17 +15,23 @@ CLIENTS := ccxt python-binance binance-connector binance-sdk-spot schemathesis
 CLIENT_STAMPS := $(CLIENTS:%=$(VENV)/clients/%/.installed)
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-# The determinism suites once more, as plain Python and with every array index checked.
+# The suites that compare the engine with its oracle; those of them that run kernels also run as plain Python and with
+# every array index checked. The oracle is plain Python in every mode: tests/oracle would only repeat itself.
 ENGINE_TESTS := tests/core tests/oracle tests/scenarios
-# Half of the suite waits for processes and disks: two workers take 9 instead of 14 minutes on two cores.
-WORKERS := --numprocesses 2
+KERNEL_TESTS := tests/core tests/scenarios
+# Half of the suite waits for processes and disks, so three workers keep two cores busy. A file stays with one worker, which
+# makes its servers and streams once; files come in their order, of which the longest are the first.
+WORKERS := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 UV_VENV := $(VENV)/lock-tool
 COMPILE_LOCK := $(UV_VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 \
                 --generate-hashes --no-header --no-config --upgrade
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run fmt check clients test bench lock clean
+.PHONY: help setup run fmt check clients kernels checked-kernels test nightly bench lock clean
+
+# The tests start hundreds of processes: without its files of bytecode each would compile the exchange's sources again.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -58,15 +64,26 @@ check: setup ## lint, formatting and types
 clients: setup ## install the exchange clients that tests drive, each in an environment of its own
 	@$(MAKE) --no-print-directory --jobs $(words $(CLIENTS)) $(CLIENT_STAMPS)
 
-$(VENV)/clients/%/.installed: requirements/clients/%.txt
+$(VENV)/clients/%/.installed: requirements/clients/%.txt | $(STAMP)
 	@$(BIN)/python -m venv --clear $(@D)
 	$(@D)/bin/python $(PIP_INSTALL) --only-binary :all: --require-hashes -r $<
 	@touch $@
 
-test: check clients ## check, then every test: compiled; engine also interpreted and bounds-checked
+kernels: setup ## compile the engine, which the first start would do
+	@$(BIN)/exchange warm-kernels
+
+checked-kernels: setup
+	@NUMBA_BOUNDSCHECK=1 $(BIN)/exchange warm-kernels
+
+# Kernels compile on one core, and workers that find none would each compile them: so once, beside what else comes first.
+test: setup ## check, then every test: compiled; engine also interpreted and bounds-checked
+	@$(MAKE) --no-print-directory --jobs 4 kernels checked-kernels check $(CLIENT_STAMPS)
 	$(BIN)/pytest $(WORKERS)
-	NUMBA_DISABLE_JIT=1 HYPOTHESIS_PROFILE=brief $(BIN)/pytest $(WORKERS) $(ENGINE_TESTS)
-	NUMBA_BOUNDSCHECK=1 HYPOTHESIS_PROFILE=brief $(BIN)/pytest $(WORKERS) $(ENGINE_TESTS)
+	NUMBA_DISABLE_JIT=1 HYPOTHESIS_PROFILE=brief $(BIN)/pytest $(WORKERS) $(KERNEL_TESTS)
+	NUMBA_BOUNDSCHECK=1 HYPOTHESIS_PROFILE=brief $(BIN)/pytest $(WORKERS) $(KERNEL_TESTS)
+
+nightly: kernels ## the engine against its oracle for hours: 10,000 generated examples, ten times the streams
+	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest $(WORKERS) $(ENGINE_TESTS)
 
 bench: setup ## run the benchmarks, compare with the previous commit, write bench/RESULTS.md
 	$(BIN)/python -m bench

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from hypothesis import settings
 
 from exchange.core.codes import CommandKind, EventKind
 from exchange.core.compile import INTERPRETED
@@ -29,6 +30,8 @@ Rows = dict[str, list[tuple[int, ...]]]
 
 SLOW_KERNELS = INTERPRETED or bool(int(os.environ.get("NUMBA_BOUNDSCHECK") or 0))
 """Kernels run as plain Python, or check every index: streams are shorter then."""
+NIGHTS = max(1, settings().max_examples // 1_000)
+"""How many times as many streams the profile `nightly` wants."""
 
 
 def told(slot: Slot) -> dict[str, Any]:
@@ -158,6 +161,12 @@ def compare_rows(state: State, expected: Rows, where: str) -> None:
     computed, wanted = state_hash(state), hash_rows(expected)
     if (int(computed[0]), int(computed[1])) != wanted:
         raise AssertionError(f"after {where}: equal rows, but the state hash is {computed} and not {wanted}")
+
+
+def compare_hashes(state: State, expected: Rows, where: str) -> None:
+    """What `compare_rows` compares, by the hash of the state and that of the oracle's rows, which is quick."""
+    if state_hash(state) != hash_rows(expected):
+        compare_rows(state, expected, where)
 
 
 class Differential:

@@ -13,6 +13,7 @@ from exchange.core.kernel import Engine, EngineFault
 from exchange.core.records import view_commands
 from exchange.core.state import EXPIRIES_PER_TICK, TINY, new_state
 from tests.core.differential import (
+    NIGHTS,
     SLOW_KERNELS,
     Dicts,
     Differential,
@@ -21,6 +22,7 @@ from tests.core.differential import (
     Rows,
     Slot,
     compare_events,
+    compare_hashes,
     compare_rows,
     compare_states,
 )
@@ -30,8 +32,8 @@ from tests.oracle import Stopped
 from tests.scenarios.runner import Run, Scenario
 from tests.scenarios.words import STANDARD, lines_of
 
-BUSY_SEEDS, BUSY_COMMANDS = (3, 700) if SLOW_KERNELS else (30, 2_000)
-CONDITIONAL_SEEDS, CONDITIONAL_COMMANDS = (3, 700) if SLOW_KERNELS else (20, 2_000)
+BUSY_SEEDS, BUSY_COMMANDS = (3, 700) if SLOW_KERNELS else (30 * NIGHTS, 2_000)
+CONDITIONAL_SEEDS, CONDITIONAL_COMMANDS = (3, 700) if SLOW_KERNELS else (20 * NIGHTS, 2_000)
 WIDE_SEEDS, WIDE_COMMANDS = (1, 1_500) if SLOW_KERNELS else (2, 10_000)
 
 GUARDS = (
@@ -79,7 +81,8 @@ def test_engine_state_after_each_command_is_the_oracles() -> None:
     for _ in range(100 if SLOW_KERNELS else 400):
         commands, expected = flow.take(1)
         assert engine.apply(commands[0]) == expected[0]
-        compare_rows(engine.engine.state, flow.rows(), f"sequence {flow.oracle.venue.sequence}")
+        compare_hashes(engine.engine.state, flow.rows(), f"sequence {flow.oracle.venue.sequence}")
+    compare_rows(engine.engine.state, flow.rows(), "the last command")
 
 
 @functools.cache
@@ -98,7 +101,8 @@ def test_engine_state_after_each_conditional_command_is_the_oracles() -> None:
     for _ in range(100 if SLOW_KERNELS else 600):
         commands, expected = flow.take(1)
         assert engine.apply(commands[0]) == expected[0]
-        compare_rows(engine.engine.state, flow.rows(), f"sequence {flow.oracle.venue.sequence}")
+        compare_hashes(engine.engine.state, flow.rows(), f"sequence {flow.oracle.venue.sequence}")
+    compare_rows(engine.engine.state, flow.rows(), "the last command")
 
 
 @pytest.mark.skipif(SLOW_KERNELS, reason="the streams are as long as the compiled kernels are given")

@@ -15,6 +15,7 @@ from exchange.core.kernel import Engine
 from exchange.core.records import ANY
 from exchange.core.state import MASS_CANCEL_MAX, TINY, new_state
 from tests.core.differential import (
+    NIGHTS,
     SLOW_KERNELS,
     Differential,
     EngineExchange,
@@ -25,7 +26,7 @@ from tests.core.differential import (
 from tests.core.guarded_streams import guarded_stream
 from tests.core.plans import command
 
-SEEDS, COMMANDS = (3, 700) if SLOW_KERNELS else (20, 2_000)
+SEEDS, COMMANDS = (3, 700) if SLOW_KERNELS else (20 * NIGHTS, 2_000)
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))

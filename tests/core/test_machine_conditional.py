@@ -1,17 +1,21 @@
-"""The engine against the oracle under Hypothesis once more, with orders that wait, hide, follow and hang together."""
+"""The engine against the oracle under Hypothesis once more, with orders that wait, hide, follow and hang together.
+
+They meet every guard on the way: rules that come and go, auctions, breakers that halt, sweeps and countdowns.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import rule
+from hypothesis.stateful import initialize, rule
 
 from exchange.core.codes import (
     AccountRule,
+    AuctionAction,
     CommandFlag,
     CommandKind,
+    KeyRule,
     ListRole,
     ListType,
     OrderType,
@@ -20,9 +24,11 @@ from exchange.core.codes import (
     StpMode,
     SymbolRule,
     TimeInForce,
+    TradingMode,
 )
+from tests.core.guarded_streams import ACCOUNT_VALUES, BREAKER_RULES, DAY_NS, SYMBOL_VALUES
 from tests.core.plans import command
-from tests.core.test_machine import ACCOUNT, CLIENT_ID, EDGE, LOTS, OPENING, PRICE, SETTINGS, TwoExchanges
+from tests.core.test_machine import ACCOUNT, CLIENT_ID, EDGE, LOTS, OPENING, PRICE, SETTINGS, Both
 from tests.oracle.lists import LEGS
 
 NEAR = st.integers(95, 105)
@@ -36,6 +42,10 @@ RULES = (
     SymbolRule.TRAILING_MIN_BIPS,
     SymbolRule.TRAILING_MAX_BIPS,
 )
+NUMBERS = tuple((rule, value) for rule, values in SYMBOL_VALUES.items() for value in values)
+ACCOUNT_NUMBERS = tuple((rule, value) for rule, values in ACCOUNT_VALUES.items() for value in values)
+KEY = st.integers(0, 2)
+OFF = st.sampled_from((False, False, False, True))
 TERMS = st.fixed_dictionaries(
     {
         "order_type": st.sampled_from((OrderType.LIMIT, OrderType.LIMIT_MAKER, OrderType.MARKET, *STOPS, *STOPS)),
@@ -47,6 +57,18 @@ TERMS = st.fixed_dictionaries(
         "trailing_bips": st.sampled_from((0, 0, 0, 100, 300)),
         "iceberg_lots": st.sampled_from((0, 0, 0, 1, 2)),
         "peg_type": st.sampled_from((0, 0, 0, 0, 1, 2)),
+    }
+)
+
+GATHERED = st.fixed_dictionaries(
+    {
+        "account": ACCOUNT,
+        "side": st.sampled_from(list(Side)),
+        "price_ticks": NEAR,
+        "qty_lots": st.integers(1, 9),
+        "stp_mode": st.sampled_from(list(StpMode)),
+        "iceberg_lots": st.sampled_from((0, 0, 1)),
+        "key": KEY,
     }
 )
 
@@ -67,8 +89,11 @@ def sane(terms: dict[str, int]) -> dict[str, int]:
     return fields
 
 
-class TwoConditionalExchanges(TwoExchanges):
-    """All that the plain machine does, and what concerns special orders. One symbol, so that they meet."""
+class TwoConditionalExchanges(Both):
+    """The usual commands, and those that concern special orders and guards. One symbol, so that they meet.
+
+    Nonsense is left to the plain machine: the steps are for what depends on each other.
+    """
 
     opening = (
         OPENING.replace("orders_max=3", "orders_max=6")
@@ -76,7 +101,14 @@ class TwoConditionalExchanges(TwoExchanges):
         .replace("LEVELS 5", "LEVELS 12")
     )
 
-    @rule(account=ACCOUNT, side=st.sampled_from(list(Side)), terms=TERMS, client_id=CLIENT_ID, key=st.integers(0, 2))
+    @initialize(traded=st.sampled_from((True, True, True, False)))
+    def open_the_venue(self, traded: bool) -> None:
+        """Mostly with a first trade, before which nothing can wait for a price."""
+        self.open()
+        if traded:
+            self.meet(price=100, lots=1, first=Side.BUY)
+
+    @rule(account=ACCOUNT, side=st.sampled_from(list(Side)), terms=TERMS, client_id=CLIENT_ID, key=KEY)
     def place_special(self, terms: dict[str, int], client_id: str, **fields: int) -> None:
         self.send(command(CommandKind.PLACE, client_id, symbol=1, **fields | sane(terms)))
 
@@ -166,6 +198,83 @@ class TwoConditionalExchanges(TwoExchanges):
         group = {"scope": Scope.ACCOUNT, "rule": AccountRule.TRADE_GROUP}
         self.send(command(CommandKind.SET_RULE, account=account, value=value, **group))
 
+    @rule(named=st.sampled_from(NUMBERS), off=OFF)
+    def set_guard(self, named: tuple[SymbolRule, int], off: bool) -> None:
+        name, value = named
+        self.send(command(CommandKind.SET_RULE, scope=Scope.SYMBOL, symbol=1, rule=name, value=0 if off else value))
+
+    @rule(account=ACCOUNT, asset=st.sampled_from((1, 2)), named=st.sampled_from(ACCOUNT_NUMBERS), off=OFF)
+    def set_account_guard(self, account: int, asset: int, named: tuple[AccountRule, int], off: bool) -> None:
+        fields = {"rule": named[0], "value": 0 if off else named[1], "asset": asset}
+        self.send(command(CommandKind.SET_RULE, scope=Scope.ACCOUNT, account=account, **fields))
+
+    @rule(key=KEY, value=st.sampled_from((0, 300, 2_000)))
+    def set_key_guard(self, key: int, value: int) -> None:
+        fields = {"rule": KeyRule.NOTIONAL_DAY_MAX_ATOMS, "value": value, "asset": 2}
+        self.send(command(CommandKind.SET_RULE, scope=Scope.KEY, key=key, **fields))
+
+    @rule(bips=st.sampled_from((50, 100, 300)), pause_ns=st.integers(1, 60), auction_ns=st.integers(1, 60))
+    def arm_breaker(self, bips: int, pause_ns: int, auction_ns: int) -> None:
+        """A move beyond the band halts the symbol, and an auction opens it again."""
+        for name, value in zip(BREAKER_RULES, (bips, 3_000, pause_ns, auction_ns), strict=True):
+            self.send(command(CommandKind.SET_RULE, scope=Scope.SYMBOL, symbol=1, rule=name, value=value))
+
+    @rule(price=NEAR, to=NEAR, lots=st.integers(1, 4), first=st.sampled_from(list(Side)))
+    def jolt(self, price: int, to: int, lots: int, first: Side) -> None:
+        """The price goes somewhere, and at once somewhere else: stops are called, breakers trip."""
+        self.meet(price=price, lots=lots, first=first)
+        self.meet(price=to, lots=lots, first=first)
+
+    @rule(action=st.sampled_from(AuctionAction), lasts_ns=st.sampled_from((0, 0, 1, 40)))
+    def auction(self, action: AuctionAction, lasts_ns: int = 0) -> None:
+        end_ts_ns = self.ts_ns + lasts_ns if lasts_ns else 0
+        self.send(command(CommandKind.AUCTION, symbol=1, action=action, end_ts_ns=end_ts_ns))
+
+    @rule(orders=st.lists(GATHERED, min_size=2, max_size=4), ends=st.sampled_from((True, True, False)))
+    def gather(self, orders: list[dict[str, int]], ends: bool) -> None:
+        """Orders that would trade wait in an auction, which tells where they would meet; then it mostly ends."""
+        self.auction(action=AuctionAction.START)
+        for order in orders:
+            fields = {"symbol": 1, "order_type": OrderType.LIMIT, "time_in_force": TimeInForce.GTC}
+            self.send(command(CommandKind.PLACE, **fields | order))
+        self.let_time_pass(passes_ns=0)
+        if ends:
+            self.auction(action=AuctionAction.UNCROSS)
+
+    @rule(passes_ns=st.sampled_from((10, 60, 200, DAY_NS)))
+    def let_time_pass(self, passes_ns: int) -> None:
+        """Long enough for what is timed to end: pauses, auctions, countdowns, windows, days."""
+        self.ts_ns += passes_ns
+        self.send(command(CommandKind.TICK))
+
+    @rule(
+        scope=st.sampled_from((Scope.ACCOUNT, Scope.KEY, Scope.SYMBOL, Scope.VENUE)),
+        account=ACCOUNT,
+        symbol=st.sampled_from((0, 1)),
+        key=KEY,
+    )
+    def mass_cancel(self, **fields: int) -> None:
+        self.send(command(CommandKind.MASS_CANCEL, **fields))
+
+    @rule(account=ACCOUNT, symbol=st.sampled_from((0, 1)), key=KEY, countdown_ns=st.sampled_from((0, 20, 20, 200)))
+    def countdown(self, **fields: int) -> None:
+        self.send(command(CommandKind.COUNTDOWN, **fields))
+
+    @rule(
+        scope=st.sampled_from((Scope.VENUE, Scope.SYMBOL, Scope.ACCOUNT)),
+        mode=st.sampled_from((TradingMode.OPEN, TradingMode.OPEN, *TradingMode)),
+        account=ACCOUNT,
+    )
+    def set_trading_mode(self, mode: TradingMode, **fields: int) -> None:
+        """Any mode; what is halted opens by way of CANCEL_ONLY."""
+        steps = (TradingMode.CANCEL_ONLY, TradingMode.OPEN) if mode is TradingMode.OPEN else (mode,)
+        for step in steps:
+            self.send(command(CommandKind.SET_TRADING_MODE, symbol=1, mode=step, **fields))
+
+    @rule(mode=st.sampled_from((TradingMode.OPEN, TradingMode.HALTED)))
+    def set_withdrawals(self, mode: TradingMode) -> None:
+        self.send(command(CommandKind.SET_TRADING_MODE, scope=Scope.WITHDRAWALS, mode=mode))
+
 
 def as_leg(role: str, side: Side, terms: dict[str, int]) -> dict[str, int]:
     """The terms with a type that the role allows."""
@@ -183,4 +292,4 @@ def as_leg(role: str, side: Side, terms: dict[str, int]) -> dict[str, int]:
 
 
 TestTwoConditionalExchanges: Any = TwoConditionalExchanges.TestCase
-TestTwoConditionalExchanges.settings = settings(SETTINGS, max_examples=max(10, SETTINGS.max_examples // 2))
+TestTwoConditionalExchanges.settings = SETTINGS
