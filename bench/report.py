@@ -1,10 +1,11 @@
-"""`python -m bench`: every benchmark, held against its target and against the previous commit, in bench/RESULTS.md.
+"""`python -m bench`: every benchmark, held against its target and against an earlier commit, in bench/RESULTS.md.
 
 Runs each benchmark in a process of its own and reads its JSON. A wrong result is an error (exit 1). A missed target or
 a regression is written down and is none: times depend on the machine, and only ratios within one run say something.
 
-The previous commit is checked out beside this one (`git worktree`), and its `bench.engine` runs in turns with ours, on
-the same flow. A flow is called slower when the ratio of the best runs is below REGRESSION.
+An earlier commit, the previous one if none is named, is checked out beside this one (`git worktree`), and its
+`bench.engine` runs in turns with ours, on the same flow. A flow is called slower when the ratio of the best runs is
+below REGRESSION.
 """
 
 from __future__ import annotations
@@ -206,7 +207,7 @@ def _worktree(commit: str) -> Iterator[pathlib.Path]:
 
 
 class Comparison(NamedTuple):
-    """Ours against the previous commit, on one flow."""
+    """Ours against an earlier commit, on one flow."""
 
     name: str
     before: float
@@ -218,9 +219,13 @@ class Comparison(NamedTuple):
         return self.now / self.before
 
 
-def compare(rounds: int) -> tuple[str, list[Comparison]]:
-    """(previous commit, best of `rounds` in turns for each flow). Raises BenchFailed, OSError."""
-    commit = _git("rev-parse", "--short=12", "HEAD~1" if _is_clean() else "HEAD")
+def compare(rounds: int, against: str = "") -> tuple[str, list[Comparison]]:
+    """(commit, best of `rounds` in turns with it for each flow). Raises BenchFailed, OSError.
+
+    `against` names a commit, "" the one before this tree.
+    """
+    named = against or ("HEAD~1" if _is_clean() else "HEAD")
+    commit = _git("rev-parse", "--short=12", "--verify", f"{named}^{{commit}}")
     comparisons = []
     with _worktree(commit) as before:
         for name, walk in (("near the touch", "0.02"), ("deep book", "0")):
@@ -283,7 +288,7 @@ def render(results: list[tuple[Bench, Figures | str]], machine: list[str], compa
             lines.append(f"| {bench.name} | | | failed: {result} | **failed** |")
         else:
             lines += _target_rows(bench, result)
-    lines += ["", "## Against the previous commit", "", *comparison, "", "## All figures", ""]
+    lines += ["", "## Against an earlier commit", "", *comparison, "", "## All figures", ""]
     for bench, result in results:
         if not isinstance(result, str):
             lines += [
@@ -303,9 +308,9 @@ def _figure_lines(figures: Figures) -> Iterator[str]:
             yield f"- {key}: {value:,}"
 
 
-def _comparison_lines(rounds: int) -> list[str]:
+def _comparison_lines(rounds: int, against: str) -> list[str]:
     try:
-        commit, comparisons = compare(rounds)
+        commit, comparisons = compare(rounds, against)
     except (BenchFailed, OSError) as error:
         return [f"No comparison: {error}."]
     lines = [f"In turns with commit {commit}, best of {rounds} rounds of `bench.engine`:", ""]
@@ -320,6 +325,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run everything and write RESULTS.md; 1 if a result was wrong or missing, else 0."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="All benchmarks; writes bench/RESULTS.md.")
     parser.add_argument("--quick", action="store_true", help="one run of each, one round of comparison")
+    parser.add_argument("--against", default="", metavar="COMMIT", help="compare with it (default: the previous one)")
     options = parser.parse_args(arguments)
     machine = _machine()
     results: list[tuple[Bench, Figures | str]] = []
@@ -331,8 +337,8 @@ def main(arguments: list[str] | None = None) -> int:
         except BenchFailed as error:
             results.append((bench, str(error)))
             print(f"  failed: {error}")
-    print("the previous commit, in turns with this one ...", flush=True)
-    text = render(results, machine, _comparison_lines(1 if options.quick else ROUNDS))
+    print("an earlier commit, in turns with this one ...", flush=True)
+    text = render(results, machine, _comparison_lines(1 if options.quick else ROUNDS, options.against))
     RESULTS.write_text(text)
     print(text)
     return 1 if any(isinstance(result, str) for _, result in results) else 0
