@@ -38,7 +38,8 @@ class Exchange:
     def __init__(self, data_dir: pathlib.Path, *, demo: bool = True, environ: Mapping[str, str] = {}) -> None:
         self.data_dir = data_dir
         self.demo = demo
-        self.environ = {"HTTP_PORT": "0", "WS_PORT": "0", **environ}
+        # segments are written whole when they are made; four of 64 MB each start would be 25 GB a run
+        self.environ = {"HTTP_PORT": "0", "WS_PORT": "0", "EXCHANGE_SEGMENT_BYTES": str(4 << 20), **environ}
         self.lines: list[str] = []
         self.errors: list[str] = []
         self.ports: dict[str, int] = {}
