@@ -83,7 +83,10 @@ class Round(NamedTuple):
 
 
 class Sender:
-    """Makes signed orders of two accounts: prices around one mid, so that about half of them trade."""
+    """Makes signed orders of two accounts: each crosses whatever waits on the other side.
+
+    So about half of them trade, the others wait for them, and few orders are open at a time.
+    """
 
     def __init__(self, data_dir: pathlib.Path) -> None:
         shell_keys = (data_dir / "demo-keys.env").read_text()
@@ -96,9 +99,10 @@ class Sender:
         """(API key, secret, parameters but for the symbol and the signature) of the next order; good for a minute."""
         self._made += 1
         key, secret = self._keys[self._made % 2]
-        ticks = 6_000_000 + self._random.randrange(-50, 51)
+        side, better = self._random.choice((("BUY", 1), ("SELL", -1)))
+        ticks = 6_000_000 + better * self._random.randrange(51)
         order = {
-            "side": self._random.choice(("BUY", "SELL")),
+            "side": side,
             "type": "LIMIT",
             "timeInForce": "GTC",
             "quantity": "0.0002",
