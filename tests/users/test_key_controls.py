@@ -6,15 +6,15 @@ Where each row of the checklist "gateway and keys" is shown:
     compare               here; tests/gateway/test_signing.py
     unknown key           here; its steps in test_key_judgement.py
     window, replay        here; to the microsecond in tests/gateway/test_signing.py
-    key scopes            here; symbols, notional a day and order rate of a key: issue 5
+    key scopes            here; symbols: tests/operating/test_guarded_venue.py; notional a day: tests/core/test_guards.py
     IP allowlist          here; proxies and lapsing rights in test_key_judgement.py and tests/gateway/test_address.py
     secret storage        test_secrets_at_rest.py; swapped rows in test_keyring.py
     never in the journal  test_key_judgement.py, test_registration.py, test_secrets_at_rest.py
-    revocation            test_revocation.py, test_revocation_live.py; private streams: issue 4
-    rate limits           of logins in test_throttle.py and test_login_controls.py; of requests: issue 4
-    WS                    public so far: tests/marketdata/test_server.py; authentication and Origin: issue 4
+    revocation            test_revocation.py, test_revocation_live.py; private streams: tests/gateway/private
+    rate limits           of logins: test_throttle.py, test_login_controls.py; others: tests/gateway/test_limits_http.py
+    WS                    public: tests/marketdata/test_server.py; authentication: tests/gateway/ws_api
     errors, logs          here
-    pre-trade             foreign ids here; self-trade, quantities and order counts in tests/scenarios; collars: issue 5
+    pre-trade             foreign ids here; self-trade, quantities, order counts, collars: tests/scenarios
 """
 
 from __future__ import annotations
