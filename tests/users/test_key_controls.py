@@ -6,12 +6,12 @@ Where each row of the checklist "gateway and keys" is shown:
     compare               here; tests/gateway/test_signing.py
     unknown key           here; its steps in test_key_judgement.py
     window, replay        here; to the microsecond in tests/gateway/test_signing.py
-    key scopes            here; symbols: tests/operating/test_guarded_venue.py; notional a day: tests/core/test_guards.py
+    key scopes            here; symbols: tests/operating/test_guarded_venue.py; a day: tests/core/test_guards.py
     IP allowlist          here; proxies and lapsing rights in test_key_judgement.py and tests/gateway/test_address.py
     secret storage        test_secrets_at_rest.py; swapped rows in test_keyring.py
     never in the journal  test_key_judgement.py, test_registration.py, test_secrets_at_rest.py
     revocation            test_revocation.py, test_revocation_live.py; private streams: tests/gateway/private
-    rate limits           of logins: test_throttle.py, test_login_controls.py; others: tests/gateway/test_limits_http.py
+    rate limits           of logins: test_throttle.py, test_login_controls.py; tests/gateway/test_limits_http.py
     WS                    public: tests/marketdata/test_server.py; authentication: tests/gateway/ws_api
     errors, logs          here
     pre-trade             foreign ids here; self-trade, quantities, order counts, collars: tests/scenarios
