@@ -27,6 +27,7 @@ from exchange.core.state import TURNS_PER_COMMAND
 
 STOPS = 100_000
 HIGH_TICKS, LOW_TICKS = 1_000_000, 800_000
+Prices = np.ndarray[Any, np.dtype[np.int64]]
 
 
 def _place(side: Side, order_type: OrderType, time_in_force: TimeInForce, **fields: int) -> Buffer:
@@ -45,9 +46,7 @@ def _trade_at(price_ticks: int) -> list[Buffer]:
     ]
 
 
-def _stops(count: int) -> list[Buffer]:
-    """Stops below the last price, in an order that is none."""
-    prices = np.random.default_rng(5).permutation(np.arange(LOW_TICKS, LOW_TICKS + count)) + 1
+def _stops(prices: Prices) -> list[Buffer]:
     return [
         _place(Side.SELL, OrderType.STOP_LOSS, TimeInForce.IOC, account=FIRST_ACCOUNT + 2, stop_price_ticks=int(price))
         for price in prices
@@ -71,11 +70,12 @@ def _entered(events: Buffer) -> list[int]:
 def measure(count: int) -> dict[str, Any]:
     """All figures, of the second of two runs: the first compiles and makes room. Raises Wrong."""
     figures: dict[str, Any] = {}
+    # below the last price, in an order that is none
+    prices = np.random.default_rng(5).permutation(np.arange(LOW_TICKS, LOW_TICKS + count)) + 1
     for _ in range(2):
         engine = Engine(event_slots=1 << 16)
         _timed(engine, [*venue(), *_trade_at(HIGH_TICKS)])
-        stops = _stops(count)
-        accepting_ns, accepted = _timed(engine, stops)
+        accepting_ns, accepted = _timed(engine, _stops(prices))
         passing_ns, events = _timed(engine, _trade_at(LOW_TICKS))
         called = _entered(events)
         tick = slots(1)
@@ -85,7 +85,7 @@ def measure(count: int) -> dict[str, Any]:
             took_ns, events = _timed(engine, [tick.copy()])
             called += _entered(events)
             longest_ns, total_ns, ticks = max(longest_ns, took_ns), total_ns + took_ns, ticks + 1
-        _check(engine, accepted, called, count)
+        _check(engine, accepted, called, prices)
         figures = {
             "ok": True,
             "stops": count,
@@ -98,14 +98,13 @@ def measure(count: int) -> dict[str, Any]:
     return figures
 
 
-def _check(engine: Engine, accepted: Buffer, called: list[int], count: int) -> None:
+def _check(engine: Engine, accepted: Buffer, called: list[int], prices: Prices) -> None:
     """Raises Wrong unless every stop entered once, nearest price first, and nothing is left."""
     records = accepted.reshape(-1).view(ORDER_EVENT)
     ids = records["order_id"][records["kind"] == EventKind.ORDER_ACCEPTED]
-    prices = np.random.default_rng(5).permutation(np.arange(LOW_TICKS, LOW_TICKS + count)) + 1
     expected = [int(order) for order in ids[np.argsort(-prices)]]
     if called != expected:
-        raise Wrong(f"{len(called)} of {count} stops entered, or not nearest price first")
+        raise Wrong(f"{len(called)} of {len(prices)} stops entered, or not nearest price first")
     if engine.state.header[0].open_orders or int(engine.state.balances["locked"].sum()):
         raise Wrong("something is still open or locked")
     invariants.check_all(engine.state)
