@@ -7,18 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from exchange.core.codes import ListRole, ListType, Stage
+from exchange.core.codes import LIST_ROLES, ListRole, Stage
 from exchange.core.invariant import hold_that, open_slots
 from exchange.core.state import LEG, State
-
-ROLES: dict[int, tuple[ListRole, ...]] = {
-    ListType.OCO: (ListRole.ABOVE, ListRole.BELOW),
-    ListType.OTO: (ListRole.WORKING, ListRole.PENDING),
-    ListType.OTOCO: (ListRole.WORKING, ListRole.ABOVE, ListRole.BELOW),
-    ListType.OPO: (ListRole.WORKING, ListRole.PENDING),
-    ListType.OPOCO: (ListRole.WORKING, ListRole.ABOVE, ListRole.BELOW),
-}
-"""The roles of a list's legs in order."""
 
 
 def check_lists(state: State) -> None:
@@ -51,7 +42,7 @@ def _check_legs(state: State, slot: int, orders: dict[int, Any]) -> dict[ListRol
     """The open legs of a list, by role; each must name the list."""
     record = state.lists[slot]
     where = f"list {int(record.list_id)}"
-    roles = ROLES[int(record.list_type)]
+    roles = LIST_ROLES[int(record.list_type)]
     legs = {role: int(record[f"slot_{position}"]) for position, role in enumerate(roles)}
     hold_that(len(roles) == 3 or int(record.slot_2) == 0, f"{where} has as many legs as its type says [24]")
     for position, (role, leg) in enumerate(legs.items()):
@@ -83,7 +74,7 @@ def _check_stages(record: Any, legs: dict[ListRole, int], orders: dict[int, Any]
     none_pending = all(order.stage != Stage.PENDING for order in others)
     hold_that(all_pending if works else none_pending, f"the legs of {where} wait exactly for their WORKING [24]")
     if works:
-        whole = len(others) == len(ROLES[int(record.list_type)]) - 1
+        whole = len(others) == len(LIST_ROLES[int(record.list_type)]) - 1
         hold_that(whole, f"all legs of {where} are there as long as WORKING is [24]")
     if len(others) == 2:
         untouched = all(int(order.filled_lots) == 0 for order in others)

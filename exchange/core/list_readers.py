@@ -13,14 +13,12 @@ import numpy as np
 from numpy.lib.recfunctions import repack_fields
 from numpy.typing import NDArray
 
-from exchange.core.codes import ListType
+from exchange.core.codes import LIST_ROLES
 from exchange.core.order_readers import find_order
 from exchange.core.records import CLIENT_ID_BYTES
 from exchange.core.state import State
 from exchange.core.state_records import CLIENT_ID_WORDS
 
-_TRIPLES = frozenset(map(int, (ListType.OTOCO, ListType.OPOCO)))
-"""Lists of three legs; the others have two."""
 _NUMBERS = ["list_id", "first_order_id", "list_type", "symbol"]
 _CLIENT_ID = np.dtype(CLIENT_ID_WORDS)
 _WORDS = list(_CLIENT_ID.fields or ())
@@ -42,7 +40,7 @@ class OpenList(NamedTuple):
     @property
     def order_ids(self) -> range:
         """Its legs, open and closed."""
-        return range(self.first_order_id, self.first_order_id + (3 if self.list_type in _TRIPLES else 2))
+        return range(self.first_order_id, self.first_order_id + len(LIST_ROLES[self.list_type]))
 
 
 def list_rows(state: State, account: int, list_id: int = 0, client_id: str = "") -> Rows:

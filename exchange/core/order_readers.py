@@ -254,7 +254,7 @@ def find_order(state: State, account: int, order_id: int = 0, client_id: str = "
     return view if not (order_id and client_id) or view.client_id == client_id else None
 
 
-def compile_now(state: State) -> None:
+def compile_order_readers(state: State) -> None:
     """Compile what is not compiled yet, before anybody waits for it."""
     _copy_owned(state, 0, 0, _copies(1))
     find_order(state, 0)

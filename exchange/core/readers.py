@@ -14,11 +14,12 @@ from exchange.core.codes import Account, Phase, SymbolRule, TradingMode
 from exchange.core.compile import i64, kernel
 from exchange.core.order_readers import (
     OrderView,
-    compile_now,
+    compile_order_readers,
     each_open_order,
     find_order,
     open_orders,
 )
+from exchange.core.reference_price import reference_price_at
 from exchange.core.state import SIDES, SYMBOL_RULES, State
 from exchange.core.triggers import next_due
 
@@ -40,6 +41,7 @@ __all__ = [
     "market",
     "next_due_ts_ns",
     "open_orders",
+    "reference_ticks",
     "symbol_rules",
     "symbols",
 ]
@@ -177,6 +179,23 @@ def market(state: State, symbol: int) -> MarketView:
     """The last price and the phase of a symbol."""
     row = state.markets[symbol]
     return MarketView._make(int(row[field]) for field in MarketView._fields)
+
+
+@kernel
+def _reference_ticks(state: State, symbol: int, ts_ns: int) -> int:
+    return reference_price_at(state, symbol, ts_ns)
+
+
+def reference_ticks(state: State, symbol: int, ts_ns: int) -> int:
+    """The price that an order entering at `ts_ns` is measured from, in ticks; 0: none."""
+    return int(_reference_ticks(state, symbol, ts_ns))
+
+
+def compile_now(state: State) -> None:
+    """Compile what is not compiled yet, before anybody waits for it."""
+    compile_order_readers(state)
+    reference_ticks(state, 0, 0)
+    next_due_ts_ns(state)
 
 
 @kernel

@@ -85,12 +85,12 @@ def count_trade(state: State, symbol: int, price_ticks: int, lots: int) -> None:
 
 
 @part
-def reference_price(state: State, symbol: int) -> int:
+def reference_price_at(state: State, symbol: int, ts_ns: int) -> int:
     """The volume-weighted mean price of the window, else the last price, 0 if the symbol never traded."""
     window_ns = symbol_rule(state, symbol, SymbolRule.REFERENCE_WINDOW_NS)
     lots = high = low = i64(0)
     if window_ns != 0:
-        number = bucket_number(i64(state.header[0].ts_ns), window_ns)
+        number = bucket_number(ts_ns, window_ns)
         for position in range(symbol * BUCKETS, (symbol + 1) * BUCKETS):
             bucket = state.reference_buckets[position]
             if bucket.lots != 0 and number - BUCKETS < bucket.number <= number:
@@ -99,6 +99,12 @@ def reference_price(state: State, symbol: int) -> int:
                 high += bucket.sum_high + (low >> _LIMB_BITS)
                 low &= MAX_ATOMS
     return quotient(high, low, lots) if lots != 0 else i64(state.markets[symbol].last_ticks)
+
+
+@inlined
+def reference_price(state: State, symbol: int) -> int:
+    """The reference price for the command that is being applied."""
+    return reference_price_at(state, symbol, i64(state.header[0].ts_ns))
 
 
 @part

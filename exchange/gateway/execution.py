@@ -1,7 +1,6 @@
 """The routes about the range of execution: which bounds symbols have, and the price that they are measured from.
 
-Owns the reading of the reference price; the engine computes its own when an order enters, by section 20 of
-docs/engine-guards.md. Never submits a command.
+Never submits a command.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import orjson
 
 from exchange.core import readers
 from exchange.core.codes import SymbolRule
-from exchange.core.state import BUCKETS, State
+from exchange.core.state import State
 from exchange.gateway.catalogue import SYMBOL_STATUS
 from exchange.gateway.errors import Refusal, bad_combination
 from exchange.gateway.orders import symbol_rules
@@ -24,7 +23,6 @@ from exchange.gateway.symbols import Guards, multiplier, status_of
 from exchange.gateway.turns import json_array
 from exchange.gateway.venue import Venue
 
-_LIMB_BITS = 62
 _BOUNDS = {
     SymbolRule.RANGE_UP_BIPS: ("bidLimitMultUp", "askLimitMultUp"),
     SymbolRule.RANGE_DOWN_BIPS: ("bidLimitMultDown", "askLimitMultDown"),
@@ -32,23 +30,10 @@ _BOUNDS = {
 """The fields of PRICE_RANGE that show a rule; both sides have the same bounds."""
 
 
-def reference_ticks(state: State, symbol: int, ts_ns: int) -> int:
-    """The price that an order entering at `ts_ns` is measured from, in ticks; 0: none. A reader for the pipeline."""
-    window_ns = readers.symbol_rules(state, symbol).get(SymbolRule.REFERENCE_WINDOW_NS, 0)
-    lots = total = 0
-    if window_ns:
-        now = ts_ns // max(window_ns // BUCKETS, 1)
-        for bucket in state.reference_buckets[symbol * BUCKETS : (symbol + 1) * BUCKETS]:
-            if now - BUCKETS < int(bucket.number) <= now:
-                lots += int(bucket.lots)
-                total += (int(bucket.sum_high) << _LIMB_BITS) + int(bucket.sum_low)
-    return total // lots if lots else readers.market(state, symbol).last_ticks
-
-
 def _reference(state: State, symbol: int) -> tuple[int, int]:
     """The reference price as it is now, and now: never before the command that was the last."""
     now_ns = max(time.time_ns(), int(state.header[0].ts_ns))
-    return reference_ticks(state, symbol, now_ns), now_ns
+    return readers.reference_ticks(state, symbol, now_ns), now_ns
 
 
 def range_rules(guards: Guards) -> list[dict[str, Any]]:

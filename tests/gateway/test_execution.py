@@ -7,7 +7,8 @@ import random
 import pytest
 
 from exchange.core.codes import SymbolRule
-from exchange.gateway.execution import range_rules, reference_ticks
+from exchange.core.readers import reference_ticks
+from exchange.gateway.execution import range_rules
 from tests.core.differential import EngineExchange, OracleExchange
 from tests.oracle.guards import reference_price
 from tests.scenarios.language import parse_command
