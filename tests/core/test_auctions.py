@@ -28,6 +28,7 @@ from exchange.core.codes import (
 from exchange.core.compile import i64
 from exchange.core.readers import next_due_ts_ns
 from exchange.core.state import MAX_ATOMS
+from tests.core.differential import NIGHTS
 from tests.core.guarded_venue import ANN, BOB, CID, Told, Venue, fields, kinds, refused
 
 BUY, SELL = Side.BUY, Side.SELL
@@ -230,7 +231,7 @@ def test_stops_that_the_auction_calls_have_their_turn_after_it() -> None:
     assert {event["command_kind"] for event in told if "command_kind" in event} == {CommandKind.AUCTION}
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(6 * NIGHTS))
 def test_venue_with_everything_at_once_keeps_its_invariants(seed: int) -> None:
     """Random commands with all guards, phases and sweeps; `Venue.run` checks every invariant after each."""
     chance = random.Random(seed)
