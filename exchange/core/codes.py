@@ -161,16 +161,6 @@ class ListRole(IntEnum):
     BELOW = 4
 
 
-LIST_ROLES: dict[int, tuple[ListRole, ...]] = {
-    ListType.OCO: (ListRole.ABOVE, ListRole.BELOW),
-    ListType.OTO: (ListRole.WORKING, ListRole.PENDING),
-    ListType.OTOCO: (ListRole.WORKING, ListRole.ABOVE, ListRole.BELOW),
-    ListType.OPO: (ListRole.WORKING, ListRole.PENDING),
-    ListType.OPOCO: (ListRole.WORKING, ListRole.ABOVE, ListRole.BELOW),
-}
-"""The roles of a list's legs in order."""
-
-
 class ListStatus(IntEnum):
     """Where a list stands (LIST_CHANGED events)."""
 

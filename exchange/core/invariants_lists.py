@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from exchange.core.codes import LIST_ROLES, ListRole, Stage
+from exchange.core.codes import ListRole, Stage
 from exchange.core.invariant import hold_that, open_slots
+from exchange.core.records import LIST_ROLES
 from exchange.core.state import LEG, State
 
 

@@ -13,9 +13,8 @@ import numpy as np
 from numpy.lib.recfunctions import repack_fields
 from numpy.typing import NDArray
 
-from exchange.core.codes import LIST_ROLES
 from exchange.core.order_readers import find_order
-from exchange.core.records import CLIENT_ID_BYTES
+from exchange.core.records import CLIENT_ID_BYTES, LIST_ROLES
 from exchange.core.state import State
 from exchange.core.state_records import CLIENT_ID_WORDS
 

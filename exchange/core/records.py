@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from exchange.core.codes import CommandKind
+from exchange.core.codes import CommandKind, ListRole, ListType
 
 RECORD_BYTES = 128
 CLIENT_ID_BYTES = 36
@@ -99,6 +99,14 @@ LIST = record(  # PLACE_LIST: opens a linked run of legs
     ("symbol", "<i4", 28),
     *CLIENT_ID,  # of the list; all zero: none
 )
+LIST_ROLES: dict[int, tuple[ListRole, ...]] = {
+    ListType.OCO: (ListRole.ABOVE, ListRole.BELOW),
+    ListType.OTO: (ListRole.WORKING, ListRole.PENDING),
+    ListType.OTOCO: (ListRole.WORKING, ListRole.ABOVE, ListRole.BELOW),
+    ListType.OPO: (ListRole.WORKING, ListRole.PENDING),
+    ListType.OPOCO: (ListRole.WORKING, ListRole.ABOVE, ListRole.BELOW),
+}
+"""The legs that follow a PLACE_LIST, in order."""
 SWEEP = record(  # MASS_CANCEL
     *HEAD,
     ("scope", "u1", 18),  # Scope
