@@ -46,7 +46,9 @@ def match(venue: Venue, symbol: Symbol, taker: Order) -> None:
             prices.append(maker.price_ticks)
             _trade(venue, symbol, taker, maker)
     if taker.leaves_lots == 0 and (prices or taken_lots):
-        _end(venue, taker, taken_lots)
+        venue.end(taker, OrderStatus.EXPIRED_IN_MATCH if taken_lots else OrderStatus.FILLED, taken_lots)
+        follow_end(venue, taker)
+        venue.remember(taker)
     observe(symbol, prices)
     if out_of_range:
         close(venue, taker, CloseReason.PRICE_RANGE)
@@ -146,12 +148,7 @@ def _prevent(venue: Venue, symbol: Symbol, taker: Order, maker: Order) -> int:
         if lots:
             take_off(venue, order, lots)
     if maker.leaves_lots == 0:
-        _end(venue, maker, maker_lots)
+        venue.close(maker, OrderStatus.EXPIRED_IN_MATCH, maker_lots)
+        follow_end(venue, maker)
     show_next_part(venue, symbol, maker)
     return taker_lots
-
-
-def _end(venue: Venue, order: Order, taken_lots: int) -> None:
-    """Nothing is left of an order: a trade took the last of it, or prevention these lots."""
-    venue.close(order, OrderStatus.EXPIRED_IN_MATCH if taken_lots else OrderStatus.FILLED, taken_lots)
-    follow_end(venue, order)

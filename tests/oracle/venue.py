@@ -289,13 +289,18 @@ class Venue:
             self.symbols[order.symbol].trailing.remove(order)
 
     def close(self, order: Order, status: OrderStatus, lots: int) -> None:
-        """Take an order out of the venue, from where it stands into the window when it has a client id.
+        """Take an order out of the venue, from where it stands into the window; `lots` as in `end`."""
+        self.end(order, status, lots)
+        self.remember(order)
 
-        `lots` is what its last event took away without a trade.
-        """
+    def end(self, order: Order, status: OrderStatus, lots: int) -> None:
+        """An order stands nowhere any more; `lots` is what its last event took away without a trade."""
         self.take_out(order)
         order.closed_as, order.closed_lots, order.leaves_lots = status, lots, 0
         self.open_orders.pop(order.order_id, None)
+
+    def remember(self, order: Order) -> None:
+        """Put an order that has ended into the window, if it has a client id."""
         if names_an_order(order.client_id):
             self.window.append((self.next_ordinal, order))
             self.next_ordinal += 1
