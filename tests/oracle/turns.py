@@ -73,7 +73,7 @@ def _go_to_work(venue: Venue, symbol: Symbol, order: Order) -> None:
     called = condition_holds(symbol, order)
     follows = called and order.trailing_bips != 0
     stage = Stage.TRAIL if follows else first_stage(order)
-    if (follows or not called) and venue.is_full_of_levels() and needs_level(symbol, order, stage):
+    if not called and venue.is_full_of_levels() and needs_level(symbol, order, stage):
         close(venue, order, CloseReason.NO_LEVEL)
         return
     order.stage = stage
