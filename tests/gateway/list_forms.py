@@ -72,15 +72,9 @@ def placed(trader: Trader, kind: str, **changes: str | None) -> Json:
     return body
 
 
-def seen(trader: Trader, leg: Json) -> Json:
-    """GET order of a leg."""
-    body: Json = trader.call("GET", "/v1/order", symbol="BTC_USDT", orderId=leg["orderId"]).json
-    return body
-
-
 def statuses(trader: Trader, answer: Json) -> list[str]:
     """How far the legs of a list are."""
-    return [seen(trader, leg)["status"] for leg in answer["orders"]]
+    return [trader.seen(leg)["status"] for leg in answer["orders"]]
 
 
 def refusal(answer: Answer) -> tuple[int, int, str]:

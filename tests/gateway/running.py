@@ -163,6 +163,10 @@ class Trader:
         """A signed request: form body for POST and PUT, query for the rest."""
         return self.signed_form(method, path, params)
 
+    def seen(self, placed: Mapping[str, Any]) -> Any:
+        """What GET order says of an order, or a leg, on BTC_USDT."""
+        return self.call("GET", "/v1/order", symbol="BTC_USDT", orderId=placed["orderId"]).json
+
     def order(self, side: str, quantity: str, price: str, /, **more: object) -> Answer:
         """POST a LIMIT GTC order on BTC_USDT unless `more` says otherwise."""
         form: dict[str, object] = {

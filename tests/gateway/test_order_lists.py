@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.gateway.list_forms import FORMS, LEGS, mark, placed, refusal, seen, send, statuses
+from tests.gateway.list_forms import FORMS, LEGS, mark, placed, refusal, send, statuses
 from tests.gateway.running import Exchange, Trader
 
 Pair = tuple[Trader, Trader]
@@ -102,7 +102,7 @@ def test_a_stop_of_a_pair_that_triggers_ends_the_other_and_sells(traders: Pair) 
     assert bob.order("BUY", "0.02", "48900").json["status"] == "NEW"
     mark((alice, bob), "49000")
     assert statuses(alice, pair) == ["EXPIRED", "FILLED"]
-    assert seen(alice, pair["orders"][1])["cummulativeQuoteQty"] == "489.00000000"
+    assert alice.seen(pair["orders"][1])["cummulativeQuoteQty"] == "489.00000000"
     bob.call("DELETE", "/v1/openOrders", symbol="BTC_USDT")
     mark(traders, "50000")
 
@@ -136,7 +136,7 @@ def test_the_pending_leg_starts_when_the_working_one_is_filled(traders: Pair, ki
     assert statuses(alice, both) == ["PARTIALLY_FILLED", "PENDING_NEW"]
     assert bob.order("SELL", "0.006", "49000").json["status"] == "FILLED"
     assert statuses(alice, both) == ["FILLED", "NEW"]
-    pending = seen(alice, both["orders"][1])
+    pending = alice.seen(both["orders"][1])
     # 0.01 less 0.1 %, each fill's fee for itself, down to a step of the lot
     assert pending["origQty"] == ("0.01000000" if kind == "oto" else "0.00999000")
     assert pending["isWorking"] is True
@@ -153,7 +153,7 @@ def test_the_pending_pair_starts_and_one_leg_ends_the_other(traders: Pair, kind:
     three = placed(alice, kind, workingPrice="49000", pendingAbovePrice="51000")
     assert bob.order("SELL", "0.01", "49000").json["status"] == "FILLED"
     assert statuses(alice, three) == ["FILLED", "NEW", "NEW"]
-    assert [seen(alice, leg)["isWorking"] for leg in three["orders"][1:]] == [True, False]
+    assert [alice.seen(leg)["isWorking"] for leg in three["orders"][1:]] == [True, False]
     assert bob.order("BUY", "0.001", "51000").json["status"] == "FILLED"
     assert statuses(alice, three) == ["FILLED", "PARTIALLY_FILLED", "EXPIRED"]
     done = alice.call("DELETE", "/v1/orderList", symbol="BTC_USDT", orderListId=three["orderListId"]).json
@@ -196,7 +196,7 @@ def test_a_pending_stop_waits_twice(traders: Pair) -> None:
     pending = both["orderReports"][1]
     assert (pending["status"], pending["trailingDelta"], pending["trailingTime"]) == ("PENDING_NEW", 100, -1)
     assert bob.order("SELL", "0.01", "49000").json["status"] == "FILLED"
-    found = seen(alice, pending)
+    found = alice.seen(pending)
     assert (found["status"], found["isWorking"], found["workingTime"]) == ("NEW", False, -1)
     done = alice.call("DELETE", "/v1/orderList", symbol="BTC_USDT", orderListId=both["orderListId"]).json
     assert done["orderReports"][0]["trailingDelta"] == 100
@@ -220,7 +220,7 @@ def test_legs_may_hide_follow_and_end_by_a_date(traders: Pair) -> None:
     assert (above["icebergQty"], above["clientOrderId"]) == ("0.00200000", "upper")
     assert (below["trailingDelta"], below["timeInForce"], below["stopPrice"]) == (50, "GTD", "15000.00000000")
     assert {above["selfTradePreventionMode"], below["selfTradePreventionMode"]} == {"NONE"}
-    assert seen(alice, below)["goodTillDate"] == int(until)
+    assert alice.seen(below)["goodTillDate"] == int(until)
     peg = {"belowPegPriceType": "PRIMARY_PEG", "belowPegOffsetType": "PRICE_LEVEL", "belowPegOffsetValue": "1"}
     pegged = placed(alice, "oco", belowPrice=None, **peg)["orderReports"][1]
     assert (pegged["pegPriceType"], pegged["pegOffsetValue"]) == ("PRIMARY_PEG", 1)

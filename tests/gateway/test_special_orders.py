@@ -31,24 +31,18 @@ def stop(trader: Trader, side: str, quantity: str, **more: object) -> Json:
     return body
 
 
-def seen(trader: Trader, placed: Json) -> Json:
-    """GET order."""
-    body: Json = trader.call("GET", "/v1/order", symbol="BTC_USDT", orderId=placed["orderId"]).json
-    return body
-
-
 def test_a_stop_waits_and_goes_to_the_market_when_its_price_is_traded(traders: Pair) -> None:
     alice, bob = traders
     mark(traders, "50000")
     waiting = stop(alice, "SELL", "0.01", stopPrice="49500")
     assert (waiting["status"], waiting["workingTime"], waiting["fills"]) == ("NEW", -1, [])
-    one = seen(alice, waiting)
+    one = alice.seen(waiting)
     assert (one["isWorking"], one["workingTime"], one["stopPrice"]) == (False, -1, "49500.00000000")
     assert bob.order("BUY", "0.05", "49000").json["status"] == "NEW"
     assert bob.order("BUY", "0.001", "49500").json["status"] == "NEW"
     trigger = alice.order("SELL", "0.001", "49500").json
     assert (trigger["status"], trigger["executedQty"], len(trigger["fills"])) == ("FILLED", "0.00100000", 1)
-    done = seen(alice, waiting)
+    done = alice.seen(waiting)
     assert (done["status"], done["cummulativeQuoteQty"]) == ("FILLED", "490.00000000")
 
 
@@ -61,8 +55,8 @@ def test_a_placement_is_answered_with_what_it_gives_to_a_stop_that_it_triggers(t
     assert (bought["status"], bought["executedQty"]) == ("PARTIALLY_FILLED", "0.03000000")
     assert [fill["qty"] for fill in bought["fills"]] == ["0.01000000", "0.02000000"]
     assert {fill["commissionAsset"] for fill in bought["fills"]} == {"BTC"}
-    assert seen(alice, bought)["executedQty"] == bought["executedQty"]
-    assert seen(bob, waiting)["status"] == "FILLED"
+    assert alice.seen(bought)["executedQty"] == bought["executedQty"]
+    assert bob.seen(waiting)["status"] == "FILLED"
 
 
 def test_a_stop_on_the_wrong_side_of_the_market_would_trigger_at_once(traders: Pair) -> None:
@@ -89,8 +83,8 @@ def test_a_trailing_stop_follows_the_price_up_and_sells_when_it_comes_back(trade
     for price, status in (("50491", "NEW"), ("50490", "FILLED")):  # 1% below 51000 is 50490
         assert bob.order("BUY", "0.001", price).json["status"] == "NEW"
         assert alice.order("SELL", "0.001", price).json["status"] == "FILLED"
-        assert seen(alice, following)["status"] == status
-    assert seen(alice, following)["cummulativeQuoteQty"] == "500.00000000"
+        assert alice.seen(following)["status"] == status
+    assert alice.seen(following)["cummulativeQuoteQty"] == "500.00000000"
 
 
 def test_an_iceberg_sells_part_after_part(traders: Pair) -> None:
@@ -100,7 +94,7 @@ def test_an_iceberg_sells_part_after_part(traders: Pair) -> None:
     behind = alice.order("SELL", "0.01", "60000").json
     bought = bob.order("BUY", "0.05", "60000").json
     assert [fill["qty"] for fill in bought["fills"]] == ["0.02000000", "0.01000000", "0.02000000"]
-    assert seen(alice, behind)["status"] == "FILLED"
+    assert alice.seen(behind)["status"] == "FILLED"
     smaller = {"symbol": "BTC_USDT", "orderId": iceberg["orderId"], "newQty": "0.05"}
     amended = alice.call("PUT", "/v1/order/amend/keepPriority", **smaller).json["amendedOrder"]
     assert (amended["qty"], amended["icebergQty"]) == ("0.05000000", "0.02000000")
@@ -156,7 +150,7 @@ def test_an_order_may_be_replaced_by_one_that_waits(traders: Pair) -> None:
     replaced = alice.call("POST", "/v1/order/cancelReplace", **form).json
     placed = replaced["newOrderResponse"]
     assert (placed["stopPrice"], placed["workingTime"], placed["type"]) == ("55000.00000000", -1, "STOP_LOSS_LIMIT")
-    assert seen(alice, placed)["goodTillDate"] == until
+    assert alice.seen(placed)["goodTillDate"] == until
     again = {**form, "cancelOrderId": placed["orderId"], "stopPrice": "54000"}
     replaced = alice.call("POST", "/v1/order/cancelReplace", **again).json
     assert replaced["cancelResponse"]["stopPrice"] == "55000.00000000"
