@@ -151,8 +151,9 @@ def _judge_leg(venue: Venue, opening: Command, legs: list[Command], leg: Command
     list_type = ListType(opening["list_type"])
     client_id = leg["client_id"]
     if names_an_order(client_id):
-        taken = (leg["account"], client_id) in venue.by_client_id
-        given_twice = any(client_id == one.order.client_id for one in before)
+        given = (leg["account"], client_id)
+        taken = given in venue.by_client_id
+        given_twice = any(given == (one.order.account, one.order.client_id) for one in before)
         refuse_if(taken or given_twice, RejectCode.CLIENT_ORDER_ID_CONFLICT)
     pending = list_type is not ListType.OCO and leg["list_role"] != ListRole.WORKING
     judged = judge(venue, leg, Place(list_type, pending, before))
