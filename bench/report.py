@@ -4,8 +4,8 @@ Runs each benchmark in a process of its own and reads its JSON. A wrong result i
 a regression is written down and is none: times depend on the machine, and only ratios within one run say something.
 
 An earlier commit, the previous one if none is named, is checked out beside this one (`git worktree`), and its
-`bench.engine` runs in turns with ours, on the same flow. A flow is called slower when the ratio of the best runs is
-below REGRESSION.
+`bench.engine` runs in turns with ours, on the same flow. A flow is called slower when the median of the ratios of the
+turns is below REGRESSION.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import operator
 import os
 import pathlib
 import platform
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -28,7 +29,7 @@ from typing import Any, NamedTuple
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "RESULTS.md"
 REGRESSION = 0.85
-ROUNDS = 3
+ROUNDS = 7
 TIMEOUT_S = 1_800
 
 Figures = dict[str, Any]
@@ -207,20 +208,30 @@ def _worktree(commit: str) -> Iterator[pathlib.Path]:
 
 
 class Comparison(NamedTuple):
-    """Ours against an earlier commit, on one flow."""
+    """An earlier commit against ours, on one flow: commands a second of both, turn by turn."""
 
     name: str
-    before: float
-    now: float
+    turns: list[tuple[float, float]]
+
+    @property
+    def ratios(self) -> list[float]:
+        """Of each turn, lowest first; above one: faster now. What disturbs the machine for long disturbs both alike."""
+        return sorted(now / before for before, now in self.turns)
 
     @property
     def ratio(self) -> float:
-        """Above one: faster now."""
-        return self.now / self.before
+        return statistics.median(self.ratios)
+
+    def row(self) -> str:
+        """A line of the table."""
+        before, now = (max(speeds) for speeds in zip(*self.turns, strict=True))
+        verdict = "**slower**" if self.ratio < REGRESSION else ""
+        spread = f"{self.ratios[0]:.2f} to {self.ratios[-1]:.2f}"
+        return f"| {self.name} | {before:,.0f} | {now:,.0f} | {self.ratio:.2f} | {spread} | {verdict} |"
 
 
 def compare(rounds: int, against: str = "") -> tuple[str, list[Comparison]]:
-    """(commit, best of `rounds` in turns with it for each flow). Raises BenchFailed, OSError.
+    """(commit, so many turns with it on each flow). Raises BenchFailed, OSError.
 
     `against` names a commit, "" the one before this tree.
     """
@@ -230,11 +241,11 @@ def compare(rounds: int, against: str = "") -> tuple[str, list[Comparison]]:
     with _worktree(commit) as before:
         for name, walk in (("near the touch", "0.02"), ("deep book", "0")):
             arguments = (*_ENGINE, "--walk", walk, "--runs", "3")
-            best = {before: 0.0, ROOT: 0.0}
+            turns = []
             for _ in range(rounds):
-                for tree in best:
-                    best[tree] = max(best[tree], float(run_bench(arguments, tree)["commands_per_second"]))
-            comparisons.append(Comparison(name, best[before], best[ROOT]))
+                then, now = (float(run_bench(arguments, tree)["commands_per_second"]) for tree in (before, ROOT))
+                turns.append((then, now))
+            comparisons.append(Comparison(name, turns))
     return commit, comparisons
 
 
@@ -313,12 +324,9 @@ def _comparison_lines(rounds: int, against: str) -> list[str]:
         commit, comparisons = compare(rounds, against)
     except (BenchFailed, OSError) as error:
         return [f"No comparison: {error}."]
-    lines = [f"In turns with commit {commit}, best of {rounds} rounds of `bench.engine`:", ""]
-    lines += ["| flow | before | now | ratio | |", "|---|---|---|---|---|"]
-    for one in comparisons:
-        verdict = "**slower**" if one.ratio < REGRESSION else ""
-        lines.append(f"| {one.name} | {one.before:,.0f} | {one.now:,.0f} | {one.ratio:.2f} | {verdict} |")
-    return lines
+    told = f"`bench.engine` in {rounds} turns with commit {commit}: the best of each, the median of the turns' ratios."
+    head = ("| flow | before | now | ratio | turns | |", "|---|---|---|---|---|---|")
+    return [told, "", *head, *(one.row() for one in comparisons)]
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -88,4 +88,6 @@ def test_results_name_missed_targets_failures_and_regressions() -> None:
     text = report.render([(bench, {"commands_per_second": 99}), (bench, "it fell over")], ["- Machine: m"], ["none"])
     assert "| b | speed | >= 100 commands/s | 99.00 commands/s | **missed** |" in text
     assert "failed: it fell over" in text
-    assert report.Comparison("x", 100.0, 84.0).ratio < report.REGRESSION < report.Comparison("x", 100.0, 86.0).ratio
+    slower, equal = report.Comparison("x", [(100, 84), (50, 60), (200, 160)]), report.Comparison("x", [(100, 86)])
+    assert slower.ratio < report.REGRESSION < equal.ratio
+    assert slower.row() == "| x | 200 | 160 | 0.84 | 0.80 to 1.20 | **slower** |"
