@@ -30,7 +30,7 @@ from exchange.gateway.errors import DUPLICATE_ORDER, NEW_ORDER_REJECTED, Refusal
 from exchange.gateway.order_forms import STOPS
 from exchange.gateway.placing import Placement, Terms
 from exchange.gateway.symbols import Rules
-from exchange.gateway.wire import KIND_AT, OrderEvent, order_event, prevented, trade
+from exchange.gateway.wire import KIND_AT, ListEvent, OrderEvent, order_event, prevented, trade
 
 Json = dict[str, Any]
 PLAIN = Terms()
@@ -293,7 +293,7 @@ def _trailing_time(view: OrderView, unit_ns: int) -> int | None:
     return None if view.stop_price_ticks or view.list_id else view.created_ts_ns // unit_ns
 
 
-def client_id_text(event: OrderEvent) -> str:
+def client_id_text(event: OrderEvent | ListEvent) -> str:
     """The client id of an event without its padding."""
     return event.client_id.rstrip(b"\0").decode("ascii")
 

@@ -1,4 +1,4 @@
-"""The routes that place and cancel order lists.
+"""The routes that place and cancel order lists, and the one that cancels all that is open on a symbol.
 
 A list is placed by one run of commands, of which the engine accepts all or none. One is canceled by canceling its first
 open leg, which takes the others along; where that leg ended just before, by the next one. Each route checks the age of
@@ -6,6 +6,8 @@ the request once more, waits for durability and answers from the events.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
 
 from exchange.core import readers
 from exchange.core.codes import CommandKind, EventKind, ListStatus, RejectCode
@@ -25,12 +27,13 @@ from exchange.gateway.errors import (
 from exchange.gateway.list_answers import list_head
 from exchange.gateway.list_placing import ListPlacement, list_placement
 from exchange.gateway.order_forms import LISTS, ListForm
-from exchange.gateway.orders import events_of, named_order, symbol_rules, terms_of
+from exchange.gateway.orders import UNKNOWN_ORDER, check_accepted, events_of, named_order, symbol_rules, terms_of
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
 from exchange.gateway.symbols import Rules
+from exchange.gateway.turns import json_array
 from exchange.gateway.venue import Venue
-from exchange.gateway.wire import KIND_AT, ListEvent, list_event, order_event, target
+from exchange.gateway.wire import KIND_AT, ListEvent, OrderEvent, list_event, order_event, target
 
 _ACCEPTED, _CLOSED, _REJECTED = int(EventKind.ORDER_ACCEPTED), int(EventKind.ORDER_CLOSED), int(EventKind.REJECTED)
 _LIST_CHANGED = int(EventKind.LIST_CHANGED)
@@ -100,19 +103,16 @@ def _placed(placement: ListPlacement, events: bytes, unit_ns: int) -> answers.Js
         placement.client_id,
         begun.ts_ns // unit_ns,
         ((order_id, leg.client_id) for order_id, leg, _ in legs),
-        is_done=_done(events, begun.list_id) is not None,
+        is_done=begun.list_id in _ended(events),
     )
     return head | {"orderReports": reports}
 
 
-def _done(events: bytes, list_id: int) -> ListEvent | None:
-    """What ends a list within the events of a command, if they end it."""
-    for at in range(0, len(events), RECORD_BYTES):
-        if events[at + KIND_AT] == _LIST_CHANGED:
-            event = list_event(events, at)
-            if event.list_id == list_id and event.list_status == ListStatus.DONE:
-                return event
-    return None
+def _ended(events: bytes) -> dict[int, ListEvent]:
+    """The lists that ended within the events of a command, by id: their LIST_CHANGED."""
+    slots = range(0, len(events), RECORD_BYTES)
+    changed = (list_event(events, at) for at in slots if events[at + KIND_AT] == _LIST_CHANGED)
+    return {event.list_id: event for event in changed if event.list_status == ListStatus.DONE}
 
 
 async def cancel(venue: Venue, call: Call) -> Reply:
@@ -132,31 +132,58 @@ async def cancel(venue: Venue, call: Call) -> Reply:
         command = target(CommandKind.CANCEL, account, symbol=rules.symbol, order_id=leg)
         (events,) = await venue.run((command,), cancel=True, cancel_id=cancel_id)
         told += events
-        done = _done(told, one.list_id)
+        done = _ended(told).get(one.list_id)
         if done is not None:
-            return Reply(_canceled(venue, rules, one.client_id, done, told, cancel_id, call.unit_ns), done.sequence)
+            closed = {event.order_id: event for event in events_of(told, _CLOSED)}
+            return Reply(_canceled(venue, rules, done, closed, cancel_id, call.unit_ns), done.sequence)
         first = order_event(events)
         if first.kind == _REJECTED and first.reject != RejectCode.UNKNOWN_ORDER:
             raise refused(first.reject, CommandKind.CANCEL)
     raise Refusal(400, CANCEL_REJECTED, UNKNOWN_LIST)
 
 
+async def cancel_all(venue: Venue, call: Call) -> Reply:
+    """DELETE openOrders: cancel every open order of the account on one symbol, and with them every list."""
+    rules = symbol_rules(call)
+    command = target(CommandKind.CANCEL_ALL, call.key.account, symbol=rules.symbol)
+    call.check_age()
+    (events,) = await venue.run((command,), cancel=True)
+    check_accepted(events, CommandKind.CANCEL_ALL)
+    if not any(events_of(events, _CLOSED)):
+        raise Refusal(400, CANCEL_REJECTED, UNKNOWN_ORDER)
+    return Reply(await json_array(_all_canceled(venue, rules, events, call.unit_ns)), order_event(events).sequence)
+
+
+def _all_canceled(venue: Venue, rules: Rules, events: bytes, unit_ns: int) -> Iterator[answers.Json]:
+    """Orders and lists as they ended; a list stands where its first leg does."""
+    closed = {event.order_id: event for event in events_of(events, _CLOSED)}
+    ended = {order_id: done for done in _ended(events).values() for order_id in done.order_ids}
+    told = set()
+    for order_id, event in closed.items():
+        done = ended.get(order_id)
+        if done is None:
+            yield answers.canceled(rules, event, "", unit_ns, terms_of(venue, event))
+        elif done.list_id not in told:
+            told.add(done.list_id)
+            yield _canceled(venue, rules, done, closed, "", unit_ns)
+
+
 def _canceled(
-    venue: Venue, rules: Rules, client_id: str, done: ListEvent, events: bytes, cancel_id: str, unit_ns: int
+    venue: Venue, rules: Rules, done: ListEvent, closed: Mapping[int, OrderEvent], cancel_id: str, unit_ns: int
 ) -> answers.Json:
-    """The answer to the cancel of a list: its head, and a report for each leg that the cancel ended."""
-    closed = [event for event in events_of(events, _CLOSED) if event.order_id in done.order_ids]
-    names = {event.order_id: answers.client_id_text(event) for event in closed}
+    """A list that a cancel ended: its head, and a report for each leg among the `closed` orders."""
+    legs = [closed[order_id] for order_id in done.order_ids if order_id in closed]
+    names = {event.order_id: answers.client_id_text(event) for event in legs}
     for order_id in done.order_ids:
         if order_id not in names:
             order, _ = venue.read(readers.find_order, done.account, order_id)
             names[order_id] = order.client_id if order is not None else ""
-    reports = [answers.canceled(rules, event, cancel_id, unit_ns, terms_of(venue, event)) for event in closed]
+    reports = [answers.canceled(rules, event, cancel_id, unit_ns, terms_of(venue, event)) for event in legs]
     head = list_head(
         rules,
         done.list_id,
         done.list_type,
-        client_id,
+        answers.client_id_text(done),
         done.ts_ns // unit_ns,
         ((order_id, names[order_id]) for order_id in done.order_ids),
         is_done=True,

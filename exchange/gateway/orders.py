@@ -1,4 +1,4 @@
-"""The routes that change orders: place, cancel, cancel all, reduce keeping priority, cancel-replace.
+"""The routes that change orders: place, cancel, reduce keeping priority, cancel-replace.
 
 Each reads its parameters, checks the age of the request once more, submits, waits for durability and answers from the
 events. Never retries, never withdraws: one request is one run of commands.
@@ -37,7 +37,6 @@ from exchange.gateway.placing import Placement, placement
 from exchange.gateway.replies import Reply
 from exchange.gateway.signing import Call
 from exchange.gateway.symbols import Rules
-from exchange.gateway.turns import json_array
 from exchange.gateway.unfilled import TOO_MANY_ORDERS
 from exchange.gateway.venue import Venue
 from exchange.gateway.wire import KIND_AT, OrderEvent, order_event, target
@@ -89,7 +88,8 @@ def events_of(events: bytes, kind: int) -> Iterator[OrderEvent]:
     return (order_event(events, at) for at in range(0, len(events), RECORD_BYTES) if events[at + KIND_AT] == kind)
 
 
-def _check_accepted(events: bytes, kind: CommandKind) -> None:
+def check_accepted(events: bytes, kind: CommandKind) -> None:
+    """Raises the Refusal of a rejected command."""
     event = order_event(events)
     if event.kind == _REJECTED:
         raise refused(event.reject, kind)
@@ -97,7 +97,7 @@ def _check_accepted(events: bytes, kind: CommandKind) -> None:
 
 def _first_of(events: bytes, event_kind: int, kind: CommandKind) -> OrderEvent:
     """The first event of a kind: that of the order which the command names. Raises the Refusal of a rejected one."""
-    _check_accepted(events, kind)
+    check_accepted(events, kind)
     return next(events_of(events, event_kind))
 
 
@@ -141,20 +141,6 @@ async def cancel(venue: Venue, call: Call) -> Reply:
         raise _explain_mismatch(venue, call, order_id, named, refusal) from None
     body = answers.canceled(rules, event, cancel_id, call.unit_ns, terms_of(venue, event))
     return Reply(body, event.sequence)
-
-
-async def cancel_all(venue: Venue, call: Call) -> Reply:
-    """DELETE openOrders: cancel every open order of the account on one symbol."""
-    rules = symbol_rules(call)
-    command = target(CommandKind.CANCEL_ALL, call.key.account, symbol=rules.symbol)
-    call.check_age()
-    (events,) = await venue.run((command,), cancel=True)
-    _check_accepted(events, CommandKind.CANCEL_ALL)
-    closed = list(events_of(events, _CLOSED))
-    if not closed:
-        raise Refusal(400, CANCEL_REJECTED, UNKNOWN_ORDER)
-    orders = (answers.canceled(rules, one, "", call.unit_ns, terms_of(venue, one)) for one in closed)
-    return Reply(await json_array(orders), closed[0].sequence)
 
 
 async def reduce(venue: Venue, call: Call) -> Reply:

@@ -156,7 +156,7 @@ _ACCOUNT: tuple[tuple[Route, ...], ...] = (
     _signed("POST", "/orderList/opo", _TRADE, order_lists.place_opo, *LISTS["opo"].fields),
     _signed("POST", "/orderList/opoco", _TRADE, order_lists.place_opoco, *LISTS["opoco"].fields),
     _signed("DELETE", "/orderList", _TRADE, order_lists.cancel, *_ONE_LIST, known.CANCEL_NAME),
-    _signed("DELETE", "/openOrders", _TRADE, orders.cancel_all, known.SYMBOL),
+    _signed("DELETE", "/openOrders", _TRADE, order_lists.cancel_all, known.SYMBOL),
     _signed("GET", "/openOrders", _READ, reads.get_open_orders, known.ANY_SYMBOL),
     _signed(
         *("POST", "/countdownCancelAll", _TRADE, countdowns.countdown_cancel_all),

@@ -115,7 +115,7 @@ def test_binance_sdk_spot_finds_every_message_in_shape(exchange: Exchange) -> No
 
 
 def test_binance_sdk_spot_places_order_lists(exchange: Exchange) -> None:
-    assert len(day("binance-sdk-spot", "sdk_lists", exchange)) == 5
+    assert len(day("binance-sdk-spot", "sdk_lists", exchange)) == 6
     # 0.3 BTC at 50,000 from alice to bob, 0.2 at 60,000 from bob to alice.
     assert left_behind(exchange) == {
         "alice": {"BTC": ("99.89980000", NOTHING), "ETH": UNTOUCHED, "USDT": ("10002985.00000000", NOTHING)},

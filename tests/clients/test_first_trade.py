@@ -96,9 +96,10 @@ def _assert_what_waits_is_placed_and_taken_back(answers: list[Any]) -> None:
     assert (stop["type"], stop["stopPrice"], stop["workingTime"]) == ("STOP_LOSS", "59000.00000000", -1)
     assert (iceberg["icebergQty"], iceberg["origQty"], iceberg["status"]) == ("0.10000000", "0.50000000", "NEW")
     assert (pair["contingencyType"], pair["listOrderStatus"]) == ("OCO", "EXECUTING")
-    placed = [stop["orderId"], iceberg["orderId"], *(leg["orderId"] for leg in pair["orders"])]
-    assert [order["orderId"] for order in canceled] == placed
-    assert [order["orderListId"] for order in canceled] == [-1, -1, *[pair["orderListId"]] * 2]
+    *orders, ended = canceled
+    assert [order["orderId"] for order in orders] == [stop["orderId"], iceberg["orderId"]]
+    assert (ended["orderListId"], ended["listOrderStatus"]) == (pair["orderListId"], "ALL_DONE")
+    assert [leg["orderId"] for leg in ended["orderReports"]] == [leg["orderId"] for leg in pair["orders"]]
 
 
 def _wait_until_the_book_is_empty(data_dir: pathlib.Path) -> None:

@@ -241,6 +241,31 @@ def test_a_cancel_names_itself_and_any_leg_takes_the_list_along(traders: Pair) -
     assert statuses(alice, pair) == ["CANCELED", "CANCELED"]
 
 
+@pytest.mark.parametrize(("face", "symbol"), [("/v1", "BTC_USDT"), ("/api/v3", "BTCUSDT")])
+def test_cancel_of_all_tells_lists_as_lists_between_the_orders(traders: Pair, face: str, symbol: str) -> None:
+    alice, bob = traders
+    before = alice.order("BUY", "0.01", "30000").json
+    three = placed(alice, "otoco")
+    both = placed(alice, "oto", workingPrice="49000")
+    assert bob.order("SELL", "0.01", "49000").json["status"] == "FILLED"  # the first leg, which is so not canceled
+    after = alice.order("BUY", "0.01", "30000").json
+    told = alice.call("DELETE", f"{face}/openOrders", symbol=symbol).json
+    assert [one.get("orderId") for one in told] == [before["orderId"], None, None, after["orderId"]]
+    assert [one["orderListId"] for one in told] == [-1, three["orderListId"], both["orderListId"], -1]
+    for one, lived in zip(told[1:3], (three, both), strict=True):
+        assert list(one) == HEAD
+        assert (one["listStatusType"], one["listOrderStatus"]) == ("ALL_DONE", "ALL_DONE")
+        assert one["listClientOrderId"] == lived["listClientOrderId"]
+        names = [(leg["orderId"], leg["clientOrderId"]) for leg in lived["orders"]]
+        assert [(leg["orderId"], leg["clientOrderId"]) for leg in one["orders"]] == names
+        reports = one["orderReports"]
+        assert [(row["orderId"], row["origClientOrderId"]) for row in reports] == names[-len(reports) :]
+        assert {(row["status"], row["orderListId"]) for row in reports} == {("CANCELED", one["orderListId"])}
+    assert [len(one["orderReports"]) for one in told[1:3]] == [3, 1]
+    assert alice.call("GET", "/v1/openOrders").json == []
+    mark(traders, "50000")
+
+
 @pytest.mark.parametrize("kind", FORMS)
 def test_every_leg_counts_as_an_unfilled_order(exchange: Exchange, traders: Pair, kind: str) -> None:
     alice, _ = traders

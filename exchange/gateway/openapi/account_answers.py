@@ -140,39 +140,6 @@ class Canceled(Special, forbid_unknown_fields=True):
     selfTradePreventionMode: StpModeName
 
 
-class Leg(Struct, forbid_unknown_fields=True):
-    """An order of a list; the client id is empty of one that closed so long ago that nobody knows it."""
-
-    symbol: SymbolName
-    orderId: Id
-    clientOrderId: ClientId | Literal[""]
-
-
-class OrderList(Struct, forbid_unknown_fields=True, kw_only=True):
-    """An order list and its legs, in their order. `contingencyType`: OTO where a leg waits for another."""
-
-    orderListId: Id
-    contingencyType: Literal["OCO", "OTO"]
-    listStatusType: Literal["EXEC_STARTED", "ALL_DONE"]
-    listOrderStatus: Literal["EXECUTING", "ALL_DONE"]
-    listClientOrderId: ClientId
-    transactionTime: Time
-    symbol: SymbolName
-    orders: list[Leg]
-
-
-class PlacedList(OrderList, forbid_unknown_fields=True):
-    """A new order list, and each leg as it was answered if it had come alone."""
-
-    orderReports: list[Placed]
-
-
-class CanceledList(OrderList, forbid_unknown_fields=True):
-    """An order list as a cancel ended it, and the legs that were open until then."""
-
-    orderReports: list[Canceled]
-
-
 class Order(Special, forbid_unknown_fields=True):
     """An order as it stands, open or closed; `goodTillDate` of a GTD order."""
 

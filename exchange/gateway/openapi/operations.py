@@ -12,6 +12,7 @@ from msgspec import Meta
 from exchange.gateway.errors import Problem
 from exchange.gateway.openapi import account_answers as account
 from exchange.gateway.openapi import beside_answers as beside
+from exchange.gateway.openapi import list_answers as lists
 from exchange.gateway.openapi import market_answers as market
 from exchange.gateway.openapi import people_answers as people
 from exchange.gateway.openapi import problems as told
@@ -36,7 +37,7 @@ def _account(answer: Any, *problems: Problem) -> Operation:
 
 
 def _list(*problems: Problem) -> Operation:
-    return _account(account.PlacedList, *told.LIST, *told.UNFILLED, *problems)
+    return _account(lists.PlacedList, *told.LIST, *told.UNFILLED, *problems)
 
 
 def _people(answer: Any, *problems: Problem, status: int = 200) -> Operation:
@@ -104,8 +105,8 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("POST", "/orderList/otoco"): _list(*told.PAIR),
     ("POST", "/orderList/opo"): _list(),
     ("POST", "/orderList/opoco"): _list(*told.PAIR_THAT_SELLS),
-    ("DELETE", "/orderList"): _account(account.CanceledList, *told.CANCEL_LIST),
-    ("DELETE", "/openOrders"): _account(list[account.Canceled], *told.CANCEL_ALL),
+    ("DELETE", "/orderList"): _account(lists.CanceledList, *told.CANCEL_LIST),
+    ("DELETE", "/openOrders"): _account(list[lists.CanceledOrList], *told.CANCEL_ALL),
     ("GET", "/openOrders"): _account(list[account.Order]),
     ("POST", "/countdownCancelAll"): _account(account.Countdown, *told.COMMAND, *told.SYMBOL),
     ("GET", "/account"): _account(account.Account),
@@ -114,9 +115,9 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/order/amendments"): _account(list[account.Amendment], *told.HISTORY),
     ("GET", "/myPreventedMatches"): _account(list[account.PreventedMatch], *told.HISTORY, *told.COMBINATION),
     ("GET", "/myAllocations"): _account(_NOTHING, *told.SYMBOL)._replace(is_read=False),
-    ("GET", "/orderList"): _account(account.OrderList, *told.ONE_OF, _NO_LIST, *told.HISTORY),
-    ("GET", "/openOrderList"): _account(list[account.OrderList], *told.HISTORY),
-    ("GET", "/allOrderList"): _account(list[account.OrderList], *told.HISTORY, *told.WINDOW, *told.COMBINATION),
+    ("GET", "/orderList"): _account(lists.OrderList, *told.ONE_OF, _NO_LIST, *told.HISTORY),
+    ("GET", "/openOrderList"): _account(list[lists.OrderList], *told.HISTORY),
+    ("GET", "/allOrderList"): _account(list[lists.OrderList], *told.HISTORY, *told.WINDOW, *told.COMBINATION),
     ("POST", "/userDataStream"): _account(account.ListenKey),
     ("PUT", "/userDataStream"): _account(market.Nothing, _NO_LISTEN_KEY),
     ("DELETE", "/userDataStream"): _account(market.Nothing, _NO_LISTEN_KEY),

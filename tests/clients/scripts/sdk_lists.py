@@ -1,4 +1,4 @@
-"""binance-sdk-spot places an OTOCO and an OPO, reads and cancels them, every reply through its strict models.
+"""binance-sdk-spot places an OTOCO, an OPO and an OCO, reads and cancels them, every reply through its strict models.
 
 python -m tests.clients.scripts.sdk_lists
 """
@@ -108,10 +108,21 @@ class Day:
         self.is_read(placed, is_done=True)
         same(self.balances()[0], ("100.09970000", "0.00000000"))
 
+    def cancel_of_all_tells_of_the_list(self) -> None:
+        placed = fits(
+            self.bob.order_list_oco(
+                *(BTC, "SELL", 0.1, "LIMIT_MAKER", "STOP_LOSS"), above_price=70_000.0, below_stop_price=40_000.0
+            )
+        )
+        told = self.bob.delete_open_orders(BTC).data()
+        # The model knows orders only, so of a list it keeps what orders have too.
+        same([(row.order_list_id, row.order_id, row.symbol) for row in told], [(placed.order_list_id, None, BTC)])
+        same(self.statuses(placed), ["CANCELED", "CANCELED"])
+
     def lists_are_paged(self) -> None:
         rows = fits(self.bob.all_order_list())
-        same([(row.order_list_id, row.list_client_order_id == "otoco") for row in rows], [(1, True), (2, False)])
-        same([row.order_list_id for row in self.bob.all_order_list(from_id=2).data()], [2])
+        same([(row.order_list_id, row.contingency_type) for row in rows], [(1, "OTO"), (2, "OTO"), (3, "OCO")])
+        same([row.order_list_id for row in self.bob.all_order_list(from_id=2).data()], [2, 3])
 
     async def faults_have_their_codes(self) -> None:
         for code, attempt in (
@@ -131,6 +142,7 @@ async def main() -> None:
     await play(
         day.otoco_is_placed_and_brings_its_pair,
         day.opo_sells_what_it_bought,
+        day.cancel_of_all_tells_of_the_list,
         day.lists_are_paged,
         day.faults_have_their_codes,
         day.every_reply_fitted_its_model,

@@ -164,6 +164,8 @@ def hang_together(ask: Visitor, face: str, symbol: str) -> None:
     ask("DELETE", f"{face}/order", symbol=symbol, orderId=seen["orders"][0]["orderId"])
     assert ask("GET", f"{face}/orderList", orderListId=list_id)["listStatusType"] == "ALL_DONE"
     assert ask("GET", f"{face}/allOrderList")[-1]["orderListId"] == list_id
+    list_id = ask("POST", f"{face}/orderList/oco", symbol=symbol, **FORMS["oco"])["orderListId"]
+    assert [one["orderListId"] for one in ask("DELETE", f"{face}/openOrders", symbol=symbol)] == [list_id]
 
 
 def look(ask: Visitor, face: str, symbol: str) -> None:
