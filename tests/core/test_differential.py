@@ -32,8 +32,8 @@ from tests.oracle import Stopped
 from tests.scenarios.runner import Run, Scenario
 from tests.scenarios.words import STANDARD, lines_of
 
-BUSY_SEEDS, BUSY_COMMANDS = (3, 700) if SLOW_KERNELS else (30 * NIGHTS, 2_000)
-CONDITIONAL_SEEDS, CONDITIONAL_COMMANDS = (3, 700) if SLOW_KERNELS else (20 * NIGHTS, 2_000)
+BUSY_SEEDS, BUSY_COMMANDS = (3, 700) if SLOW_KERNELS else (30, 2_000)
+CONDITIONAL_SEEDS, CONDITIONAL_COMMANDS = (3, 700) if SLOW_KERNELS else (20, 2_000)
 WIDE_SEEDS, WIDE_COMMANDS = (1, 1_500) if SLOW_KERNELS else (2, 10_000)
 
 GUARDS = (
@@ -59,12 +59,12 @@ GUARDS = (
 """What the streams of `test_guarded.py` reach."""
 
 
-@functools.cache
+@functools.lru_cache(maxsize=BUSY_SEEDS)
 def _busy(seed: int) -> tuple[Slot, list[Dicts], Rows]:
     return stream(seed, BUSY_COMMANDS, BUSY)
 
 
-@pytest.mark.parametrize("seed", range(BUSY_SEEDS))
+@pytest.mark.parametrize("seed", range(BUSY_SEEDS * NIGHTS))
 def test_engine_on_busy_stream_does_what_the_oracle_does(seed: int) -> None:
     commands, expected, rows = _busy(seed)
     Differential(seed, Engine(new_state(TINY, index_seed=seed))).follow(commands, expected, rows)
@@ -85,12 +85,12 @@ def test_engine_state_after_each_command_is_the_oracles() -> None:
     compare_rows(engine.engine.state, flow.rows(), "the last command")
 
 
-@functools.cache
+@functools.lru_cache(maxsize=CONDITIONAL_SEEDS)
 def _conditional(seed: int) -> tuple[Slot, list[Dicts], Rows]:
     return stream(seed, CONDITIONAL_COMMANDS, CONDITIONAL)
 
 
-@pytest.mark.parametrize("seed", range(CONDITIONAL_SEEDS))
+@pytest.mark.parametrize("seed", range(CONDITIONAL_SEEDS * NIGHTS))
 def test_engine_on_conditional_stream_does_what_the_oracle_does(seed: int) -> None:
     commands, expected, rows = _conditional(seed)
     Differential(seed, Engine(new_state(TINY, index_seed=seed))).follow(commands, expected, rows)
