@@ -220,6 +220,7 @@ class Comparison(NamedTuple):
 
     @property
     def ratio(self) -> float:
+        """The median of the turns' ratios."""
         return statistics.median(self.ratios)
 
     def row(self) -> str:

@@ -53,7 +53,7 @@ class CanceledList(OrderList, forbid_unknown_fields=True):
 
 
 class CanceledOrList(Special, forbid_unknown_fields=True, kw_only=True):
-    """The fields of Canceled, or those of CanceledList: an order, or a list with its legs."""
+    """The fields of Canceled, or those of CanceledList: msgspec decodes no union of structs without tags."""
 
     symbol: SymbolName
     orderListId: ListId
