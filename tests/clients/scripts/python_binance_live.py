@@ -68,8 +68,10 @@ class Live:
     async def trading(self) -> AsyncIterator[None]:
         """There is a trade every moment, so that a stream has something to say whenever it begins."""
 
+        over = False
+
         async def again() -> None:
-            while True:
+            while not over:
                 await self.trade()
                 await asyncio.sleep(0.05)
 
@@ -77,10 +79,9 @@ class Live:
         try:
             yield
         finally:
-            task.cancel()
-            for trader in (self.alice, self.bob):
-                if await trader.get_open_orders(symbol=ETH):
-                    await trader.cancel_all_open_orders(symbol=ETH)
+            # The last trade ends with both its orders filled: nothing of it is left open, nothing is under way.
+            over = True
+            await task
 
     async def streams_of_trades(self) -> None:
         sockets = self.sockets
