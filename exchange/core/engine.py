@@ -36,6 +36,7 @@ from exchange.core.needs import (
     room_for_rare,
 )
 from exchange.core.placing import place_order
+from exchange.core.prefetch import SCATTERED_ORDERS, fetch_targets
 from exchange.core.reference import (
     add_asset,
     add_symbol,
@@ -201,6 +202,8 @@ def _apply_all(state: State, commands: Any, first: int, count: int, events: Any,
         if head.ts_ns < header.ts_ns:
             header.fault = Fault.TIME_REVERSED
             return done, used, Status.FAULT
+        if header.open_orders > SCATTERED_ORDERS and done + 2 < count:
+            fetch_targets(state, commands, i + 1)
         ts_ns = header.ts_ns
         header.sequence += 1
         header.ts_ns = head.ts_ns

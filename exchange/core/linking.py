@@ -56,7 +56,7 @@ def _leave_results_unset(function: Any) -> None:
     places = {
         id(place)
         for call in instructions
-        if isinstance(call, CallInstr) and len(call.args) >= 2 and call.args[1].name.startswith("excinfo")
+        if isinstance(call, CallInstr) and len(call.args) >= 2 and _is_named(call.args[1], "excinfo")
         for place in call.args[:2]
     }
     for block in function.blocks:
@@ -65,6 +65,10 @@ def _leave_results_unset(function: Any) -> None:
             for one in block.instructions
             if not (isinstance(one, StoreInstr) and id(one.operands[1]) in places and _is_zero(one.operands[0]))
         ]
+
+
+def _is_named(value: Any, prefix: str) -> bool:
+    return not isinstance(value, Constant) and value.name.startswith(prefix)
 
 
 def _is_zero(value: Any) -> bool:

@@ -21,9 +21,11 @@ from exchange.core.codes import (
     TradingMode,
     TransferState,
 )
+from exchange.core.compile import INTERPRETED
 from exchange.core.hashing import canonical, state_hash
 from exchange.core.invariants import check_all
 from exchange.core.kernel import Engine
+from exchange.core.prefetch import SCATTERED_ORDERS
 from exchange.core.records import slots
 from exchange.core.state import TINY, Capacity, State, new_state
 from tests.core.differential import SLOW_KERNELS, Rows, Slot, event_dicts
@@ -305,6 +307,45 @@ def test_commands_on_unshared_accounts_and_assets_commute(seed: int) -> None:
         assert all(len(told) > COMMANDS // 20 for told in trades)
         results.append((rows["balance"], sorted(books), trades, rows["symbol"]))
     assert results[0] == results[1] == results[2]
+
+
+# ---- more orders than small streams have ---------------------------------------------------------------------------
+
+
+def _deep_book(seed: int, orders: int, count: int) -> list[Slot]:
+    """So many orders that rest, then cancels of any of them, by either id, some twice, and orders between."""
+    pick = random.Random(seed)
+    usual = {"symbol": 1, "order_type": OrderType.LIMIT, "time_in_force": TimeInForce.GTC, "qty_lots": 2}
+
+    def place(number: int, price_ticks: int) -> Slot:
+        side = Side.BUY if price_ticks < 500 else Side.SELL
+        name = f"n{number}" if number % 3 == 0 else ""
+        return command(CommandKind.PLACE, name, account=16 + number % 5, side=side, price_ticks=price_ticks, **usual)
+
+    said = [place(number, pick.choice((300, 700)) + pick.randrange(99)) for number in range(orders)]
+    for number in range(orders, orders + count):
+        any_order = pick.choice((pick.randrange(number), pick.randrange(number), number, -1, 2**63 - 2))
+        if pick.random() < 0.2:
+            said.append(place(number, pick.randrange(300, 800)))
+        elif any_order % 3 == 0:
+            said.append(command(CommandKind.CANCEL, f"n{any_order}", account=16 + any_order % 5))
+        else:
+            said.append(command(CommandKind.CANCEL, account=16 + any_order % 5, order_id=any_order + 1))
+    return said
+
+
+@pytest.mark.skipif(INTERPRETED, reason="nothing is fetched ahead where kernels are plain Python")
+def test_fetching_ahead_in_a_deep_book_changes_nothing() -> None:
+    opening = _opened({"symbol": 1, "base_asset": 1, "quote_asset": 2}, accounts=tuple(range(16, 21)))
+    commands = _numbered([*opening, *_deep_book(1, SCATTERED_ORDERS + 2_000, 2_500)])
+    alone, together = Engine(), Engine()
+    told = together.run(commands)
+    kinds = [event["kind"] for event in event_dicts(told[-2_500:])]
+    assert min(kinds.count(EventKind.ORDER_CLOSED), kinds.count(EventKind.REJECTED)) > 500
+    assert _in_groups(commands, [1], alone) == told.tobytes()
+    assert state_hash(alone.state) == state_hash(together.state)
+    assert together.state.header[0].open_orders > SCATTERED_ORDERS
+    check_all(together.state)
 
 
 DEFAULT, LARGE, SMALL = 100_000, 150_000, 99_000
