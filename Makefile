@@ -82,7 +82,7 @@ test: setup ## check, then every test: compiled; engine also interpreted and bou
 	NUMBA_DISABLE_JIT=1 HYPOTHESIS_PROFILE=brief $(BIN)/pytest $(WORKERS) $(KERNEL_TESTS)
 	NUMBA_BOUNDSCHECK=1 HYPOTHESIS_PROFILE=brief $(BIN)/pytest $(WORKERS) $(KERNEL_TESTS)
 
-# One test takes half of the time here, so workers that are done take over what waits behind it.
+# The parts of the largest machine take half of the time here, so workers that are done take over what waits behind them.
 nightly: kernels ## the engine against its oracle at length: 10,000 generated examples, ten times the streams
 	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest --numprocesses 3 --dist worksteal $(ENGINE_TESTS)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import ClassVar
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 
@@ -32,7 +33,7 @@ from exchange.core.codes import (
     TradingMode,
 )
 from tests.core.conditional import LOSSES, MARKETS, STOPS
-from tests.core.differential import Slot
+from tests.core.differential import NIGHTS, Slot
 from tests.core.guarded_streams import BREAKER_RULES, DAY_NS
 from tests.core.plans import command
 from tests.core.test_machine import ACCOUNT, CLIENT_ID, EDGE, LOTS, OPENING, PRICE, SETTINGS, Both
@@ -362,7 +363,8 @@ def as_leg(role: str, side: Side, terms: dict[str, int]) -> dict[str, int]:
     return terms | {"away": away, "order_type": allowed[terms["order_type"] % len(allowed)]}
 
 
-def test_engine_with_everything_at_once_does_what_the_oracle_does() -> None:
+@pytest.mark.parametrize("part", range(NIGHTS))
+def test_engine_with_everything_at_once_does_what_the_oracle_does(part: int) -> None:
     met = TwoConditionalExchanges.met
     met.clear()
     run_state_machine_as_test(TwoConditionalExchanges, settings=SETTINGS)
