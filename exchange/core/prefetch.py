@@ -2,8 +2,8 @@
 
 Owns what is fetched ahead of a CANCEL: in a deep book hardly a row that it touches is in the nearest caches. The order
 of the next command but one is fetched, and the neighbours of the next one's order, which is there by then. That is
-worth 25 % in a deep book (`python -m bench.engine --walk 0`), and costs a few percent where all rows are cached, so it
-begins at SCATTERED_ORDERS.
+worth a third in a deep book (`python -m bench.engine --walk 0`), and costs a few percent where all rows are cached, so
+it begins at SCATTERED_ORDERS.
 
 Nothing here changes a result: a fetch reads and writes nothing that is seen.
 """

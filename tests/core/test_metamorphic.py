@@ -312,9 +312,9 @@ def test_commands_on_unshared_accounts_and_assets_commute(seed: int) -> None:
 # ---- more orders than small streams have ---------------------------------------------------------------------------
 
 
-def _deep_book(seed: int, orders: int, count: int) -> list[Slot]:
+def _deep_book(orders: int, count: int) -> list[Slot]:
     """So many orders that rest, then cancels of any of them, by either id, some twice, and orders between."""
-    pick = random.Random(seed)
+    pick = random.Random(1)
     usual = {"symbol": 1, "order_type": OrderType.LIMIT, "time_in_force": TimeInForce.GTC, "qty_lots": 2}
 
     def place(number: int, price_ticks: int) -> Slot:
@@ -337,7 +337,7 @@ def _deep_book(seed: int, orders: int, count: int) -> list[Slot]:
 @pytest.mark.skipif(INTERPRETED, reason="nothing is fetched ahead where kernels are plain Python")
 def test_fetching_ahead_in_a_deep_book_changes_nothing() -> None:
     opening = _opened({"symbol": 1, "base_asset": 1, "quote_asset": 2}, accounts=tuple(range(16, 21)))
-    commands = _numbered([*opening, *_deep_book(1, SCATTERED_ORDERS + 2_000, 2_500)])
+    commands = _numbered([*opening, *_deep_book(SCATTERED_ORDERS + 2_000, 2_500)])
     alone, together = Engine(), Engine()
     told = together.run(commands)
     kinds = [event["kind"] for event in event_dicts(told[-2_500:])]
